@@ -1,0 +1,1 @@
+//! The settings: defaults, file, environment; every fault is reported at once.

@@ -1,0 +1,26 @@
+//! The settings of signing in.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+/// Settings of signing in: `[auth]`.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `iss` of access tokens.
+    pub issuer: String,
+    /// `aud` of access tokens.
+    pub audience: String,
+    /// The Ed25519 key that signs, as PKCS#8 PEM.
+    pub signing_key: SecretString,
+    /// Ed25519 public keys (SPKI PEM) that verify beside the signing key's own: those before and after it in a rotation.
+    pub verification_keys: Vec<String>,
+    /// How long an access token is valid.
+    pub access_token_lifetime: Duration,
+    /// How long a refresh token is valid; each use begins anew.
+    pub refresh_token_lifetime: Duration,
+    /// How many passwords are hashed at once. Each takes a core and 19 MiB for about 30 ms.
+    pub password_workers: usize,
+    /// How many more may wait for that; beyond it the answer is 503.
+    pub password_queue: usize,
+}

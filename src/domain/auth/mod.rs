@@ -1,0 +1,191 @@
+//! Who is who: passwords, access tokens, sessions.
+
+mod caller;
+mod config;
+mod error;
+mod keys;
+mod metrics;
+mod password;
+mod session;
+mod store;
+mod token;
+
+use std::{sync::Arc, time::Duration};
+
+use secrecy::SecretString;
+use uuid::Uuid;
+
+pub use caller::Caller;
+pub use config::Config;
+pub use error::Error;
+pub use keys::{KeyError, Keys};
+pub use metrics::{AuthMetrics, HashingMetrics};
+pub use password::{HashingError, Password, PasswordHash, Passwords};
+pub use session::{Family, RefreshToken, SecretDigest, SessionId};
+pub use store::{Rotation, Session, SessionStore};
+pub use token::{TokenError, Tokens};
+
+use super::{
+    Clock,
+    users::{Email, StoreError, UserId, UserStore},
+};
+
+/// Signs in and out, and recognises callers.
+pub struct Auth {
+    users: Arc<dyn UserStore>,
+    sessions: Arc<dyn SessionStore>,
+    passwords: Passwords,
+    tokens: Tokens,
+    refresh_token_lifetime: Duration,
+    clock: Clock,
+    metrics: AuthMetrics,
+}
+
+/// What a client gets when it signs in or refreshes.
+#[derive(Debug)]
+pub struct Grant {
+    /// Shown with each request.
+    pub access_token: SecretString,
+    /// How long the access token is valid.
+    pub expires_in: Duration,
+    /// Exchanged once for the next grant.
+    pub refresh_token: SecretString,
+}
+
+impl Auth {
+    /// At most so many expired sessions are removed at once, so that no sweep holds a lock for long.
+    const SWEEP_LIMIT: u32 = 1000;
+
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(
+        users: Arc<dyn UserStore>,
+        sessions: Arc<dyn SessionStore>,
+        passwords: Passwords,
+        tokens: Tokens,
+        refresh_token_lifetime: Duration,
+        clock: Clock,
+        metrics: AuthMetrics,
+    ) -> Self {
+        Self { users, sessions, passwords, tokens, refresh_token_lifetime, clock, metrics }
+    }
+
+    /// The public keys, for those who check our tokens themselves.
+    #[must_use]
+    pub const fn keys(&self) -> &Keys {
+        self.tokens.keys()
+    }
+
+    /// Begins a session.
+    ///
+    /// An address that cannot be one (`None`) costs as much as one that nobody has.
+    ///
+    /// # Errors
+    /// [`Error::CredentialsWrong`], [`Error::Hashing`], [`Error::Store`].
+    pub async fn sign_in(&self, email: Option<&Email>, password: &SecretString) -> Result<Grant, Error> {
+        let result = self.try_sign_in(email, password).await;
+        self.metrics.signed_in(match &result {
+            Ok(_) => "success",
+            Err(Error::CredentialsWrong) => "credentials_wrong",
+            Err(_) => "failed",
+        });
+        result
+    }
+
+    async fn try_sign_in(&self, email: Option<&Email>, password: &SecretString) -> Result<Grant, Error> {
+        let credentials = match email {
+            Some(email) => self.users.credentials(email).await?,
+            None => None,
+        };
+        let right = self.passwords.verify(password, credentials.as_ref().map(|(_, hash)| hash)).await?;
+        let user = credentials.filter(|_| right).map(|(user, _)| user).ok_or(Error::CredentialsWrong)?;
+
+        let refresh_token = RefreshToken::generate(Family(Uuid::new_v4())).map_err(|_| Error::NoRandomness)?;
+        let now = self.clock.now();
+        let session = Session {
+            id: SessionId(Uuid::now_v7()),
+            user: user.id,
+            family: refresh_token.family,
+            secret: refresh_token.digest(),
+            created_at: now,
+            expires_at: now + self.refresh_token_lifetime,
+        };
+        self.sessions.start(&session).await.map_err(|error| match error {
+            // Removed while the password was being checked.
+            StoreError::Stale => Error::CredentialsWrong,
+            error => Error::Store(error),
+        })?;
+        self.grant("sign_in", user.id, session.id, &refresh_token)
+    }
+
+    /// Exchanges a refresh token for a new grant. One that was exchanged before ends the session: somebody has a copy.
+    ///
+    /// # Errors
+    /// [`Error::RefreshInvalid`], [`Error::Store`].
+    pub async fn refresh(&self, shown: &RefreshToken) -> Result<Grant, Error> {
+        let next = RefreshToken::generate(shown.family).map_err(|_| Error::NoRandomness)?;
+        let now = self.clock.now();
+        let expires_at = now + self.refresh_token_lifetime;
+        match self.sessions.rotate(shown.family, &shown.digest(), &next.digest(), now, expires_at).await? {
+            Rotation::Rotated(session, user) => self.grant("refresh", user, session, &next),
+            Rotation::Reused(session, user) => {
+                self.metrics.rejected("refresh_token_reused");
+                tracing::warn!(
+                    target: "glasshouse::auth",
+                    { user.id = %user.0, session.id = %session.0 },
+                    "a refresh token was used twice: the session is ended"
+                );
+                Err(Error::RefreshInvalid)
+            }
+            Rotation::Unknown => {
+                self.metrics.rejected("refresh_token_invalid");
+                Err(Error::RefreshInvalid)
+            }
+        }
+    }
+
+    fn grant(&self, grant: &str, user: UserId, session: SessionId, refresh: &RefreshToken) -> Result<Grant, Error> {
+        let access_token = self.tokens.issue(user, session).map_err(Error::Signing)?;
+        self.metrics.issued(grant);
+        Ok(Grant { access_token, expires_in: self.tokens.lifetime(), refresh_token: refresh.text() })
+    }
+
+    /// Who the access token says is calling, if its session lives and its user is still there.
+    ///
+    /// # Errors
+    /// [`Error::Token`], [`Error::SessionEnded`], [`Error::Store`].
+    pub async fn recognise(&self, access_token: &str) -> Result<Caller, Error> {
+        let (id, session) = self.tokens.check(access_token).inspect_err(|error| self.metrics.rejected(error.code()))?;
+        match self.sessions.recognise(session, self.clock.now()).await? {
+            Some(user) if user.id == id => Ok(Caller { user, session }),
+            _ => {
+                self.metrics.rejected("session_ended");
+                Err(Error::SessionEnded)
+            }
+        }
+    }
+
+    /// Ends the caller's session: its access and refresh tokens stop working at once.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn sign_out(&self, caller: &Caller) -> Result<(), Error> {
+        Ok(self.sessions.end(caller.session).await?)
+    }
+
+    /// Removes sessions that have expired, and says how many.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn sweep(&self) -> Result<u64, Error> {
+        let mut swept = 0;
+        loop {
+            let removed = self.sessions.sweep(self.clock.now(), Self::SWEEP_LIMIT).await?;
+            self.metrics.swept(removed);
+            swept += removed;
+            if removed < u64::from(Self::SWEEP_LIMIT) {
+                return Ok(swept);
+            }
+        }
+    }
+}

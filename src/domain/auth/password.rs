@@ -1,0 +1,180 @@
+//! Passwords: what is accepted, and hashing them away from the async threads, a bounded number at once.
+
+use std::{fmt, sync::Arc, time::Instant};
+
+use argon2::{
+    Argon2,
+    password_hash::{PasswordHasher, PasswordVerifier, phc},
+};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::{Semaphore, TryAcquireError};
+
+use super::metrics::HashingMetrics;
+use crate::domain::{Fault, Kind};
+
+/// 8 to 128 characters of any kind: NIST SP 800-63B, section 5.1.1, asks for length and against composition rules.
+#[derive(Clone)]
+pub struct Password(SecretString);
+
+impl Password {
+    /// The fewest characters.
+    pub const MIN_CHARS: usize = 8;
+    /// The most characters; beyond it hashing would be a way to keep us busy.
+    pub const MAX_CHARS: usize = 128;
+
+    /// Reads a password; nothing is trimmed.
+    ///
+    /// # Errors
+    /// `too_short` or `too_long`.
+    pub fn parse(text: &str) -> Result<Self, Fault> {
+        match text.chars().count() {
+            0..Self::MIN_CHARS => Err(Fault::new("too_short", "must have at least 8 characters")),
+            Self::MIN_CHARS..=Self::MAX_CHARS => Ok(Self(SecretString::from(text))),
+            _ => Err(Fault::new("too_long", "must have at most 128 characters")),
+        }
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(…)")
+    }
+}
+
+/// An argon2id hash with its salt and parameters, as a PHC string.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PasswordHash(String);
+
+impl PasswordHash {
+    /// What the store kept.
+    #[must_use]
+    pub const fn from_stored(phc: String) -> Self {
+        Self(phc)
+    }
+
+    /// What the store keeps.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PasswordHash(…)")
+    }
+}
+
+/// Why a password could not be hashed or checked.
+#[derive(Debug, thiserror::Error)]
+pub enum HashingError {
+    /// So many wait already that waiting would be in vain.
+    #[error("too many passwords wait to be hashed")]
+    Overloaded,
+    /// The stored hash cannot be read, or the machine is out of memory.
+    #[error("the password hash failed")]
+    Failed(#[source] argon2::password_hash::Error),
+    /// The thread that hashed it panicked.
+    #[error("the hashing thread ended early")]
+    Lost(#[source] tokio::task::JoinError),
+}
+
+impl HashingError {
+    /// How it ended, for any edge.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Overloaded => Kind::Unavailable,
+            Self::Failed(_) | Self::Lost(_) => Kind::Internal,
+        }
+    }
+
+    /// The stable word for it.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Overloaded => "hashing_overloaded",
+            Self::Failed(_) | Self::Lost(_) => "internal",
+        }
+    }
+}
+
+/// Hashes and checks passwords on blocking threads: some at once, some more in a queue, the rest refused.
+#[derive(Clone)]
+pub struct Passwords {
+    workers: Arc<Semaphore>,
+    /// One permit for each password that is hashed or waits.
+    places: Arc<Semaphore>,
+    metrics: HashingMetrics,
+}
+
+impl Passwords {
+    /// So many `workers` at once (at least one), and so many more in the `queue`.
+    #[must_use]
+    pub fn new(workers: usize, queue: usize, metrics: HashingMetrics) -> Self {
+        let workers = workers.max(1);
+        Self { workers: Arc::new(Semaphore::new(workers)), places: Arc::new(Semaphore::new(workers + queue)), metrics }
+    }
+
+    /// Hashes with argon2id and a fresh salt, 19 MiB and 2 passes: OWASP's first choice of parameters.
+    ///
+    /// # Errors
+    /// As [`HashingError`] says.
+    pub async fn hash(&self, password: &Password) -> Result<PasswordHash, HashingError> {
+        let password = password.clone();
+        self.run(move || {
+            let hash = Argon2::default().hash_password(password.0.expose_secret().as_bytes())?;
+            Ok(PasswordHash(hash.to_string()))
+        })
+        .await
+    }
+
+    /// Whether it is this password. Without a hash to compare with, it does the same work for the same time and
+    /// says no, so that nobody learns from the time whether an account exists.
+    ///
+    /// # Errors
+    /// As [`HashingError`] says.
+    pub async fn verify(&self, password: &SecretString, hash: Option<&PasswordHash>) -> Result<bool, HashingError> {
+        let (password, hash) = (password.clone(), hash.cloned());
+        self.run(move || {
+            let Some(hash) = hash else {
+                Argon2::default().hash_password(password.expose_secret().as_bytes())?;
+                return Ok(false);
+            };
+            let hash = phc::PasswordHash::new(&hash.0)?;
+            match Argon2::default().verify_password(password.expose_secret().as_bytes(), &hash) {
+                Ok(()) => Ok(true),
+                Err(argon2::password_hash::Error::PasswordInvalid) => Ok(false),
+                Err(error) => Err(error),
+            }
+        })
+        .await
+    }
+
+    #[tracing::instrument(name = "hash password", skip_all)]
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, argon2::password_hash::Error> + Send + 'static,
+    ) -> Result<T, HashingError> {
+        let place = match Arc::clone(&self.places).try_acquire_owned() {
+            Ok(place) => place,
+            Err(TryAcquireError::NoPermits | TryAcquireError::Closed) => {
+                self.metrics.refused();
+                return Err(HashingError::Overloaded);
+            }
+        };
+        let waiting = self.metrics.waiting();
+        let worker = Arc::clone(&self.workers).acquire_owned().await.expect("the semaphore is never closed");
+        drop(waiting);
+        let started = Instant::now();
+        let result = tokio::task::spawn_blocking(move || {
+            // Held by the thread, not by the caller: a client that goes away does not make room for another hash
+            // while its own is still being computed.
+            let _held = (place, worker);
+            work()
+        })
+        .await;
+        self.metrics.hashed(started.elapsed());
+        result.map_err(HashingError::Lost)?.map_err(HashingError::Failed)
+    }
+}

@@ -1,0 +1,11 @@
+//! What the service does and promises; it has never heard of HTTP or SQL.
+
+pub mod auth;
+mod clock;
+mod fault;
+mod kind;
+pub mod users;
+
+pub use clock::Clock;
+pub use fault::Fault;
+pub use kind::Kind;

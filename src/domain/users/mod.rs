@@ -1,0 +1,206 @@
+//! Accounts: register, read, list, change, remove. [`Users`] is the only way in.
+
+mod email;
+mod error;
+mod metrics;
+mod name;
+mod page;
+mod store;
+mod user;
+
+use std::sync::Arc;
+
+use secrecy::SecretString;
+
+pub use email::Email;
+pub use error::Error;
+pub use metrics::UserMetrics;
+pub use name::Name;
+pub use page::{Cursor, EmailPrefix, Filter, Limit, Page};
+pub use store::{BoxError, StoreError, UserStore};
+pub use user::{Role, User, UserId, Version};
+
+use super::{
+    Clock,
+    auth::{Caller, Password, Passwords},
+};
+
+/// What becomes an account.
+#[derive(Debug)]
+pub struct Registration {
+    /// Must not belong to another account.
+    pub email: Email,
+    /// What it is called.
+    pub name: Name,
+    /// Hashed before it is kept.
+    pub password: Password,
+}
+
+/// What of an account is to be another; `None` stays.
+#[derive(Debug, Default)]
+pub struct Change {
+    /// Must not belong to another account.
+    pub email: Option<Email>,
+    /// What it is called.
+    pub name: Option<Name>,
+    /// Only an admin gives roles, and none to itself.
+    pub role: Option<Role>,
+}
+
+/// Everything that can be done with accounts.
+pub struct Users {
+    store: Arc<dyn UserStore>,
+    passwords: Passwords,
+    clock: Clock,
+    metrics: UserMetrics,
+}
+
+impl Users {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(store: Arc<dyn UserStore>, passwords: Passwords, clock: Clock, metrics: UserMetrics) -> Self {
+        Self { store, passwords, clock, metrics }
+    }
+
+    /// Makes an account with the role `user`.
+    ///
+    /// # Errors
+    /// [`Error::EmailTaken`], [`Error::Hashing`], [`Error::Store`].
+    pub async fn register(&self, registration: Registration) -> Result<User, Error> {
+        self.add(registration, Role::User).await
+    }
+
+    /// Makes an account with the role `admin`: for the command line, where there is no caller yet.
+    ///
+    /// # Errors
+    /// As [`Users::register`].
+    pub async fn register_admin(&self, registration: Registration) -> Result<User, Error> {
+        self.add(registration, Role::Admin).await
+    }
+
+    async fn add(&self, registration: Registration, role: Role) -> Result<User, Error> {
+        let Registration { email, name, password } = registration;
+        let hash = self.passwords.hash(&password).await?;
+        let now = self.clock.now();
+        let id = UserId::generate();
+        let user = User { id, email, name, role, version: Version::FIRST, created_at: now, updated_at: now };
+        self.store.insert(&user, &hash).await?;
+        self.metrics.registered();
+        Ok(user)
+    }
+
+    /// The account of that id, for itself and for admins.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for everybody else, whether the account exists or not; [`Error::NotFound`], [`Error::Store`].
+    pub async fn read(&self, caller: &Caller, id: UserId) -> Result<User, Error> {
+        if caller.user.id == id {
+            // Read from the store a moment ago, when the caller was recognised.
+            return Ok(caller.user.clone());
+        }
+        if !caller.may_manage(id) {
+            return Err(Error::Forbidden);
+        }
+        self.store.get(id).await?.ok_or(Error::NotFound)
+    }
+
+    /// One page of accounts, in order of registration; for admins.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::Store`].
+    pub async fn list(
+        &self,
+        caller: &Caller,
+        filter: &Filter,
+        after: Option<Cursor>,
+        limit: Limit,
+    ) -> Result<Page, Error> {
+        if !caller.is_admin() {
+            return Err(Error::Forbidden);
+        }
+        // One more than asked for tells whether there is a next page, without counting.
+        let mut users = self.store.list(filter, after, limit.get() + 1).await?;
+        let wanted = limit.get() as usize;
+        let more = users.len() > wanted;
+        users.truncate(wanted);
+        let next = users.last().filter(|_| more).map(|last| Cursor(last.id));
+        Ok(Page { users, next })
+    }
+
+    /// Changes an account, if it is still the version that the caller has seen (any version, if none is given).
+    /// What changes nothing is no new version.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::OwnRole`], [`Error::NotFound`], [`Error::Stale`], [`Error::EmailTaken`], [`Error::Store`].
+    pub async fn change(
+        &self,
+        caller: &Caller,
+        id: UserId,
+        seen: Option<Version>,
+        change: Change,
+    ) -> Result<User, Error> {
+        let current = self.read(caller, id).await?;
+        if seen.is_some_and(|seen| seen != current.version) {
+            return Err(Error::Stale);
+        }
+        let role = change.role.unwrap_or(current.role);
+        if role != current.role {
+            if !caller.is_admin() {
+                return Err(Error::Forbidden);
+            }
+            if caller.user.id == id {
+                return Err(Error::OwnRole);
+            }
+        }
+        let changed = User {
+            email: change.email.unwrap_or_else(|| current.email.clone()),
+            name: change.name.unwrap_or_else(|| current.name.clone()),
+            role,
+            ..current.clone()
+        };
+        if changed == current {
+            return Ok(current);
+        }
+        let changed =
+            User { version: current.version.next(), updated_at: self.clock.now().max(current.updated_at), ..changed };
+        self.store.update(&changed, current.version).await?;
+        Ok(changed)
+    }
+
+    /// Replaces a password, and ends every session of that user but the caller's own.
+    ///
+    /// The old password is asked of an admin too: its own account is the only one whose password it can know.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::NotFound`], [`Error::PasswordWrong`], [`Error::Stale`], [`Error::Hashing`], [`Error::Store`].
+    pub async fn change_password(
+        &self,
+        caller: &Caller,
+        id: UserId,
+        old: &SecretString,
+        new: &Password,
+    ) -> Result<(), Error> {
+        if !caller.may_manage(id) {
+            return Err(Error::Forbidden);
+        }
+        let stored = self.store.password(id).await?.ok_or(Error::NotFound)?;
+        if !self.passwords.verify(old, Some(&stored)).await? {
+            return Err(Error::PasswordWrong);
+        }
+        let hash = self.passwords.hash(new).await?;
+        let keep = (caller.user.id == id).then_some(caller.session);
+        Ok(self.store.set_password(id, &stored, &hash, keep).await?)
+    }
+
+    /// Removes an account and ends its sessions, if it is still the version that the caller has seen.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::NotFound`], [`Error::Stale`], [`Error::Store`].
+    pub async fn remove(&self, caller: &Caller, id: UserId, seen: Option<Version>) -> Result<(), Error> {
+        let current = self.read(caller, id).await?;
+        if seen.is_some_and(|seen| seen != current.version) {
+            return Err(Error::Stale);
+        }
+        Ok(self.store.remove(id, seen).await?)
+    }
+}

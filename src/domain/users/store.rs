@@ -1,0 +1,88 @@
+//! What the domain asks of whoever keeps users.
+
+use async_trait::async_trait;
+
+use super::{Cursor, Email, Filter, User, UserId, Version};
+use crate::domain::auth::{PasswordHash, SessionId};
+
+/// Keeps users.
+///
+/// Every write is all or nothing, and is durable when the method returns `Ok`.
+/// A write that returns [`StoreError::Unavailable`] may or may not have happened: it must not be repeated blindly.
+#[async_trait]
+pub trait UserStore: Send + Sync {
+    /// Adds a user.
+    ///
+    /// # Errors
+    /// [`StoreError::Taken`] if its e-mail belongs to another one, ignoring case.
+    async fn insert(&self, user: &User, password: &PasswordHash) -> Result<(), StoreError>;
+
+    /// The user of that id, if there is one.
+    ///
+    /// # Errors
+    /// Only those of the store itself.
+    async fn get(&self, id: UserId) -> Result<Option<User>, StoreError>;
+
+    /// The user of that address (ignoring case) with its password, if there is one.
+    ///
+    /// # Errors
+    /// Only those of the store itself.
+    async fn credentials(&self, email: &Email) -> Result<Option<(User, PasswordHash)>, StoreError>;
+
+    /// The password of that user, if there is one.
+    ///
+    /// # Errors
+    /// Only those of the store itself.
+    async fn password(&self, id: UserId) -> Result<Option<PasswordHash>, StoreError>;
+
+    /// At most `limit` users that the filter means, by ascending id, those after the cursor.
+    ///
+    /// # Errors
+    /// Only those of the store itself.
+    async fn list(&self, filter: &Filter, after: Option<Cursor>, limit: u32) -> Result<Vec<User>, StoreError>;
+
+    /// Writes e-mail, name, role, version and time of change, if the stored version is still `expected`.
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`] if it is not, or the user is gone; [`StoreError::Taken`] as for `insert`.
+    async fn update(&self, user: &User, expected: Version) -> Result<(), StoreError>;
+
+    /// Replaces the password, if it is still `old`, and ends all sessions of that user but `keep`.
+    /// Neither version nor time of change move: the password is no part of what a client can read.
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`] if the password has changed meanwhile, or the user is gone.
+    async fn set_password(
+        &self,
+        id: UserId,
+        old: &PasswordHash,
+        new: &PasswordHash,
+        keep: Option<SessionId>,
+    ) -> Result<(), StoreError>;
+
+    /// Removes the user and its sessions, if the stored version is still `expected` (any, if none is given).
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`] if it is not, or the user is gone.
+    async fn remove(&self, id: UserId, expected: Option<Version>) -> Result<(), StoreError>;
+}
+
+/// How a store fails.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// What must be unique is taken.
+    #[error("the e-mail address is taken")]
+    Taken,
+    /// The change was made to something that is no longer there as it was.
+    #[error("the stored version is another one")]
+    Stale,
+    /// The store is away, full or too slow; later may be better.
+    #[error("the store is unavailable")]
+    Unavailable(#[source] BoxError),
+    /// The store answered with something that it must not: a bug, or a broken database.
+    #[error("the store is broken")]
+    Broken(#[source] BoxError),
+}
+
+/// What lies below a failure, for the log and nobody else.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -1,0 +1,19 @@
+//! The settings of the internal port.
+
+use std::{net::SocketAddr, time::Duration};
+
+use secrecy::SecretString;
+
+/// Settings of the internal port: `[internal]`.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where to listen; port 0 lets the system choose.
+    pub listen: SocketAddr,
+    /// What has to be shown for everything but metrics and health on an address that is not loopback.
+    /// None is accepted only on loopback.
+    pub token: Option<SecretString>,
+    /// Which host names may stand in `Host`, beside IP literals and `localhost`.
+    pub hosts: Vec<String>,
+    /// How long the main runtime may be stuck before `/health/live` fails on this port.
+    pub stall_limit: Duration,
+}

@@ -1,0 +1,5 @@
+//! The internal port: what the process is doing, from a thread of its own.
+
+mod config;
+
+pub use config::Config;

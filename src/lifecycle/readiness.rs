@@ -1,0 +1,143 @@
+//! Whether to send traffic: latches that parts hold until they can serve, and checks that ask what they depend on.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    time::{Duration, Instant},
+};
+
+use futures_util::future::BoxFuture;
+
+use crate::telemetry::{Gauge, Metrics, catalog};
+
+/// How long a check's answer is believed, so that probes cannot become load.
+const REMEMBERED: Duration = Duration::from_secs(1);
+
+/// Ready when no latch is held and every check succeeds. Cheap to clone.
+#[derive(Clone)]
+pub struct Readiness(Arc<Inner>);
+
+struct Inner {
+    latches: Mutex<Vec<(&'static str, Arc<AtomicBool>)>>,
+    checks: Mutex<Vec<Arc<Check>>>,
+    gauge: Gauge,
+}
+
+/// Asks one dependency.
+type Ask = Box<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+
+struct Check {
+    name: &'static str,
+    ask: Ask,
+    timeout: Duration,
+    newest: tokio::sync::Mutex<Option<(Instant, Result<(), String>)>>,
+}
+
+/// Whether one part can serve.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// The word in `glasshouse_ready{check}`.
+    pub name: &'static str,
+    /// Why it cannot; nothing if it can. For the internal port only: it may name hosts.
+    pub problem: Option<String>,
+}
+
+impl Readiness {
+    /// Nothing is held, nothing is asked: ready.
+    #[must_use]
+    pub fn new(metrics: &Metrics) -> Self {
+        let gauge = metrics.gauge(&catalog::READY);
+        Self(Arc::new(Inner { latches: Mutex::default(), checks: Mutex::default(), gauge }))
+    }
+
+    /// Holds readiness back until the latch is released.
+    #[must_use]
+    pub fn latch(&self, name: &'static str) -> Latch {
+        let open = Arc::new(AtomicBool::new(false));
+        lock(&self.0.latches).push((name, Arc::clone(&open)));
+        self.0.gauge.set(&[name], 0.0);
+        Latch { name, open, gauge: self.0.gauge.clone() }
+    }
+
+    /// Has a dependency asked whenever somebody wants to know, at most once a second, for at most `timeout`.
+    pub fn check(
+        &self,
+        name: &'static str,
+        timeout: Duration,
+        ask: impl Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync + 'static,
+    ) {
+        let newest = tokio::sync::Mutex::default();
+        lock(&self.0.checks).push(Arc::new(Check { name, ask: Box::new(ask), timeout, newest }));
+        self.0.gauge.set(&[name], 0.0);
+    }
+
+    /// Every part, in the order in which they were named.
+    pub async fn parts(&self) -> Vec<Part> {
+        let mut parts: Vec<Part> = lock(&self.0.latches)
+            .iter()
+            .map(|(name, open)| Part { name, problem: (!open.load(SeqCst)).then(|| "held".to_owned()) })
+            .collect();
+        let checks = lock(&self.0.checks).clone();
+        for check in checks {
+            let problem = check.answer().await.err();
+            self.0.gauge.set(&[check.name], if problem.is_none() { 1.0 } else { 0.0 });
+            parts.push(Part { name: check.name, problem });
+        }
+        parts
+    }
+
+    /// Whether every part can serve.
+    pub async fn is_ready(&self) -> bool {
+        self.parts().await.iter().all(|part| part.problem.is_none())
+    }
+}
+
+impl Check {
+    /// The remembered answer, or a new one. Those who ask at the same time share one question.
+    async fn answer(&self) -> Result<(), String> {
+        let mut newest = self.newest.lock().await;
+        if let Some((_, answer)) = newest.as_ref().filter(|(at, _)| at.elapsed() < REMEMBERED) {
+            return answer.clone();
+        }
+        let answer = match tokio::time::timeout(self.timeout, (self.ask)()).await {
+            Ok(answer) => answer,
+            Err(_) => Err(format!("no answer within {:?}", self.timeout)),
+        };
+        *newest = Some((Instant::now(), answer.clone()));
+        answer
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Held at first. Released when its owner can serve, held again when it is about to stop.
+pub struct Latch {
+    name: &'static str,
+    open: Arc<AtomicBool>,
+    gauge: Gauge,
+}
+
+impl Latch {
+    /// The owner can serve.
+    pub fn release(&self) {
+        self.open.store(true, SeqCst);
+        self.gauge.set(&[self.name], 1.0);
+    }
+
+    /// The owner cannot, or soon will not.
+    pub fn hold(&self) {
+        self.open.store(false, SeqCst);
+        self.gauge.set(&[self.name], 0.0);
+    }
+}
+
+impl fmt::Debug for Readiness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Readiness")
+    }
+}

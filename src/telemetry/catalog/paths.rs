@@ -1,0 +1,6 @@
+//! x
+
+use super::Signal;
+
+/// x
+pub const PATHS: &[Signal] = &[];

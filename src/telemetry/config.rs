@@ -1,0 +1,83 @@
+//! The settings of logs, traces and metrics.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use secrecy::SecretString;
+use url::Url;
+
+/// Settings of what the service says of itself: `[log]`, `[telemetry]` and the standard `OTEL_*` variables.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `service.name`, and `service.version` beside it, of everything that is said.
+    pub service_name: String,
+    /// Further resource attributes (`OTEL_RESOURCE_ATTRIBUTES`).
+    pub resource: BTreeMap<String, String>,
+    /// Which events are logged, as an `EnvFilter`: `info`, `info,glasshouse=debug`.
+    pub log_filter: String,
+    /// How lines look.
+    pub log_format: LogFormat,
+    /// How many lines wait for the writer; beyond it they are dropped and counted.
+    pub log_queue: usize,
+    /// Where spans go; none switches traces off.
+    pub traces: Option<Export>,
+    /// Where logs go beside stdout.
+    pub logs: Option<Export>,
+    /// Which requests are traced.
+    pub sampler: Sampler,
+    /// Whether a stranger's sampling flag is believed.
+    pub trust_remote_sampling: bool,
+    /// Whoever sends this as `X-Force-Trace` has that one request traced.
+    pub force_trace_token: Option<SecretString>,
+    /// How many series one metric may have; beyond it label values fold into `_overflow`.
+    pub max_series: usize,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Pretty on a terminal, JSON elsewhere.
+    Auto,
+    /// One object a line.
+    Json,
+    /// For people.
+    Pretty,
+}
+
+/// Where one signal is exported to.
+#[derive(Debug, Clone)]
+pub struct Export {
+    /// gRPC: the collector's base URL. HTTP: the whole URL, with `/v1/traces` or `/v1/logs`.
+    pub endpoint: Url,
+    /// How it is spoken to.
+    pub protocol: Protocol,
+    /// Sent with each export; may hold credentials.
+    pub headers: Vec<(String, SecretString)>,
+    /// Whether bodies are compressed with gzip.
+    pub gzip: bool,
+    /// How long one export may take.
+    pub timeout: Duration,
+    /// How many items wait for export; beyond it they are dropped and counted.
+    pub queue: usize,
+    /// How many items one export has at most.
+    pub batch: usize,
+    /// How long an item waits for company.
+    pub delay: Duration,
+}
+
+/// How a collector is spoken to: `OTEL_EXPORTER_OTLP_PROTOCOL`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// `grpc`
+    Grpc,
+    /// `http/protobuf`
+    HttpProtobuf,
+}
+
+/// Which requests are traced: `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sampler {
+    /// Whether a parent's decision is followed: the `parentbased_` samplers.
+    pub parent_based: bool,
+    /// Which share of traces without such a parent is kept: 0.0 (`always_off`) to 1.0 (`always_on`).
+    pub ratio: f64,
+}

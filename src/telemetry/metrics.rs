@@ -1,0 +1,212 @@
+//! The registry and the families in it: every one from the catalogue, every one capped, duration histograms with exemplars.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, core::Collector, proto::MetricFamily};
+
+use super::{
+    catalog::{self, Kind, Metric},
+    exemplar::{Exemplar, Exemplars},
+    series::Series,
+};
+
+/// One process's metrics. Cheap to clone; clones share the registry.
+#[derive(Clone)]
+pub struct Metrics(Arc<Inner>);
+
+struct Inner {
+    registry: Registry,
+    max_series: usize,
+    series: prometheus::IntGaugeVec,
+    overflow: IntCounterVec,
+    exemplars: Mutex<HashMap<&'static str, Arc<Series<Observed>>>>,
+}
+
+/// A histogram's series, with the newest exemplar of each bucket.
+struct Observed {
+    histogram: prometheus::Histogram,
+    exemplars: Exemplars,
+}
+
+impl Metrics {
+    /// An empty registry, in which each family holds at most `max_series` series.
+    #[must_use]
+    pub fn new(max_series: usize) -> Self {
+        let series =
+            prometheus::IntGaugeVec::new(opts(&catalog::METRIC_SERIES), catalog::METRIC_SERIES.labels).expect(VALID);
+        let overflow =
+            IntCounterVec::new(opts(&catalog::METRIC_SERIES_OVERFLOW), catalog::METRIC_SERIES_OVERFLOW.labels)
+                .expect(VALID);
+        let metrics = Self(Arc::new(Inner {
+            registry: Registry::new(),
+            max_series,
+            series,
+            overflow,
+            exemplars: Mutex::default(),
+        }));
+        metrics.register(metrics.0.series.clone());
+        metrics.register(metrics.0.overflow.clone());
+        metrics
+    }
+
+    /// A counter, to be found in the registry under that name. Each family is made once.
+    ///
+    /// # Panics
+    /// If the name is taken: a bug that the first start shows.
+    #[must_use]
+    pub fn counter(&self, metric: &'static Metric) -> Counter {
+        let vec = IntCounterVec::new(opts(metric), metric.labels).expect(VALID);
+        self.register(vec.clone());
+        Counter(Arc::new(self.family(metric, move |labels| vec.with_label_values(labels))))
+    }
+
+    /// A gauge; otherwise as [`Metrics::counter`].
+    ///
+    /// # Panics
+    /// If the name is taken.
+    #[must_use]
+    pub fn gauge(&self, metric: &'static Metric) -> Gauge {
+        let vec = prometheus::GaugeVec::new(opts(metric), metric.labels).expect(VALID);
+        self.register(vec.clone());
+        Gauge(Arc::new(self.family(metric, move |labels| vec.with_label_values(labels))))
+    }
+
+    /// A histogram with the catalogue's buckets; otherwise as [`Metrics::counter`].
+    ///
+    /// # Panics
+    /// If the name is taken.
+    #[must_use]
+    pub fn histogram(&self, metric: &'static Metric) -> Histogram {
+        let Kind::Histogram(buckets) = metric.kind else { unreachable!("{} is no histogram", metric.name) };
+        let options = HistogramOpts::new(metric.name, metric.help).buckets(buckets.to_vec());
+        let vec = HistogramVec::new(options, metric.labels).expect(VALID);
+        self.register(vec.clone());
+        let family = self.family(metric, move |labels| Observed {
+            histogram: vec.with_label_values(labels),
+            exemplars: Exemplars::new(buckets),
+        });
+        let family = Arc::new(family);
+        self.0.exemplars.lock().unwrap_or_else(PoisonError::into_inner).insert(metric.name, Arc::clone(&family));
+        Histogram(family)
+    }
+
+    /// Adds a collector whose values are read when somebody asks.
+    ///
+    /// # Panics
+    /// If a name is taken.
+    pub fn register(&self, collector: impl Collector + 'static) {
+        self.0.registry.register(Box::new(collector)).expect("each family is made once");
+    }
+
+    /// Everything there is, by name.
+    #[must_use]
+    pub fn gather(&self) -> Vec<MetricFamily> {
+        self.0.registry.gather()
+    }
+
+    /// The newest exemplar of each bucket of one series, the last for `+Inf`; none if there is no such series.
+    pub(super) fn exemplars(&self, family: &str, labels: &[&str]) -> Vec<Option<Exemplar>> {
+        let families = self.0.exemplars.lock().unwrap_or_else(PoisonError::into_inner);
+        let series = families.get(family).and_then(|family| family.find(labels));
+        series.map(|series| series.exemplars.newest()).unwrap_or_default()
+    }
+
+    fn family<T>(&self, metric: &'static Metric, make: impl Fn(&[&str]) -> T + Send + Sync + 'static) -> Series<T> {
+        let series = Series::new(
+            metric,
+            self.0.max_series,
+            self.0.series.with_label_values(&[metric.name]),
+            self.0.overflow.with_label_values(&[metric.name]),
+            make,
+        );
+        if metric.labels.is_empty() {
+            series.with(&[]);
+        }
+        series
+    }
+}
+
+const VALID: &str = "the catalogue's names and labels are valid: a test registers each";
+
+fn opts(metric: &Metric) -> Opts {
+    Opts::new(metric.name, metric.help)
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+/// Counts what happened. Label values are given in the catalogue's order.
+#[derive(Clone)]
+pub struct Counter(Arc<Series<prometheus::IntCounter>>);
+
+impl Counter {
+    /// One more.
+    pub fn inc(&self, labels: &[&str]) {
+        self.add(labels, 1);
+    }
+
+    /// Some more; 0 makes the series appear, so that its first increase is seen.
+    pub fn add(&self, labels: &[&str], count: u64) {
+        self.0.with(labels).inc_by(count);
+    }
+}
+
+/// What goes up and down.
+#[derive(Clone)]
+pub struct Gauge(Arc<Series<prometheus::Gauge>>);
+
+impl Gauge {
+    /// From now on it is this.
+    pub fn set(&self, labels: &[&str], value: f64) {
+        self.0.with(labels).set(value);
+    }
+
+    /// One more until the guard is dropped.
+    #[must_use]
+    pub fn hold(&self, labels: &[&str]) -> Held {
+        let gauge = self.0.with(labels);
+        gauge.inc();
+        Held(gauge)
+    }
+}
+
+/// Keeps a gauge one higher while it lives.
+pub struct Held(Arc<prometheus::Gauge>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// How values spread over the catalogue's buckets.
+#[derive(Clone)]
+pub struct Histogram(Arc<Series<Observed>>);
+
+impl Histogram {
+    /// One value. If the current trace is sampled, it becomes the exemplar of the value's bucket.
+    pub fn observe(&self, labels: &[&str], value: f64) {
+        self.observe_in(labels, value, super::traces::current_sampled());
+    }
+
+    /// One value with the trace that it belongs to, for whoever is no longer inside of it.
+    pub fn observe_in(&self, labels: &[&str], value: f64, trace: Option<super::SpanIds>) {
+        let series = self.0.with(labels);
+        series.histogram.observe(value);
+        if let Some(trace) = trace {
+            series.exemplars.remember(value, trace);
+        }
+    }
+
+    /// Makes the series appear before its first value.
+    pub fn appear(&self, labels: &[&str]) {
+        self.0.with(labels);
+    }
+}

@@ -1,0 +1,241 @@
+//! Spans, decided at the edge: where the sampler says no, nothing is built.
+//!
+//! A span made with `tracing` costs most of its price before the sampler's answer matters: it is built, filled and
+//! entered at every poll. So the few spans that every request has (the request, its database calls) are made here,
+//! with OpenTelemetry's own API, and only if their trace is sampled. Spans of `tracing` join them as children through
+//! tracing-opentelemetry, behind a filter that asks the same question ([`current_sampled`]).
+
+use std::{cell::Cell, future::Future, sync::Arc};
+
+use opentelemetry::{
+    Context, KeyValue, SpanId, TraceFlags, TraceId,
+    trace::{FutureExt, SpanContext, SpanKind, Status, TraceContextExt, TraceState, Tracer as _},
+};
+use opentelemetry_sdk::trace::{
+    IdGenerator, RandomIdGenerator, Sampler as SdkSampler, SamplingDecision, SdkTracer, ShouldSample,
+};
+
+use super::Sampler;
+
+/// What names a span from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SpanIds {
+    /// 16 octets, shared by all spans of one trace.
+    pub trace: TraceId,
+    /// 8 octets.
+    pub span: SpanId,
+}
+
+impl From<&SpanContext> for SpanIds {
+    fn from(context: &SpanContext) -> Self {
+        Self { trace: context.trace_id(), span: context.span_id() }
+    }
+}
+
+/// The span that the current task is in, sampled or not.
+#[must_use]
+pub fn current() -> Option<SpanIds> {
+    current_if(SpanContext::is_valid)
+}
+
+/// The span that the current task is in, if it is going to be exported.
+#[must_use]
+pub fn current_sampled() -> Option<SpanIds> {
+    current_if(|context| context.is_valid() && context.is_sampled())
+}
+
+fn current_if(wanted: impl Fn(&SpanContext) -> bool) -> Option<SpanIds> {
+    Context::map_current(|current| {
+        let span = current.span();
+        Some(span.span_context()).filter(|context| wanted(context)).map(SpanIds::from)
+    })
+}
+
+/// Makes spans. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Tracer {
+    /// None where nothing is exported.
+    sdk: Option<SdkTracer>,
+    root: Arc<SdkSampler>,
+    parent_based: bool,
+    trust_remote: bool,
+}
+
+/// Where a request's trace comes from.
+#[derive(Debug, Default)]
+pub struct Origin {
+    /// The caller's span, if it sent a valid `traceparent`.
+    pub remote: Option<SpanContext>,
+    /// Whether this request is traced whatever the sampler says.
+    pub forced: bool,
+}
+
+impl Tracer {
+    /// A tracer whose spans nobody wants: ids are still given, spans are never built.
+    #[must_use]
+    pub fn off() -> Self {
+        Self::new(None, Sampler { parent_based: true, ratio: 0.0 }, false)
+    }
+
+    pub(super) fn new(sdk: Option<SdkTracer>, sampler: Sampler, trust_remote: bool) -> Self {
+        let root = match sampler.ratio {
+            ratio if ratio >= 1.0 => SdkSampler::AlwaysOn,
+            ratio if ratio <= 0.0 => SdkSampler::AlwaysOff,
+            ratio => SdkSampler::TraceIdRatioBased(ratio),
+        };
+        Self { sdk, root: Arc::new(root), parent_based: sampler.parent_based, trust_remote }
+    }
+
+    /// The span of a request that somebody sent us: child of the remote span, root of everything here.
+    /// Its ids are valid in any case; `name` and `attributes` are asked for only if it is sampled.
+    pub fn server(
+        &self,
+        origin: &Origin,
+        name: impl FnOnce() -> String,
+        attributes: impl FnOnce() -> Vec<KeyValue>,
+    ) -> Span {
+        let remote = origin.remote.as_ref();
+        let trace = remote.map_or_else(|| RandomIdGenerator::default().new_trace_id(), SpanContext::trace_id);
+        let followed = remote.filter(|_| self.trust_remote && self.parent_based).map(SpanContext::is_sampled);
+        let sampled = origin.forced || followed.unwrap_or_else(|| self.keeps(trace));
+        let parent = remote.map_or_else(Context::new, |remote| Context::new().with_remote_span_context(remote.clone()));
+        self.start(&parent, trace, sampled, SpanKind::Server, name, attributes)
+    }
+
+    /// The span of work that nobody asked for, such as a sweep; in a trace of its own.
+    pub fn background(&self, name: &'static str) -> Span {
+        let trace = RandomIdGenerator::default().new_trace_id();
+        self.start(&Context::new(), trace, self.keeps(trace), SpanKind::Internal, || name.to_owned(), Vec::new)
+    }
+
+    /// The span of a call to something outside, below the current span; a trace of its own where there is none.
+    /// Nothing is asked for and nothing is built if the trace is not sampled.
+    pub fn client(&self, name: &'static str, attributes: impl FnOnce() -> Vec<KeyValue>) -> Span {
+        let current = Context::current();
+        let (trace, sampled) = match current.span().span_context() {
+            context if context.is_valid() => (context.trace_id(), context.is_sampled()),
+            _ => {
+                let trace = RandomIdGenerator::default().new_trace_id();
+                (trace, self.keeps(trace))
+            }
+        };
+        if sampled && self.sdk.is_some() {
+            self.start(&current, trace, true, SpanKind::Client, || name.to_owned(), attributes)
+        } else {
+            Span { context: None }
+        }
+    }
+
+    /// What the configured sampler says of a trace that begins here.
+    fn keeps(&self, trace: TraceId) -> bool {
+        let verdict = self.root.should_sample(None, trace, "", &SpanKind::Server, &[], &[]);
+        verdict.decision == SamplingDecision::RecordAndSample
+    }
+
+    fn start(
+        &self,
+        parent: &Context,
+        trace: TraceId,
+        sampled: bool,
+        kind: SpanKind,
+        name: impl FnOnce() -> String,
+        attributes: impl FnOnce() -> Vec<KeyValue>,
+    ) -> Span {
+        let context = match &self.sdk {
+            Some(sdk) if sampled => {
+                let builder = sdk.span_builder(name()).with_kind(kind).with_attributes(attributes());
+                DECIDED.set(Some(trace));
+                let span = sdk.build_with_context(builder, parent);
+                DECIDED.set(None);
+                parent.with_span(span)
+            }
+            _ => {
+                let span = RandomIdGenerator::default().new_span_id();
+                let context = SpanContext::new(trace, span, TraceFlags::NOT_SAMPLED, false, TraceState::NONE);
+                parent.with_remote_span_context(context)
+            }
+        };
+        Span { context: Some(context) }
+    }
+}
+
+thread_local! {
+    /// The id of the trace that the sampler has just decided on.
+    static DECIDED: Cell<Option<TraceId>> = const { Cell::new(None) };
+}
+
+/// Gives a new trace the id that was decided on before its first span was built.
+///
+/// The SDK asks its sampler and its generator while it builds a span; a ratio is decided by the id, so here the id
+/// comes first. There is no other way to hand it over.
+#[derive(Debug, Default)]
+pub(super) struct DecidedIds(RandomIdGenerator);
+
+impl IdGenerator for DecidedIds {
+    fn new_trace_id(&self) -> TraceId {
+        DECIDED.take().unwrap_or_else(|| self.0.new_trace_id())
+    }
+
+    fn new_span_id(&self) -> SpanId {
+        self.0.new_span_id()
+    }
+}
+
+/// A span that has begun; ends when it is dropped. Nothing at all if its trace is not sampled and has ids already.
+#[derive(Debug)]
+pub struct Span {
+    context: Option<Context>,
+}
+
+impl Span {
+    /// Runs the future inside this span: what it logs and calls belongs to it.
+    pub async fn within<F: Future>(&self, future: F) -> F::Output {
+        match &self.context {
+            Some(context) => future.with_context(context.clone()).await,
+            None => future.await,
+        }
+    }
+
+    /// The ids of this span; none if it was not built.
+    #[must_use]
+    pub fn ids(&self) -> Option<SpanIds> {
+        self.context.as_ref().map(|context| SpanIds::from(context.span().span_context()))
+    }
+
+    /// The ids of this span, if it is going to be exported.
+    #[must_use]
+    pub fn sampled(&self) -> Option<SpanIds> {
+        let context = self.context.as_ref().filter(|context| context.span().is_recording())?;
+        Some(SpanIds::from(context.span().span_context()))
+    }
+
+    /// Adds attributes, asked for only if somebody will see them.
+    pub fn set(&self, attributes: impl FnOnce() -> Vec<KeyValue>) {
+        if let Some(context) = self.context.as_ref().filter(|context| context.span().is_recording()) {
+            context.span().set_attributes(attributes());
+        }
+    }
+
+    /// Gives the span another name: a request's route is known only after routing.
+    pub fn rename(&self, name: impl FnOnce() -> String) {
+        if let Some(context) = self.context.as_ref().filter(|context| context.span().is_recording()) {
+            context.span().update_name(name());
+        }
+    }
+
+    /// Says that what the span stands for failed, and with which `error.type`.
+    pub fn fail(&self, error_type: &str) {
+        if let Some(context) = &self.context {
+            context.span().set_status(Status::error(""));
+            context.span().set_attribute(KeyValue::new("error.type", error_type.to_owned()));
+        }
+    }
+}
+
+impl Drop for Span {
+    fn drop(&mut self) {
+        if let Some(context) = &self.context {
+            context.span().end();
+        }
+    }
+}
