@@ -1,17 +1,36 @@
 //! What the service says of itself: logs, traces and metrics.
+//!
+//! Nothing here may harm what it watches: no request waits for it, nothing of it grows without bound, and what it
+//! has to drop, it counts.
 
+mod allocator;
+mod build;
 pub mod catalog;
 mod config;
 mod exemplar;
+mod export;
+mod exposition;
+mod lines;
+mod log_filter;
+mod log_format;
 mod metrics;
+mod panics;
+mod process;
 mod request;
+pub mod runtime;
 mod series;
 mod spawn;
+mod start;
 pub mod traces;
 
+pub use build::{BUILD, Build};
 pub use config::{Config, Export, LogFormat, Protocol, Sampler};
+pub use export::ExportError;
+pub use exposition::Exposition;
+pub use log_filter::LogFilter;
 pub use metrics::{Counter, Gauge, Held, Histogram, Metrics};
 pub use request::Request;
 pub use series::OVERFLOW;
 pub use spawn::spawn;
+pub use start::{Output, StartError, Telemetry};
 pub use traces::{Origin, Span, SpanIds, Tracer};
