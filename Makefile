@@ -3,7 +3,7 @@
 # A RUSTFLAGS in the environment drops the flags of .cargo/config.toml, so warnings are denied behind `--` instead.
 DENY_WARNINGS = -- -D warnings
 
-# UPDATE_GOLDEN, NAME and the like reach the programs as they were given.
+# Handed on as it was given: scripts/rename says what a name may be.
 export NAME
 
 .DEFAULT_GOAL := help
@@ -32,7 +32,7 @@ fmt: ## formats the code
 	cargo fmt
 
 golden: ## rewrites tests/golden and the other files that tests compare with what the program says
-	UPDATE_GOLDEN=1 cargo test --locked
+	UPDATE_GOLDEN=1 cargo test --locked --no-fail-fast
 
 rename: ## gives a fork its own name everywhere: make rename NAME=night_watch
 	scripts/rename "$$NAME"

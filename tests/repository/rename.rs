@@ -72,6 +72,9 @@ fn a_fork_has_its_own_name_everywhere() {
         .output()
         .expect("cargo runs these tests");
     assert!(tree.status.success() && said(&tree).starts_with("night_watch v"), "{}", said(&tree));
+    let lock = fs::read_to_string(folder.path().join("Cargo.lock")).expect("it is committed");
+    let packages: Vec<&str> = lock.lines().filter(|line| line.starts_with("name = ")).collect();
+    assert!(packages.is_sorted(), "cargo has written Cargo.lock anew");
 }
 
 #[test]
@@ -84,7 +87,10 @@ fn what_is_renamed_can_be_renamed_again() {
     }
     for file in files::all() {
         let (before, after) = (fs::read(files::root().join(&file)), fs::read(folder.path().join(&file)));
-        assert!(before.expect("it is ours") == after.expect("it was copied"), "{file} is not what it was");
+        assert!(
+            before.expect("it is ours") == after.expect("it was copied"),
+            "{file} is not what it was, or was not formatted"
+        );
     }
 }
 
