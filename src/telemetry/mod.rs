@@ -4,10 +4,13 @@ pub mod catalog;
 mod config;
 mod exemplar;
 mod metrics;
+pub mod propagation;
 mod request;
 mod series;
 mod spawn;
 pub mod traces;
+
+pub use opentelemetry::KeyValue;
 
 pub use config::{Config, Export, LogFormat, Protocol, Sampler};
 pub use metrics::{Counter, Gauge, Held, Histogram, Metrics};
