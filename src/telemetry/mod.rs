@@ -6,6 +6,7 @@
 mod allocator;
 mod build;
 pub mod catalog;
+mod chain;
 mod config;
 mod exemplar;
 mod export;
@@ -25,6 +26,7 @@ mod start;
 pub mod traces;
 
 pub use build::{BUILD, Build};
+pub use chain::Chain;
 pub use config::{Config, Export, LogFormat, Protocol, Sampler};
 pub use export::ExportError;
 pub use exposition::Exposition;

@@ -1,6 +1,6 @@
 //! Trace context across HTTP: read from a request (W3C `traceparent`, `tracestate`), told in an answer (`traceresponse`).
 
-use hyper::HeaderMap;
+use http::HeaderMap;
 use opentelemetry::{
     Context,
     propagation::TextMapPropagator,
@@ -30,7 +30,7 @@ pub fn traceresponse(ids: SpanIds, sampled: bool) -> String {
 
 #[cfg(test)]
 mod tests {
-    use hyper::{HeaderMap, header::HeaderValue};
+    use http::{HeaderMap, header::HeaderValue};
     use proptest::prelude::*;
 
     use super::{SpanIds, remote, traceresponse};

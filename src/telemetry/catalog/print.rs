@@ -6,19 +6,18 @@ use super::{FIELDS, Kind, METRICS, PATHS, SPANS, Signal};
 
 /// As Markdown: a table for each kind of signal.
 pub fn markdown() -> String {
-    let mut page =
-        String::from("# Signals\n\n## Metrics\n\n| Name | Type | Labels | Help |\n| --- | --- | --- | --- |\n");
-    for metric in METRICS {
+    let mut lines = vec!["# Signals".to_owned(), String::new(), "## Metrics".to_owned(), String::new()];
+    lines.extend(["| Name | Type | Labels | Help |".to_owned(), "| --- | --- | --- | --- |".to_owned()]);
+    lines.extend(METRICS.iter().map(|metric| {
         let labels = metric.labels.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", ");
-        page += &format!("| `{}` | {} | {labels} | {} |\n", metric.name, metric.kind.word(), metric.help);
-    }
+        format!("| `{}` | {} | {labels} | {} |", metric.name, metric.kind.word(), metric.help)
+    }));
     for (title, signals) in sections() {
-        page += &format!("\n## {title}\n\n| Name | Meaning |\n| --- | --- |\n");
-        for signal in signals {
-            page += &format!("| `{}` | {} |\n", signal.name, signal.meaning);
-        }
+        lines.extend([String::new(), format!("## {title}"), String::new()]);
+        lines.extend(["| Name | Meaning |".to_owned(), "| --- | --- |".to_owned()]);
+        lines.extend(signals.iter().map(|signal| format!("| `{}` | {} |", signal.name, signal.meaning)));
     }
-    page
+    lines.join("\n") + "\n"
 }
 
 /// As JSON: what tests and tools compare with.
