@@ -1,5 +1,172 @@
-//! Keeps users and sessions, in SQLite or in PostgreSQL.
+//! Keeps users and sessions, in SQLite or in PostgreSQL: the scheme of the URL picks the engine.
+//!
+//! Nobody gets at a pool but through `database`, where each call is a span, a duration and an outcome.
 
 mod config;
+pub mod database;
+mod failure;
+mod metrics;
+mod migrate;
+pub mod postgres;
+mod row;
+mod sessions;
+pub mod sqlite;
+mod users;
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use sqlx::{Postgres, Sqlite, postgres::PgConnectOptions, sqlite::SqliteConnectOptions};
 
 pub use config::Config;
+pub use failure::Failure;
+pub use metrics::StoreMetrics;
+pub use migrate::{MigrateError, Migration};
+
+use self::{
+    database::{Database, Engine, Location},
+    sessions::Sessions,
+    users::Users,
+};
+use crate::{
+    domain::{auth::SessionStore, users::UserStore},
+    telemetry::{Metrics, Tracer},
+};
+
+/// A store that is open. Cheap to clone; clones share the pool.
+#[derive(Clone)]
+pub struct Store {
+    /// Keeps users.
+    pub users: Arc<dyn UserStore>,
+    /// Keeps sessions.
+    pub sessions: Arc<dyn SessionStore>,
+    kept: Kept,
+}
+
+/// Where it is kept, and how the connection is opened that migrates.
+#[derive(Clone)]
+enum Kept {
+    Sqlite(Database<Sqlite>, SqliteConnectOptions),
+    Postgres(Database<Postgres>, PgConnectOptions),
+}
+
+/// Why a store cannot be opened, whatever the database says.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// No engine goes by that scheme.
+    #[error("the scheme of DATABASE_URL must be one of: sqlite, postgres, postgresql")]
+    Scheme,
+    /// The engine cannot read the URL.
+    #[error("DATABASE_URL {0}")]
+    Url(&'static str),
+    /// Nothing would be kept.
+    #[error("DATABASE_URL must name a file: a database in memory ends with its connection")]
+    InMemory,
+    /// The folder of the file cannot be made.
+    #[error("the folder of the database cannot be made")]
+    Folder(#[source] std::io::Error),
+}
+
+impl Store {
+    /// Opens the store that the URL means. Connects to nothing: a service whose database is not there yet is alive
+    /// and not ready, and becomes ready when it comes.
+    ///
+    /// # Errors
+    /// Only what no waiting can mend, as [`OpenError`] says.
+    ///
+    /// # Panics
+    /// Outside a runtime, and if `metrics` has a store's families already.
+    #[expect(clippy::unused_async, reason = "the pool starts a task of its own, so this is for runtimes only")]
+    pub async fn open(config: &Config, tracer: Tracer, metrics: &Metrics) -> Result<Self, OpenError> {
+        match config.url.scheme() {
+            "sqlite" => {
+                let options = sqlite::options(config)?;
+                let patient = sqlite::patient(&options);
+                let location = sqlite::location(&options);
+                let database = database(config, options, location, tracer, metrics);
+                let users = Arc::new(Users::<Sqlite>(database.clone()));
+                let sessions = Arc::new(Sessions::<Sqlite>(database.clone()));
+                Ok(Self { users, sessions, kept: Kept::Sqlite(database, patient) })
+            }
+            "postgres" | "postgresql" => {
+                let options = postgres::options(config)?;
+                let patient = postgres::patient(config)?;
+                let location = postgres::location(&options);
+                let database = database(config, options, location, tracer, metrics);
+                let users = Arc::new(Users::<Postgres>(database.clone()));
+                let sessions = Arc::new(Sessions::<Postgres>(database.clone()));
+                Ok(Self { users, sessions, kept: Kept::Postgres(database, patient) })
+            }
+            _ => Err(OpenError::Scheme),
+        }
+    }
+
+    /// Whether the database answers; the text says why not, without password or address.
+    #[must_use]
+    pub fn ping(&self) -> BoxFuture<'static, Result<(), String>> {
+        let kept = self.kept.clone();
+        Box::pin(async move {
+            let answer = match kept {
+                Kept::Sqlite(database, _) => database.ping().await,
+                Kept::Postgres(database, _) => database.ping().await,
+            };
+            answer.map_err(|failure| failure.to_string())
+        })
+    }
+
+    /// Waits until every connection is given back, and closes them. Calls that come later fail.
+    pub async fn close(&self) {
+        match &self.kept {
+            Kept::Sqlite(database, _) => database.close().await,
+            Kept::Postgres(database, _) => database.close().await,
+        }
+    }
+
+    /// Applies every migration that was not, oldest first. Others that try at the same time wait, and find nothing
+    /// to do.
+    ///
+    /// # Errors
+    /// As [`MigrateError`] says; migrations before the failing one are kept on PostgreSQL, none on SQLite.
+    pub async fn migrate_up(&self) -> Result<(), MigrateError> {
+        match &self.kept {
+            Kept::Sqlite(_, patient) => migrate::sqlite::up(patient).await,
+            Kept::Postgres(_, patient) => migrate::postgres::up(patient).await,
+        }
+    }
+
+    /// Takes the newest migration back, if there is one.
+    ///
+    /// # Errors
+    /// As [`MigrateError`] says.
+    pub async fn migrate_down(&self) -> Result<(), MigrateError> {
+        match &self.kept {
+            Kept::Sqlite(_, patient) => migrate::sqlite::down(patient).await,
+            Kept::Postgres(_, patient) => migrate::postgres::down(patient).await,
+        }
+    }
+
+    /// Every migration that this program knows, oldest first, and whether it was applied.
+    ///
+    /// # Errors
+    /// As [`MigrateError`] says.
+    pub async fn migrations(&self) -> Result<Vec<Migration>, MigrateError> {
+        match &self.kept {
+            Kept::Sqlite(_, patient) => migrate::sqlite::status(patient).await,
+            Kept::Postgres(_, patient) => migrate::postgres::status(patient).await,
+        }
+    }
+}
+
+fn database<DB: Engine>(
+    config: &Config,
+    options: <DB::Connection as sqlx::Connection>::Options,
+    location: Location,
+    tracer: Tracer,
+    metrics: &Metrics,
+) -> Database<DB> {
+    let store_metrics = StoreMetrics::new(metrics, DB::SYSTEM);
+    store_metrics.appear::<DB>();
+    let database = Database::new(config, options, location, tracer, store_metrics);
+    metrics::watch(metrics, &database, config.max_connections);
+    database
+}

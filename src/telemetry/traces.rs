@@ -111,6 +111,15 @@ impl Tracer {
     /// The span of a call to something outside, below the current span; a trace of its own where there is none.
     /// Nothing is asked for and nothing is built if the trace is not sampled.
     pub fn client(&self, name: &'static str, attributes: impl FnOnce() -> Vec<KeyValue>) -> Span {
+        self.below(SpanKind::Client, name, attributes)
+    }
+
+    /// The span of a part of our own work, such as waiting; otherwise as [`Tracer::client`].
+    pub fn child(&self, name: &'static str, attributes: impl FnOnce() -> Vec<KeyValue>) -> Span {
+        self.below(SpanKind::Internal, name, attributes)
+    }
+
+    fn below(&self, kind: SpanKind, name: &'static str, attributes: impl FnOnce() -> Vec<KeyValue>) -> Span {
         let current = Context::current();
         let (trace, sampled) = match current.span().span_context() {
             context if context.is_valid() => (context.trace_id(), context.is_sampled()),
@@ -120,7 +129,7 @@ impl Tracer {
             }
         };
         if sampled && self.sdk.is_some() {
-            self.start(&current, trace, true, SpanKind::Client, || name.to_owned(), attributes)
+            self.start(&current, trace, true, kind, || name.to_owned(), attributes)
         } else {
             Span { context: None }
         }
@@ -156,6 +165,23 @@ impl Tracer {
             }
         };
         Span { context: Some(context) }
+    }
+}
+
+/// The span that a task was in, for work that outlives the task's own future.
+#[derive(Debug, Clone)]
+pub struct Place(Context);
+
+impl Place {
+    /// Where the current task is.
+    #[must_use]
+    pub fn current() -> Self {
+        Self(Context::current())
+    }
+
+    /// Runs the future there.
+    pub async fn within<F: Future>(&self, future: F) -> F::Output {
+        future.with_context(self.0.clone()).await
     }
 }
 

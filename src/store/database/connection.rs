@@ -1,0 +1,91 @@
+//! Connections: waiting for one is seen apart from using it, so that a slow pool is not taken for a slow query.
+
+use std::{sync::Arc, time::Instant};
+
+use sqlx::{
+    Pool,
+    pool::{PoolConnection, PoolOptions},
+};
+
+use super::{Engine, Failure, call::Observer};
+use crate::{
+    store::{Config, metrics::StoreMetrics},
+    telemetry::Request,
+};
+
+tokio::task_local! {
+    /// When the current task asked the pool for a connection that was not there.
+    static ASKED: Instant;
+}
+
+/// The pool's settings, with a hook that sees each connection that is opened.
+///
+/// Connections are not pinged before use: on PostgreSQL that costs a fifth of the server's CPU. They are retired by
+/// age instead, and a read that meets a dead one is tried once more.
+pub(super) fn options<DB: Engine>(config: &Config, metrics: &StoreMetrics) -> PoolOptions<DB> {
+    let metrics = metrics.clone();
+    PoolOptions::new()
+        .max_connections(config.max_connections)
+        .acquire_timeout(config.acquire_timeout)
+        .idle_timeout(config.idle_timeout)
+        .max_lifetime(config.max_lifetime)
+        .test_before_acquire(false)
+        .after_connect(move |_, _| {
+            // sqlx opens a connection inside of the call that asks for one, and says only when it is done.
+            if let Ok(asked) = ASKED.try_with(|asked| *asked) {
+                metrics.create_time.observe(&[DB::SYSTEM], asked.elapsed().as_secs_f64());
+            }
+            Box::pin(async { Ok(()) })
+        })
+}
+
+/// A connection taken out of the pool; goes back when it is dropped.
+pub(super) struct Connection<DB: Engine> {
+    pooled: PoolConnection<DB>,
+    observer: Arc<Observer>,
+    since: Instant,
+}
+
+impl<DB: Engine> Connection<DB> {
+    /// Takes one that is free, or waits for one to be given back or opened, in a span of its own.
+    pub(super) async fn acquire(pool: &Pool<DB>, observer: &Arc<Observer>) -> Result<Self, Failure> {
+        let metrics = &observer.metrics;
+        let began = Instant::now();
+        if let Some(pooled) = pool.try_acquire() {
+            metrics.wait_time.observe(&[DB::SYSTEM], began.elapsed().as_secs_f64());
+            return Ok(Self { pooled, observer: Arc::clone(observer), since: Instant::now() });
+        }
+        let _pending = metrics.pending.hold(&[DB::SYSTEM]);
+        let span = observer.tracer.child("pool wait", || observer.place.clone());
+        let acquired = span.within(ASKED.scope(began, pool.acquire())).await;
+        let waited = began.elapsed();
+        metrics.wait_time.observe_in(&[DB::SYSTEM], waited.as_secs_f64(), span.sampled());
+        Request::with_current(|request| request.add_wait(waited));
+        match acquired {
+            Ok(pooled) => Ok(Self { pooled, observer: Arc::clone(observer), since: Instant::now() }),
+            Err(error) => {
+                let failure = Failure::from(error);
+                if failure.is_pool_timeout() {
+                    metrics.timeouts.inc(&[DB::SYSTEM]);
+                }
+                span.fail(&failure.error_type());
+                Err(failure)
+            }
+        }
+    }
+
+    pub(super) fn get(&mut self) -> &mut DB::Connection {
+        &mut self.pooled
+    }
+
+    /// Closes it instead of giving it back: nobody knows what it is in the middle of.
+    pub(super) fn distrust(&mut self) {
+        self.pooled.close_on_drop();
+    }
+}
+
+impl<DB: Engine> Drop for Connection<DB> {
+    fn drop(&mut self) {
+        self.observer.metrics.use_time.observe(&[DB::SYSTEM], self.since.elapsed().as_secs_f64());
+    }
+}

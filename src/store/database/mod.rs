@@ -1,0 +1,229 @@
+//! The one door to a pool: whoever goes through is seen, and there is no other way.
+//!
+//! The pool is private to this folder, and SQL is only what [`Statements`] lists. Each call gives one client span,
+//! one duration and one outcome; BEGIN, COMMIT and ROLLBACK are calls too, also when a transaction is dropped.
+
+mod call;
+mod connection;
+mod engine;
+mod statement;
+mod transaction;
+
+use std::sync::Arc;
+
+use sqlx::{Executor, FromRow, Pool, query::Query, query::QueryAs};
+
+use self::{call::Observer, connection::Connection};
+pub use self::{
+    engine::Engine,
+    statement::{Sql, Statement, Statements},
+    transaction::Transaction,
+};
+use super::{Config, failure::Failure, metrics::StoreMetrics};
+use crate::telemetry::{KeyValue, Tracer, semconv};
+
+/// A statement whose values are being bound, for rows of `T`.
+pub type Rows<'q, DB, T> = QueryAs<'q, DB, T, <DB as sqlx::Database>::Arguments>;
+/// A statement whose values are being bound, for the number of rows that it writes.
+pub type Writes<'q, DB> = Query<'q, DB, <DB as sqlx::Database>::Arguments>;
+
+/// A database and its pool. Cheap to clone; clones share the pool.
+pub struct Database<DB: Engine> {
+    pool: Pool<DB>,
+    observer: Arc<Observer>,
+}
+
+impl<DB: Engine> Clone for Database<DB> {
+    fn clone(&self) -> Self {
+        Self { pool: self.pool.clone(), observer: Arc::clone(&self.observer) }
+    }
+}
+
+/// What spans say of where a database is.
+#[derive(Debug)]
+pub struct Location {
+    /// `db.namespace`.
+    pub namespace: String,
+    /// `server.address` and `server.port`, where there is a server.
+    pub server: Option<(String, u16)>,
+}
+
+impl<DB: Engine> Database<DB> {
+    /// A pool without connections yet: the first call opens the first one.
+    pub fn new(
+        config: &Config,
+        options: <DB::Connection as sqlx::Connection>::Options,
+        location: Location,
+        tracer: Tracer,
+        metrics: StoreMetrics,
+    ) -> Self {
+        let mut attributes = vec![
+            KeyValue::new(semconv::DB_SYSTEM_NAME, DB::SYSTEM),
+            KeyValue::new(semconv::DB_NAMESPACE, location.namespace),
+        ];
+        if let Some((address, port)) = location.server {
+            attributes.push(KeyValue::new(semconv::SERVER_ADDRESS, address));
+            attributes.push(KeyValue::new(semconv::SERVER_PORT, i64::from(port)));
+        }
+        let pool = connection::options(config, &metrics).connect_lazy_with(options);
+        let observer = Observer { system: DB::SYSTEM, tracer, metrics, place: attributes };
+        Self { pool, observer: Arc::new(observer) }
+    }
+
+    /// How many connections are idle and how many are used, at this moment.
+    #[must_use]
+    pub fn connections(&self) -> (u32, u32) {
+        let idle = u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX);
+        (idle, self.pool.size().saturating_sub(idle))
+    }
+
+    /// Waits for connections in use to be given back, and closes all.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    /// After a call met a dead connection, no idle one is trusted: what ended one has mostly ended all.
+    /// Says whether the call is worth another try.
+    fn retires(&self, failure: &Failure, tries: &mut u32) -> bool {
+        if !failure.is_dead_connection() {
+            return false;
+        }
+        for _ in 0..self.pool.size() {
+            let Some(mut idle) = self.pool.try_acquire() else { break };
+            idle.close_on_drop();
+        }
+        *tries += 1;
+        *tries == 1
+    }
+}
+
+impl<DB> Database<DB>
+where
+    DB: Engine,
+    for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
+{
+    /// Every row. If the connection turns out to be dead, a `SELECT` is tried once more on another one.
+    ///
+    /// # Errors
+    /// What the database or the pool says.
+    pub async fn fetch_all<'q, T>(
+        &self,
+        statement: &'static Statement,
+        bind: impl Fn(Rows<'q, DB, T>) -> Rows<'q, DB, T>,
+    ) -> Result<Vec<T>, Failure>
+    where
+        T: for<'r> FromRow<'r, DB::Row> + Send + Unpin,
+    {
+        let mut tries = 0;
+        loop {
+            let mut connection = Connection::acquire(&self.pool, &self.observer).await?;
+            let fetched = fetch_all(&self.observer, connection.get(), statement, bind(query_as(statement))).await;
+            drop(connection);
+            match fetched {
+                Err(failure) if self.retires(&failure, &mut tries) && statement.is_read() => {}
+                fetched => return fetched,
+            }
+        }
+    }
+
+    /// The row of a statement that has at most one; otherwise as [`Database::fetch_all`].
+    ///
+    /// # Errors
+    /// What the database or the pool says.
+    pub async fn fetch_optional<'q, T>(
+        &self,
+        statement: &'static Statement,
+        bind: impl Fn(Rows<'q, DB, T>) -> Rows<'q, DB, T>,
+    ) -> Result<Option<T>, Failure>
+    where
+        T: for<'r> FromRow<'r, DB::Row> + Send + Unpin,
+    {
+        Ok(self.fetch_all(statement, bind).await?.pop())
+    }
+
+    /// How many rows it wrote. Never tried twice.
+    ///
+    /// # Errors
+    /// What the database or the pool says.
+    pub async fn execute<'q>(
+        &self,
+        statement: &'static Statement,
+        bind: impl Fn(Writes<'q, DB>) -> Writes<'q, DB>,
+    ) -> Result<u64, Failure> {
+        let mut connection = Connection::acquire(&self.pool, &self.observer).await?;
+        let executed = execute(&self.observer, connection.get(), statement, bind(query(statement))).await;
+        drop(connection);
+        executed.inspect_err(|failure| {
+            self.retires(failure, &mut 0);
+        })
+    }
+
+    /// Begins a transaction. If the connection turns out to be dead, another one is tried once: nothing was written.
+    ///
+    /// # Errors
+    /// What the database or the pool says.
+    pub async fn begin(&self) -> Result<Transaction<DB>, Failure> {
+        let mut tries = 0;
+        loop {
+            let connection = Connection::acquire(&self.pool, &self.observer).await?;
+            match Transaction::begin(connection, &self.observer).await {
+                Err(failure) if self.retires(&failure, &mut tries) => {}
+                begun => return begun,
+            }
+        }
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// What the database or the pool says.
+    pub async fn ping(&self) -> Result<(), Failure> {
+        self.fetch_all::<()>(&DB::STATEMENTS.ping, |query| query).await.map(drop)
+    }
+}
+
+async fn fetch_all<DB, T>(
+    observer: &Observer,
+    connection: &mut DB::Connection,
+    statement: &'static Statement,
+    query: Rows<'_, DB, T>,
+) -> Result<Vec<T>, Failure>
+where
+    DB: Engine,
+    for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
+    T: for<'r> FromRow<'r, DB::Row> + Send + Unpin,
+{
+    let work = async {
+        let rows = query.fetch_all(connection).await?;
+        let count = u64::try_from(rows.len()).ok();
+        Ok((rows, count))
+    };
+    observer.call(statement, work).await
+}
+
+async fn execute<DB>(
+    observer: &Observer,
+    connection: &mut DB::Connection,
+    statement: &'static Statement,
+    query: Writes<'_, DB>,
+) -> Result<u64, Failure>
+where
+    DB: Engine,
+    for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
+{
+    let work = async {
+        let rows = DB::rows_affected(&query.execute(connection).await?);
+        Ok((rows, Some(rows)))
+    };
+    observer.call(statement, work).await
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the door")]
+fn query_as<'q, DB: Engine, T: for<'r> FromRow<'r, DB::Row>>(statement: &'static Statement) -> Rows<'q, DB, T> {
+    sqlx::query_as(statement.sql)
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the door")]
+fn query<'q, DB: Engine>(statement: &'static Statement) -> Writes<'q, DB> {
+    sqlx::query(statement.sql)
+}

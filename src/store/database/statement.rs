@@ -1,0 +1,109 @@
+//! Statements: the only SQL there is, each with the words by which signals know it.
+
+/// One SQL statement. Placeholders, never values: its text is in every span.
+#[derive(Debug)]
+pub struct Statement {
+    /// `db.operation.name`: `SELECT`.
+    pub operation: &'static str,
+    /// `db.collection.name`, the table; empty where there is none.
+    pub collection: &'static str,
+    /// `db.query.summary` and the span's name: `SELECT users`.
+    pub summary: &'static str,
+    /// `db.query.text`: what the database sees.
+    pub sql: &'static str,
+}
+
+impl Statement {
+    /// Whether running it twice is as good as running it once.
+    pub(super) fn is_read(&self) -> bool {
+        self.operation == "SELECT"
+    }
+}
+
+/// Declares [`Statements`] and, for the engines to fill in, [`Sql`]: so no engine can lack a statement, none can
+/// have one of its own, and all of them can be listed.
+macro_rules! statements {
+    ($($(#[$meaning:meta])* $name:ident: $operation:literal $($collection:literal)?;)*) => {
+        /// The text of every statement, as one engine writes it.
+        #[derive(Debug)]
+        pub struct Sql { $($(#[$meaning])* pub $name: &'static str,)* }
+
+        /// Every statement of one engine.
+        #[derive(Debug)]
+        pub struct Statements { $($(#[$meaning])* pub $name: Statement,)* }
+
+        impl Statements {
+            /// Gives each text the words that it is known by.
+            #[must_use]
+            pub const fn new(sql: Sql) -> Self {
+                Self {
+                    $($name: Statement {
+                        operation: $operation,
+                        collection: concat!($($collection)?),
+                        summary: concat!($operation $(, " ", $collection)?),
+                        sql: sql.$name,
+                    },)*
+                }
+            }
+
+            /// Each with its name, in the order in which they are declared.
+            #[must_use]
+            pub fn all(&self) -> Vec<(&'static str, &Statement)> {
+                vec![$((stringify!($name), &self.$name)),*]
+            }
+        }
+    };
+}
+
+statements! {
+    /// Begins a transaction that is going to write.
+    begin: "BEGIN";
+    /// Keeps what the transaction did.
+    commit: "COMMIT";
+    /// Forgets what the transaction did.
+    rollback: "ROLLBACK";
+    /// Asks for nothing but an answer.
+    ping: "SELECT";
+
+    /// id, email, `email_key`, name, role, `password_hash`, version, `created_at`, `updated_at`.
+    insert_user: "INSERT" "users";
+    /// id.
+    get_user: "SELECT" "users";
+    /// `email_key`.
+    get_credentials: "SELECT" "users";
+    /// id.
+    get_password: "SELECT" "users";
+    /// id to begin after, limit.
+    list_users: "SELECT" "users";
+    /// id to begin after, limit, role.
+    list_users_by_role: "SELECT" "users";
+    /// id to begin after, limit, lowest key, key above.
+    list_users_by_prefix: "SELECT" "users";
+    /// id to begin after, limit, lowest key, key above, role.
+    list_users_by_role_and_prefix: "SELECT" "users";
+    /// id, expected version, email, `email_key`, name, role, version, `updated_at`.
+    update_user: "UPDATE" "users";
+    /// id, old hash, new hash.
+    update_password: "UPDATE" "users";
+    /// id.
+    delete_user: "DELETE" "users";
+    /// id, expected version.
+    delete_user_version: "DELETE" "users";
+
+    /// id, user, family, secret, `created_at`, `expires_at`.
+    insert_session: "INSERT" "sessions";
+    /// id, now.
+    recognise_session: "SELECT" "sessions";
+    /// family, secret shown, next secret, now, new end.
+    rotate_session: "UPDATE" "sessions";
+    /// family, now.
+    end_reused_session: "DELETE" "sessions";
+    /// id.
+    end_session: "DELETE" "sessions";
+    /// user.
+    end_sessions: "DELETE" "sessions";
+    /// user, id to keep.
+    end_other_sessions: "DELETE" "sessions";
+    /// now, limit.
+    sweep_sessions: "DELETE" "sessions";
+}

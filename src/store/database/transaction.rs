@@ -1,0 +1,148 @@
+//! Transactions: the same calls on one connection, all of them or none.
+
+use std::sync::Arc;
+
+use sqlx::{Executor, FromRow};
+
+use super::{Engine, Failure, Rows, Statement, Writes, call::Observer, connection::Connection, execute, fetch_all};
+use super::{query, query_as};
+use crate::telemetry::{self, Place};
+
+/// A transaction that has begun. Dropped before [`Transaction::commit`] it is rolled back, as a call like any other,
+/// in the trace that it was begun in.
+pub struct Transaction<DB: Engine> {
+    /// None once it is over.
+    connection: Option<Connection<DB>>,
+    observer: Arc<Observer>,
+    place: Place,
+}
+
+impl<DB: Engine> Transaction<DB> {
+    pub(super) async fn begin(connection: Connection<DB>, observer: &Arc<Observer>) -> Result<Self, Failure> {
+        let mut beginning = Beginning(Some(connection));
+        let connection = beginning.0.as_mut().expect("taken only below");
+        control(&DB::STATEMENTS.begin, connection, observer).await?;
+        Ok(Self { connection: beginning.0.take(), observer: Arc::clone(observer), place: Place::current() })
+    }
+
+    /// Keeps what was done.
+    ///
+    /// # Errors
+    /// What the database says. Whether anything was kept is then unknown.
+    pub async fn commit(mut self) -> Result<(), Failure> {
+        control(&DB::STATEMENTS.commit, self.connection.as_mut().expect(OPEN), &self.observer).await?;
+        self.connection = None;
+        Ok(())
+    }
+
+    /// Forgets what was done.
+    ///
+    /// # Errors
+    /// What the database says. Nothing was kept.
+    pub async fn rollback(mut self) -> Result<(), Failure> {
+        let connection = self.connection.as_mut().expect(OPEN);
+        let rolled_back = rollback(connection, &self.observer).await;
+        self.connection = None;
+        rolled_back
+    }
+}
+
+impl<DB> Transaction<DB>
+where
+    DB: Engine,
+    for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
+{
+    /// Every row.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn fetch_all<'q, T>(
+        &mut self,
+        statement: &'static Statement,
+        bind: impl FnOnce(Rows<'q, DB, T>) -> Rows<'q, DB, T>,
+    ) -> Result<Vec<T>, Failure>
+    where
+        T: for<'r> FromRow<'r, DB::Row> + Send + Unpin,
+    {
+        let connection = self.connection.as_mut().expect(OPEN).get();
+        fetch_all(&self.observer, connection, statement, bind(query_as(statement))).await
+    }
+
+    /// The row of a statement that has at most one.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn fetch_optional<'q, T>(
+        &mut self,
+        statement: &'static Statement,
+        bind: impl FnOnce(Rows<'q, DB, T>) -> Rows<'q, DB, T>,
+    ) -> Result<Option<T>, Failure>
+    where
+        T: for<'r> FromRow<'r, DB::Row> + Send + Unpin,
+    {
+        Ok(self.fetch_all(statement, bind).await?.pop())
+    }
+
+    /// How many rows it wrote.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn execute<'q>(
+        &mut self,
+        statement: &'static Statement,
+        bind: impl FnOnce(Writes<'q, DB>) -> Writes<'q, DB>,
+    ) -> Result<u64, Failure> {
+        let connection = self.connection.as_mut().expect(OPEN).get();
+        execute(&self.observer, connection, statement, bind(query(statement))).await
+    }
+}
+
+const OPEN: &str = "a transaction has its connection until it is consumed";
+
+/// What cannot be rolled back is closed, which comes to the same.
+async fn rollback<DB: Engine>(connection: &mut Connection<DB>, observer: &Observer) -> Result<(), Failure> {
+    let rolled_back = control(&DB::STATEMENTS.rollback, connection, observer).await;
+    if rolled_back.is_err() {
+        connection.distrust();
+    }
+    rolled_back
+}
+
+async fn control<DB: Engine>(
+    statement: &'static Statement,
+    connection: &mut Connection<DB>,
+    observer: &Observer,
+) -> Result<(), Failure> {
+    let work = async {
+        DB::control(connection.get(), statement.sql).await?;
+        Ok(((), None))
+    };
+    observer.call(statement, work).await
+}
+
+impl<DB: Engine> Drop for Transaction<DB> {
+    fn drop(&mut self) {
+        let Some(mut connection) = self.connection.take() else { return };
+        if tokio::runtime::Handle::try_current().is_err() {
+            connection.distrust();
+            return;
+        }
+        let (observer, place) = (Arc::clone(&self.observer), self.place.clone());
+        drop(telemetry::spawn("rollback", async move {
+            // The caller is gone; that it failed is told by its span.
+            drop(place.within(rollback(&mut connection, &observer)).await);
+        }));
+    }
+}
+
+/// A connection that may or may not have heard of BEGIN. Given back to the pool in that state, later writes of others
+/// would be part of a transaction that nobody commits; so it is closed unless BEGIN was answered.
+struct Beginning<DB: Engine>(Option<Connection<DB>>);
+
+impl<DB: Engine> Drop for Beginning<DB> {
+    fn drop(&mut self) {
+        if let Some(connection) = &mut self.0 {
+            connection.distrust();
+        }
+    }
+}

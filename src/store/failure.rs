@@ -1,0 +1,155 @@
+//! What a failed call means; the only reader of `sqlx::Error`.
+
+use std::{borrow::Cow, fmt};
+
+use sqlx::{
+    error::{DatabaseError, ErrorKind},
+    sqlite::SqliteError,
+};
+
+use crate::domain::users::StoreError;
+
+/// Why a call failed.
+///
+/// Neither `Display` nor `Debug` ever shows a value: what a database says of a value it refuses often repeats it.
+pub struct Failure(sqlx::Error);
+
+/// `error.type` of a failure that has no code of its own.
+mod word {
+    pub(super) const TIMEOUT: &str = "pool_timeout";
+    pub(super) const CLOSED: &str = "pool_closed";
+    pub(super) const IO: &str = "io";
+    pub(super) const TLS: &str = "tls";
+    pub(super) const DECODE: &str = "decode";
+    pub(super) const OTHER: &str = "_OTHER";
+}
+
+impl Failure {
+    /// `error.type`: the database's own code, or a word.
+    #[must_use]
+    pub fn error_type(&self) -> Cow<'static, str> {
+        if let Some(code) = self.status_code() {
+            return Cow::Owned(code);
+        }
+        Cow::Borrowed(match &self.0 {
+            sqlx::Error::PoolTimedOut => word::TIMEOUT,
+            sqlx::Error::PoolClosed => word::CLOSED,
+            sqlx::Error::Io(_) => word::IO,
+            sqlx::Error::Tls(_) => word::TLS,
+            sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnNotFound(_) => word::DECODE,
+            _ => word::OTHER,
+        })
+    }
+
+    /// `db.response.status_code`: SQLSTATE, or SQLite's extended result code.
+    #[must_use]
+    pub fn status_code(&self) -> Option<String> {
+        self.database().and_then(DatabaseError::code).map(Cow::into_owned)
+    }
+
+    /// Whether no connection came free in time.
+    #[must_use]
+    pub fn is_pool_timeout(&self) -> bool {
+        matches!(self.0, sqlx::Error::PoolTimedOut)
+    }
+
+    /// Whether it was the connection that failed, so that another one may do.
+    #[must_use]
+    pub fn is_dead_connection(&self) -> bool {
+        match &self.0 {
+            sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed => true,
+            // Shut down by an administrator, by a crash, or for being idle; the connection does not exist.
+            _ => matches!(self.sqlstate().as_deref(), Some("57P01" | "57P02" | "57P05" | "08003" | "08006")),
+        }
+    }
+
+    fn is_unavailable(&self) -> bool {
+        match &self.0 {
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed
+            | sqlx::Error::BeginFailed => true,
+            sqlx::Error::Database(error) => match error.try_downcast_ref::<SqliteError>() {
+                Some(_) => error.code().is_some_and(|code| sqlite_is_unavailable(&code)),
+                None => error.code().is_some_and(|code| postgres_is_unavailable(&code)),
+            },
+            _ => false,
+        }
+    }
+
+    fn database(&self) -> Option<&dyn DatabaseError> {
+        self.0.as_database_error()
+    }
+
+    fn sqlstate(&self) -> Option<Cow<'_, str>> {
+        self.database().filter(|error| error.try_downcast_ref::<SqliteError>().is_none()).and_then(DatabaseError::code)
+    }
+}
+
+/// Away, full, too busy, or too slow: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+fn postgres_is_unavailable(code: &str) -> bool {
+    const CLASSES: [&str; 2] = ["08", "53"];
+    const CODES: [&str; 9] = ["25006", "40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03", "57P05"];
+    CODES.contains(&code) || CLASSES.iter().any(|class| code.starts_with(class))
+}
+
+/// The same for SQLite; the lowest octet is the primary code: <https://www.sqlite.org/rescode.html>.
+fn sqlite_is_unavailable(code: &str) -> bool {
+    const BUSY: u32 = 5;
+    const LOCKED: u32 = 6;
+    const INTERRUPT: u32 = 9;
+    const IOERR: u32 = 10;
+    const FULL: u32 = 13;
+    const CANTOPEN: u32 = 14;
+    let primary = code.parse::<u32>().map(|code| code & 0xff);
+    matches!(primary, Ok(BUSY | LOCKED | INTERRUPT | IOERR | FULL | CANTOPEN))
+}
+
+impl From<sqlx::Error> for Failure {
+    fn from(error: sqlx::Error) -> Self {
+        Self(error)
+    }
+}
+
+/// A unique index is [`StoreError::Taken`]; a missing parent row is [`StoreError::Stale`]: it was there a moment ago.
+impl From<Failure> for StoreError {
+    fn from(failure: Failure) -> Self {
+        match failure.database().map(DatabaseError::kind) {
+            Some(ErrorKind::UniqueViolation) => Self::Taken,
+            Some(ErrorKind::ForeignKeyViolation) => Self::Stale,
+            _ if failure.is_unavailable() => Self::Unavailable(Box::new(failure)),
+            _ => Self::Broken(Box::new(failure)),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            sqlx::Error::Database(error) => {
+                let code = error.code().unwrap_or_default();
+                // Classes 22 and 23 are about values, and their messages repeat them.
+                let tells_values = self.sqlstate().is_some_and(|code| code.starts_with("22") || code.starts_with("23"));
+                if tells_values {
+                    write!(f, "the database answered {code}")
+                } else {
+                    write!(f, "the database answered {code}: {}", error.message())
+                }
+            }
+            sqlx::Error::ColumnDecode { index, .. } => write!(f, "column {index} cannot be read"),
+            sqlx::Error::Decode(_) => f.write_str("a row cannot be read"),
+            sqlx::Error::Encode(_) => f.write_str("a value cannot be written"),
+            error => error.fmt(f),
+        }
+    }
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Failure({self})")
+    }
+}

@@ -1,0 +1,56 @@
+//! What database calls and connections cost, counted.
+
+use super::database::{Database, Engine};
+use crate::telemetry::{Counter, Gauge, Histogram, Metrics, Reading, catalog};
+
+/// The families of SIGNALS' database section, but for the pool's counts.
+#[derive(Clone)]
+pub struct StoreMetrics {
+    pub(super) operation: Histogram,
+    pub(super) pending: Gauge,
+    pub(super) timeouts: Counter,
+    pub(super) wait_time: Histogram,
+    pub(super) create_time: Histogram,
+    pub(super) use_time: Histogram,
+}
+
+impl StoreMetrics {
+    /// Their series for one pool, at zero.
+    #[must_use]
+    pub fn new(metrics: &Metrics, pool: &str) -> Self {
+        let new = Self {
+            operation: metrics.histogram(&catalog::DB_CLIENT_OPERATION_DURATION),
+            pending: metrics.gauge(&catalog::DB_CLIENT_CONNECTION_PENDING_REQUESTS),
+            timeouts: metrics.counter(&catalog::DB_CLIENT_CONNECTION_TIMEOUTS),
+            wait_time: metrics.histogram(&catalog::DB_CLIENT_CONNECTION_WAIT_TIME),
+            create_time: metrics.histogram(&catalog::DB_CLIENT_CONNECTION_CREATE_TIME),
+            use_time: metrics.histogram(&catalog::DB_CLIENT_CONNECTION_USE_TIME),
+        };
+        new.pending.set(&[pool], 0.0);
+        new.timeouts.add(&[pool], 0);
+        for histogram in [&new.wait_time, &new.create_time, &new.use_time] {
+            histogram.appear(&[pool]);
+        }
+        new
+    }
+
+    /// Makes every statement's series appear, before its first call.
+    pub(super) fn appear<DB: Engine>(&self) {
+        for (_, statement) in DB::STATEMENTS.all() {
+            self.operation.appear(&[DB::SYSTEM, statement.operation, statement.collection, statement.summary, ""]);
+        }
+    }
+}
+
+/// Registers what the pool knows of itself, read at each scrape.
+pub(super) fn watch<DB: Engine>(metrics: &Metrics, database: &Database<DB>, max: u32) {
+    let database = database.clone();
+    metrics.register(Reading::new(&catalog::DB_CLIENT_CONNECTIONS, move |set| {
+        let (idle, used) = database.connections();
+        set(&[DB::SYSTEM, "idle"], f64::from(idle));
+        set(&[DB::SYSTEM, "used"], f64::from(used));
+    }));
+    metrics.register(Reading::new(&catalog::DB_CLIENT_CONNECTION_MAX, move |set| {
+        set(&[DB::SYSTEM], f64::from(max));
+    }));
+}

@@ -1,0 +1,81 @@
+//! Everything that is ever asked of PostgreSQL.
+
+use crate::store::database::{Sql, Statements};
+
+/// All of it, in full.
+pub const STATEMENTS: &Statements = &Statements::new(Sql {
+    begin: "BEGIN",
+    commit: "COMMIT",
+    rollback: "ROLLBACK",
+    ping: "SELECT 1",
+
+    insert_user: "\
+INSERT INTO users (id, email, email_key, name, role, password_hash, version, created_at, updated_at) \
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+    get_user: "\
+SELECT id, email, name, role, version, created_at, updated_at \
+FROM users WHERE id = $1",
+    get_credentials: "\
+SELECT id, email, name, role, version, created_at, updated_at, password_hash \
+FROM users WHERE email_key = $1",
+    get_password: "\
+SELECT password_hash \
+FROM users WHERE id = $1",
+    list_users: "\
+SELECT id, email, name, role, version, created_at, updated_at \
+FROM users WHERE id > $1 \
+ORDER BY id LIMIT $2",
+    list_users_by_role: "\
+SELECT id, email, name, role, version, created_at, updated_at \
+FROM users WHERE role = $3 AND id > $1 \
+ORDER BY id LIMIT $2",
+    list_users_by_prefix: "\
+SELECT id, email, name, role, version, created_at, updated_at \
+FROM users WHERE email_key >= $3 AND email_key < $4 AND id > $1 \
+ORDER BY id LIMIT $2",
+    list_users_by_role_and_prefix: "\
+SELECT id, email, name, role, version, created_at, updated_at \
+FROM users WHERE role = $5 AND email_key >= $3 AND email_key < $4 AND id > $1 \
+ORDER BY id LIMIT $2",
+    update_user: "\
+UPDATE users SET email = $3, email_key = $4, name = $5, role = $6, version = $7, updated_at = $8 \
+WHERE id = $1 AND version = $2",
+    update_password: "\
+UPDATE users SET password_hash = $3 \
+WHERE id = $1 AND password_hash = $2",
+    delete_user: "\
+DELETE FROM users \
+WHERE id = $1",
+    delete_user_version: "\
+DELETE FROM users \
+WHERE id = $1 AND version = $2",
+
+    insert_session: "\
+INSERT INTO sessions (id, user_id, family, secret, created_at, expires_at) \
+VALUES ($1, $2, $3, $4, $5, $6)",
+    recognise_session: "\
+SELECT users.id, email, name, role, version, users.created_at, updated_at \
+FROM sessions JOIN users ON users.id = sessions.user_id \
+WHERE sessions.id = $1 AND expires_at > $2",
+    rotate_session: "\
+UPDATE sessions SET secret = $3, expires_at = $5 \
+WHERE family = $1 AND secret = $2 AND expires_at > $4 \
+RETURNING id, user_id",
+    end_reused_session: "\
+DELETE FROM sessions \
+WHERE family = $1 AND expires_at > $2 \
+RETURNING id, user_id",
+    end_session: "\
+DELETE FROM sessions \
+WHERE id = $1",
+    end_sessions: "\
+DELETE FROM sessions \
+WHERE user_id = $1",
+    end_other_sessions: "\
+DELETE FROM sessions \
+WHERE user_id = $1 AND id <> $2",
+    sweep_sessions: "\
+DELETE FROM sessions WHERE id IN (\
+SELECT id FROM sessions WHERE expires_at <= $1 \
+ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
+});

@@ -1,0 +1,82 @@
+//! Sessions in a database: one body, whatever the engine; the SQL is the engine's own.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use sqlx::{Postgres, Sqlite};
+
+use super::{
+    database::{Database, Engine},
+    row::{SessionRow, UserRow},
+};
+use crate::domain::{
+    auth::{Family, Rotation, SecretDigest, Session, SessionId, SessionStore},
+    users::{StoreError, User},
+};
+
+/// Sessions in one database.
+pub(super) struct Sessions<DB: Engine>(pub(super) Database<DB>);
+
+/// A macro for the same reason as that of users.
+macro_rules! session_store {
+    ($($engine:ty),*) => {$(
+        #[async_trait]
+        impl SessionStore for Sessions<$engine> {
+            async fn start(&self, session: &Session) -> Result<(), StoreError> {
+                let insert = self.0.execute(&<$engine>::STATEMENTS.insert_session, |query| {
+                    query
+                        .bind(session.id.0)
+                        .bind(session.user.0)
+                        .bind(session.family.0)
+                        .bind(session.secret.0.as_slice())
+                        .bind(session.created_at)
+                        .bind(session.expires_at)
+                });
+                insert.await?;
+                Ok(())
+            }
+
+            async fn recognise(&self, id: SessionId, now: DateTime<Utc>) -> Result<Option<User>, StoreError> {
+                let recognise = &<$engine>::STATEMENTS.recognise_session;
+                let row: Option<UserRow> =
+                    self.0.fetch_optional(recognise, |query| query.bind(id.0).bind(now)).await?;
+                row.map(User::try_from).transpose()
+            }
+
+            async fn rotate(
+                &self,
+                family: Family,
+                shown: &SecretDigest,
+                next: &SecretDigest,
+                now: DateTime<Utc>,
+                expires_at: DateTime<Utc>,
+            ) -> Result<Rotation, StoreError> {
+                let rotate = self.0.fetch_optional(&<$engine>::STATEMENTS.rotate_session, |query| {
+                    let query = query.bind(family.0).bind(shown.0.as_slice()).bind(next.0.as_slice());
+                    query.bind(now).bind(expires_at)
+                });
+                let rotated: Option<SessionRow> = rotate.await?;
+                if let Some((session, user)) = rotated.as_ref().map(SessionRow::ids) {
+                    return Ok(Rotation::Rotated(session, user));
+                }
+                // A secret that is not the current one never becomes it again, so nothing can come in between.
+                let end = &<$engine>::STATEMENTS.end_reused_session;
+                let ended: Option<SessionRow> =
+                    self.0.fetch_optional(end, |query| query.bind(family.0).bind(now)).await?;
+                let reused = ended.as_ref().map(SessionRow::ids);
+                Ok(reused.map_or(Rotation::Unknown, |(session, user)| Rotation::Reused(session, user)))
+            }
+
+            async fn end(&self, id: SessionId) -> Result<(), StoreError> {
+                self.0.execute(&<$engine>::STATEMENTS.end_session, |query| query.bind(id.0)).await?;
+                Ok(())
+            }
+
+            async fn sweep(&self, now: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
+                let sweep = &<$engine>::STATEMENTS.sweep_sessions;
+                Ok(self.0.execute(sweep, |query| query.bind(now).bind(i64::from(limit))).await?)
+            }
+        }
+    )*};
+}
+
+session_store!(Sqlite, Postgres);
