@@ -3,6 +3,7 @@
 pub mod catalog;
 mod config;
 mod exemplar;
+mod filter;
 mod metrics;
 mod request;
 mod series;
@@ -10,6 +11,7 @@ mod spawn;
 pub mod traces;
 
 pub use config::{Config, Export, LogFormat, Protocol, Sampler};
+pub use filter::log_filter_fault;
 pub use metrics::{Counter, Gauge, Held, Histogram, Metrics};
 pub use request::Request;
 pub use series::OVERFLOW;
