@@ -1,0 +1,3 @@
+//! The service in this process.
+
+mod contract;
