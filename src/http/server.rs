@@ -364,6 +364,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn http_2_is_spoken_without_tls() {
+        let served = served(9, PATIENT).await;
+        let client = reqwest::Client::builder().http2_prior_knowledge().build().expect("a client");
+        let url = format!("http://{}/", served.address);
+        for _ in 0..2 {
+            let answer = client.get(&url).send().await.expect("an answer");
+            assert_eq!(answer.version(), reqwest::Version::HTTP_2);
+            assert_eq!(answer.text().await.expect("a text"), "here");
+        }
+        assert!(served.drain.drain(PATIENT).await, "an idle client is told to go");
+    }
+
+    #[tokio::test]
     async fn one_connection_too_many_waits_for_its_turn() {
         let served = served(1, PATIENT).await;
         let mut first = served.connect(REQUEST).await;
