@@ -194,6 +194,14 @@ async fn a_request_is_under_way_until_its_answer_is_written() {
 }
 
 #[tokio::test]
+async fn a_body_that_says_it_is_too_long_is_not_looked_at() {
+    // Nobody would read it: its media type is not accepted.
+    let request = Request::post("/read").body(Body::from("x".repeat(MAX_BODY + 1))).expect("it is a request");
+    let response = patient().router.oneshot(request).await.expect("it never fails");
+    assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[tokio::test]
 async fn a_body_without_a_length_is_bounded_too() {
     let layers = patient();
     let parts = std::iter::repeat_n(Ok::<_, Infallible>(Bytes::from("[".repeat(MAX_BODY / 2))), 3);
