@@ -38,7 +38,7 @@ impl Server {
             .current_dir(folder.path())
             .stdout(Stdio::piped());
         if let Some(collector) = collector {
-            command.env("OTEL_EXPORTER_OTLP_ENDPOINT", collector);
+            command.env("OTEL_EXPORTER_OTLP_ENDPOINT", collector).env("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
         }
         let mut child = command.spawn().expect("the service starts");
         let log = BufReader::new(child.stdout.take().expect("a pipe"));

@@ -62,7 +62,11 @@ impl Service {
     /// On that store, exporting to that collector.
     pub(crate) async fn observed(engine: Engine, collector: &Collector, more: &[(&str, &str)]) -> Self {
         let endpoint = collector.endpoint();
-        let mut settings = vec![("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()), ("OTEL_BSP_SCHEDULE_DELAY", "50")];
+        let mut settings = vec![
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+            ("OTEL_BSP_SCHEDULE_DELAY", "50"),
+        ];
         settings.extend_from_slice(more);
         Self::start_with(engine, &settings).await
     }
