@@ -1,5 +1,6 @@
 //! Glasshouse: the user service you can see through.
 
+pub mod app;
 pub mod config;
 pub mod domain;
 pub mod http;

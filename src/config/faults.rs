@@ -38,8 +38,11 @@ impl Faults {
         Self(Vec::new())
     }
 
+    /// Adds one, unless it has been said: a variable for all signals is looked at once for each.
     pub(super) fn add(&mut self, fault: Fault) {
-        self.0.push(fault);
+        if !self.0.contains(&fault) {
+            self.0.push(fault);
+        }
     }
 
     /// The value, unless something is wrong.

@@ -14,7 +14,6 @@ pub struct Sources {
 impl Sources {
     /// The environment of this process, and the file that its command line names.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     pub fn of_process(file: Option<PathBuf>) -> Self {
         Self { file, environment: std::env::vars_os().collect() }
     }

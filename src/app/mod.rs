@@ -1,0 +1,3 @@
+//! Assembles the parts and runs them.
+
+pub mod command;
