@@ -9,8 +9,13 @@ use url::Url;
 #[derive(Debug, Clone, PartialEq, Eq, Parser)]
 #[command(name = "glasshouse", version, arg_required_else_help = false, max_term_width = 100)]
 pub struct Arguments {
-    /// Read settings from this TOML file; the environment counts more
-    #[arg(long, value_name = "FILE", global = true)]
+    /// Where settings are read from, below the environment.
+    #[arg(
+        long,
+        help = "Read settings from this TOML file, or from that in GLASSHOUSE_CONFIG; the environment counts more",
+        value_name = "FILE",
+        global = true
+    )]
     pub config: Option<PathBuf>,
     /// What to do; nothing said means serve.
     #[command(subcommand)]
@@ -33,7 +38,8 @@ pub enum Command {
     /// Bring the database's tables up to date, back, or say how they are
     #[command(subcommand)]
     Migrate(Migrate),
-    /// Print the API's description in the form that generators read
+    #[command(about = "Print the API's description as OpenAPI 3.1")]
+    /// Print the API's description as `OpenAPI` 3.1
     Openapi,
     /// Check, print or explain the settings
     #[command(subcommand)]

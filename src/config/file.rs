@@ -112,7 +112,7 @@ impl<'a> Contents<'a> {
 
     fn unknown(&self, at: usize, name: &str, near: &str) -> Fault {
         Fault {
-            setting: name.escape_debug().to_string(),
+            setting: name.to_owned(),
             origin: self.origin(at),
             read: None,
             accepted: format!("a key of config/reference.toml{near}"),

@@ -478,6 +478,14 @@ fn each_setting_has_one_name_and_a_default_that_it_accepts() {
     }
 }
 
+/// Whether the outcome can be shown: settings as TOML that can be read again, or faults, each on its line.
+fn is_shown(outcome: &Result<Settings, Faults>) -> bool {
+    match outcome {
+        Ok(settings) => settings.print().parse::<toml::Table>().is_ok() && settings.redacted().is_object(),
+        Err(faults) => faults.to_string().lines().count() == faults.as_ref().len() + 1,
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -485,19 +493,21 @@ proptest! {
     fn no_octets_in_any_variable_panic(values in prop::collection::vec((any::<prop::sample::Index>(), prop::collection::vec(1u8.., 0..40)), 1..8)) {
         let names: Vec<_> = setting::all().map(setting::Setting::variable).collect();
         let environment = values.into_iter().map(|(index, octets)| (index.get(&names).into(), OsString::from_vec(octets))).collect();
-        let _ = load(&Sources { file: None, environment }).map_err(|faults| faults.to_string());
+        let outcome = load(&Sources { file: None, environment });
+        prop_assert!(is_shown(&outcome));
     }
 
     #[test]
     fn no_text_in_any_variable_panics(values in prop::collection::vec((any::<prop::sample::Index>(), "[-0-9a-zäé%,=:/@?.\\[\\]{}\" ]{0,30}"), 1..8)) {
         let names: Vec<_> = setting::all().map(setting::Setting::variable).collect();
         let environment = values.into_iter().map(|(index, text)| (index.get(&names).into(), text.into())).collect();
-        let _ = load(&Sources { file: None, environment }).map(|settings| (settings.print(), settings.redacted()));
+        let outcome = load(&Sources { file: None, environment });
+        prop_assert!(is_shown(&outcome));
     }
 
     #[test]
     fn no_file_panics(text in "(\\[{0,2}(http|store|log|ä)?\\]{0,2}\n?(listen|url|queue|\"\\\\u00e4\"|é)( ?= ?(1|-1|1e9|\"a\"|\"\"\"\n\"\"\"|\\[1, \"ä\"\\]|\\{a.b = 1\\}|1979-05-27|\\.))?\n){0,6}|\\PC{0,60}") {
         let given = with(&[]).file(&text);
-        let _ = given.load().map_err(|faults| faults.to_string());
+        prop_assert!(is_shown(&given.load()));
     }
 }

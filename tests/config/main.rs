@@ -58,17 +58,18 @@ fn each_default_of_the_reference_is_the_one_in_use() {
 
 #[test]
 fn the_help_is_what_the_program_says() {
-    let mut text = String::new();
-    let mut command = Arguments::command().term_width(100);
+    let mut pages = Vec::new();
+    let mut command = Arguments::command().bin_name("glasshouse").term_width(100);
     command.build();
-    describe(&mut command, &mut text);
-    assert_golden("tests/golden/help.txt", &text);
+    describe(&mut command, &mut pages);
+    assert_golden("tests/golden/help.txt", &pages.join("\n"));
 }
 
-fn describe(command: &mut clap::Command, text: &mut String) {
-    let help: Vec<_> = command.render_long_help().to_string().lines().map(|line| line.trim_end().to_owned()).collect();
-    text.push_str(&format!("$ {} --help\n\n{}\n\n", command.get_bin_name().unwrap_or_default(), help.join("\n")));
+fn describe(command: &mut clap::Command, pages: &mut Vec<String>) {
+    let help = command.render_help().to_string();
+    let help: Vec<_> = help.lines().map(str::trim_end).collect();
+    pages.push(format!("$ {} -h\n{}\n", command.get_bin_name().unwrap_or_default(), help.join("\n")));
     for inner in command.get_subcommands_mut().filter(|inner| inner.get_name() != "help") {
-        describe(inner, text);
+        describe(inner, pages);
     }
 }
