@@ -1,5 +1,7 @@
 //! Assembles the parts and runs them: the only module that knows all of them.
 
+mod command;
+mod perform;
 mod run;
 mod signals;
 mod stack;
@@ -12,6 +14,8 @@ use std::{
 use anyhow::Context;
 use tokio::runtime::Runtime;
 
+pub use command::{Arguments, Command};
+pub use perform::perform;
 pub use signals::stop_signals;
 
 use crate::{
