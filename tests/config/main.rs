@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 
 use clap::CommandFactory;
 use glasshouse::{
-    app::command::Arguments,
+    app::Arguments,
     config::{Settings, Sources, load, reference},
 };
 

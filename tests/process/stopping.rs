@@ -50,7 +50,7 @@ fn a_request_under_way_is_finished_and_new_ones_are_refused() {
     });
     program.signal("TERM");
     program.until("nobody is let in any more", || {
-        exchange(program.public, "GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n").is_none()
+        exchange(program.public, "GET /health/live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").is_none()
     });
     stream.write_all(rest.as_bytes()).unwrap();
     let mut answer = String::new();
@@ -61,7 +61,7 @@ fn a_request_under_way_is_finished_and_new_ones_are_refused() {
 
 #[test]
 fn a_second_signal_stops_at_once() {
-    let program = Program::start(&[("GLASSHOUSE_SHUTDOWN__NOTICE", "8s")]);
+    let program = Program::start(&[("GLASSHOUSE_SHUTDOWN__NOTICE", "8s"), ("GLASSHOUSE_SHUTDOWN__GRACE", "5s")]);
     program.signal("TERM");
     program.until("stopping has begun", || program.lines().iter().any(|(_, line)| line["message"] == "asked to stop"));
     let asked_again = Instant::now();

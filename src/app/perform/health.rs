@@ -22,7 +22,7 @@ pub(super) fn health(url: Option<Url>, settings: impl FnOnce() -> Result<Setting
     }
     let client = reqwest::Client::builder().timeout(PATIENCE).no_proxy().build()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let answer = runtime.block_on(client.get(url).send()).context("the service does not answer")?;
+    let answer = runtime.block_on(async { client.get(url).send().await }).context("the service does not answer")?;
     if answer.status().is_success() {
         Ok(())
     } else {
