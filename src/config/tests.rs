@@ -417,6 +417,13 @@ fn what_would_weaken_tls_if_ignored_stops_the_start() {
 }
 
 #[test]
+fn stopping_takes_less_than_thirty_seconds_altogether() {
+    let fault = with(&[("GLASSHOUSE_SHUTDOWN__NOTICE", "4s")]).fault();
+    assert!(fault.starts_with("shutdown.notice: \"4s\"") && fault.ends_with("together they are 30s"), "{fault}");
+    with(&[("GLASSHOUSE_SHUTDOWN__NOTICE", "3999ms")]).settings();
+}
+
+#[test]
 fn a_request_that_stopping_would_cut_is_a_warning() {
     let settings = with(&[("GLASSHOUSE_HTTP__REQUEST_TIMEOUT", "1m")]).settings();
     assert!(
@@ -436,7 +443,7 @@ fn no_secret_is_shown_in_effect_or_in_faults() {
         ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=hush"),
     ];
     let settings = with(&secrets).settings();
-    for shown in [settings.print(), settings.redacted().to_string(), format!("{:?}", settings.internal)] {
+    for shown in [settings.print(), settings.redacted().to_string(), format!("{settings:?}")] {
         assert!(!shown.contains("hush"), "{shown}");
     }
     assert!(
