@@ -1,18 +1,20 @@
 //! What may be written, what is refused, and how that is said.
 
+mod otel;
+mod showing;
+
 use std::{
     ffi::OsString, fs, os::unix::ffi::OsStringExt as _, os::unix::fs::PermissionsExt as _, path::PathBuf,
     time::Duration,
 };
 
-use proptest::prelude::*;
 use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
 
 use super::{Environment, Fault, Faults, Origin, Settings, Sources, load, setting};
 use crate::{
     domain::auth::Keys,
-    telemetry::{LogFormat, Protocol, Sampler},
+    telemetry::{LogFormat, Sampler},
 };
 
 /// A file and an environment that belong to one test.
@@ -327,93 +329,10 @@ fn keys_that_cannot_be_used_are_all_said() {
 }
 
 #[test]
-fn a_base_endpoint_gets_the_path_of_the_signal_and_an_own_one_is_taken_as_it_is() {
-    const BASE: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
-    const OWN: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
-    const PROTOCOL: &str = "OTEL_EXPORTER_OTLP_PROTOCOL";
-    const INSECURE: (&str, &str) = ("OTEL_EXPORTER_OTLP_INSECURE", "true");
-    for (variables, expected) in [
-        (vec![(BASE, "http://c:4318")], "http://c:4318/v1/traces"),
-        (vec![(BASE, "http://c:4318/base/")], "http://c:4318/base/v1/traces"),
-        (vec![(OWN, "http://c:4318")], "http://c:4318/"),
-        (vec![(OWN, "http://c:4318/mine"), (BASE, "http://d")], "http://c:4318/mine"),
-        (vec![(BASE, "https://c:4317"), (PROTOCOL, "grpc")], "https://c:4317/"),
-        (vec![(BASE, "c:4317"), (PROTOCOL, "grpc")], "https://c:4317/"),
-        (vec![(BASE, "c:4317"), (PROTOCOL, "grpc"), INSECURE], "http://c:4317/"),
-    ] {
-        let traces = with(&variables).settings().telemetry.traces.expect("an endpoint");
-        assert_eq!(traces.endpoint.as_str(), expected, "{variables:?}");
-    }
-}
-
-#[test]
-fn exports_are_as_the_standard_variables_say() {
-    let settings = with(&[
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4317"),
-        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
-        ("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "http/protobuf"),
-        ("OTEL_EXPORTER_OTLP_HEADERS", "Authorization=Bearer%20hush"),
-        ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "gzip"),
-        ("OTEL_EXPORTER_OTLP_TIMEOUT", "5000"),
-        ("OTEL_BSP_EXPORT_TIMEOUT", "3000"),
-        ("OTEL_LOGS_EXPORTER", "otlp"),
-        ("OTEL_BLRP_MAX_QUEUE_SIZE", "2000"),
-        ("OTEL_RESOURCE_ATTRIBUTES", "service.name=other,deployment.environment.name=a%20b"),
-        ("OTEL_TRACES_SAMPLER", "traceidratio"),
-        ("OTEL_TRACES_SAMPLER_ARG", "0.25"),
-    ])
-    .settings();
-    let telemetry = &settings.telemetry;
-    let (traces, logs) = (telemetry.traces.as_ref().expect("traces"), telemetry.logs.as_ref().expect("logs"));
-    assert_eq!((traces.protocol, logs.protocol), (Protocol::Grpc, Protocol::HttpProtobuf));
-    assert_eq!((traces.headers[0].0.as_str(), traces.headers[0].1.expose_secret()), ("authorization", "Bearer hush"));
-    assert_eq!((traces.gzip, logs.gzip), (true, false));
-    assert_eq!((traces.timeout, logs.timeout), (Duration::from_secs(3), Duration::from_secs(5)));
-    assert_eq!((traces.queue, logs.queue, traces.batch, traces.delay), (8192, 2000, 1024, Duration::from_secs(1)));
-    assert_eq!(telemetry.service_name, "other");
-    assert_eq!(telemetry.resource["deployment.environment.name"], "a b");
-    assert_eq!(telemetry.sampler, Sampler { parent_based: false, ratio: 0.25 });
-}
-
-#[test]
-fn nothing_is_exported_unless_asked() {
-    const ENDPOINT: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318");
-    assert!(with(&[ENDPOINT]).settings().telemetry.logs.is_none());
-    for off in [("OTEL_SDK_DISABLED", "True"), ("OTEL_TRACES_EXPORTER", "none")] {
-        assert!(with(&[ENDPOINT, off]).settings().telemetry.traces.is_none(), "{off:?}");
-    }
-}
-
-#[test]
-fn standard_variables_without_effect_are_named_in_one_warning() {
-    let warnings = with(&[
-        ("OTEL_LOG_LEVEL", "debug"),
-        ("OTEL_METRICS_EXPORTER", "otlp"),
-        ("OTEL_PROPAGATORS", "b3,tracecontext"),
-        ("OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE", "a.pem"),
-        ("OTEL_TRACES_SAMPLER_ARG", "0.5"),
-        ("OTEL_LOGS_EXPORTER", "otlp"),
-        ("OTEL_BSP_SCHEDULE_DELAY", "500"),
-    ])
-    .settings()
-    .warnings;
-    let [_, warning] = warnings.as_slice() else { panic!("two warnings and not {warnings:?}") };
-    for name in ["LOG_LEVEL", "METRICS_EXPORTER", "PROPAGATORS", "METRICS_CERTIFICATE", "SAMPLER_ARG", "LOGS_EXPORTER"]
-    {
-        assert!(warning.contains(name), "{name}: {warning}");
-    }
-    assert!(!warning.contains("OTEL_BSP"), "{warning}");
-}
-
-#[test]
-fn what_would_weaken_tls_if_ignored_stops_the_start() {
-    for name in [
-        "OTEL_EXPORTER_OTLP_CERTIFICATE",
-        "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY",
-        "OTEL_EXPORTER_OTLP_LOGS_CLIENT_CERTIFICATE",
-    ] {
-        assert!(with(&[(name, "a.pem")]).fault().starts_with(name));
-    }
+fn stopping_takes_less_than_thirty_seconds_altogether() {
+    let fault = with(&[("GLASSHOUSE_SHUTDOWN__NOTICE", "4s")]).fault();
+    assert!(fault.starts_with("shutdown.notice: \"4s\"") && fault.ends_with("together they are 30s"), "{fault}");
+    with(&[("GLASSHOUSE_SHUTDOWN__NOTICE", "3999ms")]).settings();
 }
 
 #[test]
@@ -427,87 +346,11 @@ fn a_request_that_stopping_would_cut_is_a_warning() {
 }
 
 #[test]
-fn no_secret_is_shown_in_effect_or_in_faults() {
-    let secrets = [
-        ("DATABASE_URL", "postgres://hush:hush@db/users?password=hush"),
-        ("GLASSHOUSE_INTERNAL__TOKEN", "hushhushhushhush"),
-        ("GLASSHOUSE_TELEMETRY__FORCE_TRACE_TOKEN", "hushhushhushhush"),
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://hush:hush@c/"),
-        ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=hush"),
-    ];
-    let settings = with(&secrets).settings();
-    for shown in [settings.print(), settings.redacted().to_string(), format!("{:?}", settings.internal)] {
-        assert!(!shown.contains("hush"), "{shown}");
-    }
-    assert!(
-        settings.print().contains("url = \"postgres://…@db/users?password=…\"  # DATABASE_URL"),
-        "{}",
-        settings.print()
-    );
-
-    for (name, value) in [
-        ("DATABASE_URL", "mysql://hush:hush@db/users"),
-        ("DATABASE_URL", "postgres//hush"),
-        ("GLASSHOUSE_INTERNAL__TOKEN", "hush"),
-        ("GLASSHOUSE_AUTH__SIGNING_KEY", "hush"),
-        ("GLASSHOUSE_AUTH__SIGNING_KEY_FILE", "-----BEGIN PRIVATE KEY-----\nhush"),
-        ("OTEL_EXPORTER_OTLP_HEADERS", "hush"),
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "hush:hush@c:4317"),
-    ] {
-        let said = with(&[(name, value)]).load().expect_err(name).to_string();
-        assert!(!said.contains("hush"), "{said}");
-    }
-    let said = with(&[]).file("[store]\nurl = [\"postgres://hush@db\"]\n[internal]\ntoken = \"hush\"").load();
-    assert!(!said.expect_err("two faults").to_string().contains("hush"));
-}
-
-#[test]
-fn what_is_printed_is_toml() {
-    let printed = with(&[("OTEL_RESOURCE_ATTRIBUTES", "a=\"b\"")]).settings().print();
-    let table: toml::Table = printed.parse().unwrap_or_else(|error| panic!("{error}\n{printed}"));
-    assert_eq!(table["http"]["listen"].as_str(), Some("127.0.0.1:8080"));
-}
-
-#[test]
 fn each_setting_has_one_name_and_a_default_that_it_accepts() {
     let mut names: Vec<_> = setting::all().map(|setting| setting.name).collect();
     names.sort_unstable();
     assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "{names:?}");
     for setting in setting::all().filter(|setting| !setting.default.is_empty()) {
         assert!(setting.shape.read(super::shape::Given::Text(setting.default)).is_some(), "{}", setting.name);
-    }
-}
-
-/// Whether the outcome can be shown: settings as TOML that can be read again, or faults, each on its line.
-fn is_shown(outcome: &Result<Settings, Faults>) -> bool {
-    match outcome {
-        Ok(settings) => settings.print().parse::<toml::Table>().is_ok() && settings.redacted().is_object(),
-        Err(faults) => faults.to_string().lines().count() == faults.as_ref().len() + 1,
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn no_octets_in_any_variable_panic(values in prop::collection::vec((any::<prop::sample::Index>(), prop::collection::vec(1u8.., 0..40)), 1..8)) {
-        let names: Vec<_> = setting::all().map(setting::Setting::variable).collect();
-        let environment = values.into_iter().map(|(index, octets)| (index.get(&names).into(), OsString::from_vec(octets))).collect();
-        let outcome = load(&Sources { file: None, environment });
-        prop_assert!(is_shown(&outcome));
-    }
-
-    #[test]
-    fn no_text_in_any_variable_panics(values in prop::collection::vec((any::<prop::sample::Index>(), "[-0-9a-zäé%,=:/@?.\\[\\]{}\" ]{0,30}"), 1..8)) {
-        let names: Vec<_> = setting::all().map(setting::Setting::variable).collect();
-        let environment = values.into_iter().map(|(index, text)| (index.get(&names).into(), text.into())).collect();
-        let outcome = load(&Sources { file: None, environment });
-        prop_assert!(is_shown(&outcome));
-    }
-
-    #[test]
-    fn no_file_panics(text in "(\\[{0,2}(http|store|log|ä)?\\]{0,2}\n?(listen|url|queue|\"\\\\u00e4\"|é)( ?= ?(1|-1|1e9|\"a\"|\"\"\"\n\"\"\"|\\[1, \"ä\"\\]|\\{a.b = 1\\}|1979-05-27|\\.))?\n){0,6}|\\PC{0,60}") {
-        let given = with(&[]).file(&text);
-        prop_assert!(is_shown(&given.load()));
     }
 }
