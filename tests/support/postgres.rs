@@ -1,0 +1,180 @@
+//! A real PostgreSQL for tests: the one that `TEST_DATABASE_URL` names, else a cluster of our own from the server
+//! binaries of this machine, also when the user is root. Where there is neither, tests fail and say what to install.
+
+#![allow(clippy::disallowed_methods, reason = "TEST_DATABASE_URL is a setting of the tests and of nothing else")]
+
+use std::{
+    fmt::Write as _,
+    fs,
+    os::unix::{fs::chown, process::CommandExt},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use sqlx::{ConnectOptions, Connection, Executor, postgres::PgConnectOptions};
+use url::Url;
+
+/// What to say where there is no server.
+const MISSING: &str = "no PostgreSQL: install its server (Debian: apt-get install postgresql) or set TEST_DATABASE_URL";
+
+/// How long a cluster may take to answer, on a machine that is busy with other tests.
+const STARTING: Duration = Duration::from_secs(60);
+
+/// The server runs as a child of a shell that waits on a pipe whose other end this process holds. However the process
+/// ends, the shell sees the end of the pipe, stops the server and removes its files.
+const SUPERVISOR: &str = r#"
+server=$1 folder=$2; shift 2
+"$server" -D "$folder/data" "$@" >"$folder/log" 2>&1 &
+cat >/dev/null
+kill -QUIT $!; wait $!; rm -rf "$folder""#;
+
+/// A server.
+pub(crate) struct Postgres {
+    /// With a user who may make databases.
+    url: Url,
+    /// Absent if the server is not ours.
+    cluster: Option<Cluster>,
+    databases: AtomicU32,
+}
+
+/// A server of our own; ends when its supervisor's pipe does.
+struct Cluster {
+    folder: PathBuf,
+    _supervisor: Child,
+}
+
+impl Postgres {
+    /// The server that all tests of this process share.
+    pub(crate) fn get() -> &'static Self {
+        static SHARED: OnceLock<Postgres> = OnceLock::new();
+        SHARED.get_or_init(|| match std::env::var("TEST_DATABASE_URL") {
+            Ok(url) => Self::at(url.parse().expect("TEST_DATABASE_URL must be a URL"), None),
+            Err(_) => Self::start(&[]),
+        })
+    }
+
+    /// A server of the caller's own, with further settings such as `("log_statement", "all")`. It ends with the value.
+    pub(crate) fn start(extra: &[(&str, &str)]) -> Self {
+        let binaries = binaries().expect(MISSING);
+        // Nobody's port is free for long: another process may take it between our asking and the server's binding.
+        (0..5).find_map(|_| Self::try_start(&binaries, extra)).expect("five ports were taken before the server was up")
+    }
+
+    fn at(url: Url, cluster: Option<Cluster>) -> Self {
+        Self { url, cluster, databases: AtomicU32::new(0) }
+    }
+
+    fn try_start(binaries: &Path, extra: &[(&str, &str)]) -> Option<Self> {
+        let owner =
+            is_root().then(|| account("postgres").or_else(|| account("nobody")).expect("root needs one of them"));
+        let folder = tempfile::Builder::new().prefix("glasshouse-postgres-").tempdir().unwrap().keep();
+        if let Some((user, group)) = owner {
+            chown(&folder, Some(user), Some(group)).unwrap();
+        }
+        let command = |program: &Path| {
+            let mut command = Command::new(program);
+            command.current_dir(&folder).env("LC_ALL", "C.UTF-8");
+            if let Some((user, group)) = owner {
+                command.uid(user).gid(group);
+            }
+            command
+        };
+
+        let mut initdb = command(&binaries.join("initdb"));
+        initdb.args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-sync", "-D"]);
+        let made = initdb.arg(folder.join("data")).output().unwrap();
+        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut supervisor = command(Path::new("/bin/sh"));
+        supervisor.args(["-c", SUPERVISOR, "sh"]).arg(binaries.join("postgres")).arg(&folder);
+        let port_text = port.to_string();
+        let settings = [
+            ("listen_addresses", "127.0.0.1"),
+            ("port", port_text.as_str()),
+            ("unix_socket_directories", ""),
+            ("max_connections", "300"),
+            ("fsync", "off"),
+            ("synchronous_commit", "off"),
+            ("full_page_writes", "off"),
+            ("max_wal_size", "4GB"),
+        ];
+        for (name, value) in settings.iter().chain(extra) {
+            supervisor.arg("-c").arg(format!("{name}={value}"));
+        }
+        // A group of its own, so that the interrupt key in a terminal does not end it before the tests.
+        let supervisor = supervisor.stdin(Stdio::piped()).process_group(0).spawn().unwrap();
+
+        let url = format!("postgres://postgres@127.0.0.1:{port}/postgres").parse().unwrap();
+        let this = Self::at(url, Some(Cluster { folder, _supervisor: supervisor }));
+        let began = Instant::now();
+        while !this.is_ready() {
+            if this.log().contains("could not bind") {
+                return None;
+            }
+            assert!(began.elapsed() < STARTING, "PostgreSQL did not start:\n{}", this.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Some(this)
+    }
+
+    /// Whether it takes connections: it notes so in the file that names its process.
+    fn is_ready(&self) -> bool {
+        let folder = self.cluster.as_ref().map(|cluster| cluster.folder.join("data/postmaster.pid"));
+        let notes = folder.and_then(|file| fs::read_to_string(file).ok()).unwrap_or_default();
+        notes.lines().nth(7).is_some_and(|status| status.trim() == "ready")
+    }
+
+    /// A fresh database; its URL.
+    pub(crate) async fn database(&self) -> String {
+        let number = self.databases.fetch_add(1, Relaxed);
+        let mut name = format!("glasshouse_test_{}", std::process::id());
+        write!(name, "_{number}").unwrap();
+        let mut connection = PgConnectOptions::from_url(&self.url).unwrap().connect().await.unwrap();
+        connection.execute(sqlx::AssertSqlSafe(format!("DROP DATABASE IF EXISTS {name}"))).await.unwrap();
+        connection.execute(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.unwrap();
+        connection.close().await.unwrap();
+        let mut url = self.url.clone();
+        url.set_path(&name);
+        url.into()
+    }
+
+    /// What the server has logged so far.
+    ///
+    /// # Panics
+    /// If the server is not ours.
+    pub(crate) fn log(&self) -> String {
+        let cluster = self.cluster.as_ref().expect("only the log of a server of our own can be read");
+        let log = fs::read(cluster.folder.join("log")).unwrap_or_default();
+        String::from_utf8_lossy(&log).into_owned()
+    }
+}
+
+/// The folder of the newest server's programs: Debian keeps it off the PATH.
+fn binaries() -> Option<PathBuf> {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let newest = versions
+        .filter_map(|version| Some((version.file_name().to_str()?.parse::<u32>().ok()?, version.path().join("bin"))))
+        .filter(|(_, folder)| folder.join("initdb").exists())
+        .max();
+    let on_path = || std::env::split_paths(&std::env::var_os("PATH")?).find(|folder| folder.join("initdb").exists());
+    newest.map(|(_, folder)| folder).or_else(on_path)
+}
+
+/// PostgreSQL refuses to run as root.
+fn is_root() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let uids = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+    uids.and_then(|uids| uids.split_whitespace().nth(1)) == Some("0")
+}
+
+fn account(name: &str) -> Option<(u32, u32)> {
+    let accounts = fs::read_to_string("/etc/passwd").ok()?;
+    let fields = accounts.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|fields| fields[0] == name)?;
+    Some((fields.get(2)?.parse().ok()?, fields.get(3)?.parse().ok()?))
+}
