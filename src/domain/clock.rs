@@ -14,6 +14,7 @@ pub struct Clock(Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>);
 impl Clock {
     /// The machine's clock.
     #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is where the domain's time comes from")]
     pub fn system() -> Self {
         Self::from_fn(Utc::now)
     }

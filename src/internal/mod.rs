@@ -1,5 +1,60 @@
-//! The internal port: what the process is doing, from a thread of its own.
+//! The internal port: what the process is doing, from a thread and a runtime of its own, so that it still answers
+//! when the service itself is stuck.
 
+mod build_info;
 mod config;
+mod config_dump;
+mod guard;
+mod health;
+mod index;
+mod log_filter;
+mod metrics;
+mod thread;
+mod watch;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    middleware::from_fn_with_state,
+    routing::{any, get},
+};
 
 pub use config::Config;
+pub use thread::Thread;
+pub use watch::Watch;
+
+use crate::{
+    lifecycle::Readiness,
+    telemetry::{LogFilter, Metrics},
+};
+
+/// What the internal port shows.
+pub struct Shown {
+    /// For `/metrics`.
+    pub metrics: Metrics,
+    /// For `/health/ready`.
+    pub readiness: Readiness,
+    /// For `/health/live`.
+    pub watch: Watch,
+    /// For `/debug/log`.
+    pub log_filter: LogFilter,
+    /// For `/debug/config`: the effective settings, secrets redacted already.
+    pub settings: serde_json::Value,
+}
+
+/// The routes. An unknown path is a 404, never a 200: a mistyped probe must not look healthy.
+pub fn router(config: &Config, shown: Shown) -> Router {
+    let Shown { metrics, readiness, watch, log_filter, settings } = shown;
+    let guard = Arc::new(guard::Guard::new(config));
+    Router::new()
+        .route("/", get(index::show))
+        .route("/metrics", get(metrics::show).with_state(metrics::Scrapes::new(metrics)))
+        .route("/health/live", get(health::live).with_state(watch))
+        .route("/health/ready", get(health::ready).with_state(readiness))
+        .route("/debug/build", get(build_info::show))
+        .route("/debug/config", get(config_dump::show).with_state(Arc::new(settings)))
+        .route("/debug/log", log_filter::routes(log_filter))
+        .fallback(any(index::unknown))
+        .layer(from_fn_with_state(guard, guard::admit))
+}

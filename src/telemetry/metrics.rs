@@ -115,6 +115,12 @@ impl Metrics {
         series.map(|series| series.exemplars.newest()).unwrap_or_default()
     }
 
+    /// A histogram's label names in the catalogue's order.
+    pub(super) fn label_names(&self, family: &str) -> &'static [&'static str] {
+        let families = self.0.exemplars.lock().unwrap_or_else(PoisonError::into_inner);
+        families.get(family).map_or(&[], |family| family.metric().labels)
+    }
+
     fn family<T>(&self, metric: &'static Metric, make: impl Fn(&[&str]) -> T + Send + Sync + 'static) -> Series<T> {
         let series = Series::new(
             metric,

@@ -1,16 +1,37 @@
 //! What the service says of itself: logs, traces and metrics.
+//!
+//! Nothing here may harm what it watches: no request waits for it, nothing of it grows without bound, and what it
+//! has to drop, it counts.
 
+mod allocator;
+mod build;
 pub mod catalog;
+mod chain;
 mod config;
 mod exemplar;
+mod export;
+mod exposition;
+mod lines;
+mod log_filter;
+mod log_format;
 mod metrics;
+mod panics;
+mod process;
+pub mod propagation;
 mod reading;
 mod request;
+pub mod runtime;
 mod series;
 mod spawn;
+mod start;
 pub mod traces;
 
+pub use build::{BUILD, Build};
+pub use chain::Chain;
 pub use config::{Config, Export, LogFormat, Protocol, Sampler};
+pub use export::ExportError;
+pub use exposition::Exposition;
+pub use log_filter::LogFilter;
 pub use metrics::{Counter, Gauge, Held, Histogram, Metrics};
 pub use opentelemetry::KeyValue;
 pub use opentelemetry_semantic_conventions::attribute as semconv;
@@ -18,4 +39,5 @@ pub use reading::Reading;
 pub use request::Request;
 pub use series::OVERFLOW;
 pub use spawn::spawn;
+pub use start::{Output, StartError, Telemetry};
 pub use traces::{Origin, Place, Span, SpanIds, Tracer};

@@ -20,11 +20,15 @@ pub const OVERFLOW: &str = "_overflow";
 pub(super) struct Series<T> {
     metric: &'static Metric,
     max: usize,
-    index: RwLock<hashbrown::HashMap<Box<[Box<str>]>, Arc<T>>>,
+    index: RwLock<hashbrown::HashMap<Kept, Arc<T>>>,
     count: IntGauge,
     overflow: IntCounter,
-    make: Box<dyn Fn(&[&str]) -> T + Send + Sync>,
+    make: Make<T>,
 }
+
+/// Label values as they are kept.
+type Kept = Box<[Box<str>]>;
+type Make<T> = Box<dyn Fn(&[&str]) -> T + Send + Sync>;
 
 impl<T> Series<T> {
     pub(super) fn new(
@@ -35,6 +39,10 @@ impl<T> Series<T> {
         make: impl Fn(&[&str]) -> T + Send + Sync + 'static,
     ) -> Self {
         Self { metric, max, index: RwLock::default(), count, overflow, make: Box::new(make) }
+    }
+
+    pub(super) const fn metric(&self) -> &'static Metric {
+        self.metric
     }
 
     /// The series of these label values, made if need be and allowed.
@@ -72,13 +80,13 @@ struct Labels<'a>(&'a [&'a str]);
 
 impl Hash for Labels<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        // As `Box<[Box<str>]>` hashes itself: the length, then each string.
+        // As `Kept` hashes itself: the length, then each string.
         self.0.hash(state);
     }
 }
 
-impl Equivalent<Box<[Box<str>]>> for Labels<'_> {
-    fn equivalent(&self, key: &Box<[Box<str>]>) -> bool {
+impl Equivalent<Kept> for Labels<'_> {
+    fn equivalent(&self, key: &Kept) -> bool {
         self.0.iter().copied().eq(key.iter().map(AsRef::as_ref))
     }
 }

@@ -11,6 +11,8 @@ pub const HTTP_SECONDS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0
 pub const DB_SECONDS: &[f64] = &[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
 /// Around the 30 ms that one argon2id hash takes on an idle core.
 const HASH_SECONDS: &[f64] = &[0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.25, 0.5, 1.0, 2.5];
+/// From a wake-up on an idle core to a runtime that is stuck.
+const DELAY_SECONDS: &[f64] = &[0.000_05, 0.000_1, 0.000_5, 0.001_5, 0.005, 0.01, 0.05, 0.1, 0.5, 1.5, 10.5];
 /// Halves, because no bound may be an integer: `le="1"` and `le="1.0"` are two series to an older Prometheus.
 const QUERY_COUNT: &[f64] = &[0.5, 1.5, 2.5, 3.5, 5.5, 10.5, 20.5, 50.5];
 /// From an empty answer's few bytes to the largest page of users.
@@ -81,6 +83,10 @@ metrics! {
         "How long all workers together were busy";
     TOKIO_POLL_DURATION: Histogram(&[]), "tokio_runtime_poll_duration_seconds", ["runtime"],
         "How long one poll of a task took";
+    TOKIO_SCHEDULING_DELAY: Histogram(DELAY_SECONDS), "tokio_runtime_scheduling_delay_seconds", ["runtime"],
+        "How long a runtime took to begin a task that was given to it from outside";
+    TOKIO_STALLED: Gauge, "tokio_runtime_stalled", ["runtime"],
+        "Whether a runtime has not begun such a task for longer than the stall limit: 1 or 0";
     PROCESS_CPU: Counter, "process_cpu_seconds_total", [],
         "User and system CPU time, with fractions";
     PROCESS_RESIDENT_MEMORY: Gauge, "process_resident_memory_bytes", [],

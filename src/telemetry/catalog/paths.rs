@@ -1,6 +1,14 @@
-//! x
+//! Every path of the internal port.
 
 use super::Signal;
 
-/// x
-pub const PATHS: &[Signal] = &[];
+/// In the order in which a person looks.
+pub const PATHS: &[Signal] = &[
+    Signal { name: "/", meaning: "This index; JSON for programs that ask for it" },
+    Signal { name: "/metrics", meaning: "Every metric, as Prometheus text or as OpenMetrics with exemplars" },
+    Signal { name: "/health/live", meaning: "Whether the process makes progress" },
+    Signal { name: "/health/ready", meaning: "Whether to send traffic; ?verbose says part by part" },
+    Signal { name: "/debug/build", meaning: "Version, revision, compiler" },
+    Signal { name: "/debug/config", meaning: "The settings in force, secrets redacted" },
+    Signal { name: "/debug/log", meaning: "The log filter; PUT another one, with ?for=10m for a while" },
+];

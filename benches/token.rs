@@ -1,0 +1,26 @@
+//! What recognising a caller costs before the store is asked: signing and checking one access token.
+
+use std::{hint::black_box, time::Duration};
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use glasshouse::domain::{
+    Clock,
+    auth::{Keys, SessionId, Tokens},
+    users::UserId,
+};
+use secrecy::ExposeSecret;
+use uuid::Uuid;
+
+fn token(criterion: &mut Criterion) {
+    let pem = Keys::generate_pem().expect("there is randomness");
+    let keys = Keys::parse(&pem, &[]).expect("a key that was just made");
+    let tokens =
+        Tokens::new(keys, "glasshouse".to_owned(), "glasshouse".to_owned(), Duration::from_mins(15), Clock::system());
+    let (user, session) = (UserId::generate(), SessionId(Uuid::now_v7()));
+    let issued = tokens.issue(user, session).expect("it signs");
+    criterion.bench_function("token/issue", |bencher| bencher.iter(|| tokens.issue(black_box(user), session)));
+    criterion.bench_function("token/check", |bencher| bencher.iter(|| tokens.check(black_box(issued.expose_secret()))));
+}
+
+criterion_group!(benches, token);
+criterion_main!(benches);

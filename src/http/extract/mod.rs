@@ -1,0 +1,15 @@
+//! What an operation may ask of a request.
+
+mod caller;
+mod fields;
+mod json;
+mod precondition;
+mod query;
+mod target;
+
+pub(super) use caller::Signed;
+pub(super) use fields::Fields;
+pub(super) use json::{Json, MergePatch};
+pub(super) use precondition::{IfMatch, IfNoneMatch, etag};
+pub(super) use query::Query;
+pub(super) use target::Target;

@@ -1,0 +1,96 @@
+//! What the public port measures.
+
+use crate::telemetry::{Counter, Gauge, Histogram, Metrics, catalog};
+
+/// Rate, errors and duration of requests, and what they cost.
+#[derive(Clone)]
+pub(super) struct HttpMetrics {
+    pub(super) duration: Histogram,
+    pub(super) active: Gauge,
+    pub(super) request_size: Histogram,
+    pub(super) response_size: Histogram,
+    pub(super) queries: Histogram,
+}
+
+impl HttpMetrics {
+    /// The series of each operation: its success and its 500, so that the first of either is seen as an increase.
+    pub(super) fn new(metrics: &Metrics, operations: &[(&'static str, &'static str, &'static str)]) -> Self {
+        let this = Self {
+            duration: metrics.histogram(&catalog::HTTP_SERVER_REQUEST_DURATION),
+            active: metrics.gauge(&catalog::HTTP_SERVER_ACTIVE_REQUESTS),
+            request_size: metrics.histogram(&catalog::HTTP_SERVER_REQUEST_BODY_SIZE),
+            response_size: metrics.histogram(&catalog::HTTP_SERVER_RESPONSE_BODY_SIZE),
+            queries: metrics.histogram(&catalog::REQUEST_DB_QUERIES),
+        };
+        for (method, route, success) in operations {
+            this.duration.appear(&[method, route, success, "", "http"]);
+            this.duration.appear(&[method, route, "500", "internal", "http"]);
+            this.active.set(&[method, "http"], 0.0);
+            this.request_size.appear(&[method, route]);
+            this.response_size.appear(&[method, route]);
+            this.queries.appear(&[route]);
+        }
+        this
+    }
+}
+
+/// Connections to the public port, and those that ended without an answer of ours. Cheap to clone.
+#[derive(Clone)]
+pub struct ConnectionMetrics {
+    pub(super) open: Gauge,
+    pub(super) max: Gauge,
+    failed: Counter,
+}
+
+/// Why a connection ended without an answer of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// The system gave us no connection: out of files, most likely.
+    Accept,
+    /// No request arrived in time.
+    HeaderTimeout,
+    /// The headers were more than is accepted.
+    HeadersTooLarge,
+    /// What arrived was no HTTP.
+    Malformed,
+    /// The client stopped reading.
+    Stalled,
+    /// The client broke off.
+    Aborted,
+}
+
+impl Refusal {
+    const ALL: [Self; 6] =
+        [Self::Accept, Self::HeaderTimeout, Self::HeadersTooLarge, Self::Malformed, Self::Stalled, Self::Aborted];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accept => "accept",
+            Self::HeaderTimeout => "header_timeout",
+            Self::HeadersTooLarge => "headers_too_large",
+            Self::Malformed => "malformed",
+            Self::Stalled => "stalled",
+            Self::Aborted => "aborted",
+        }
+    }
+}
+
+impl ConnectionMetrics {
+    /// All its series, at zero.
+    #[must_use]
+    pub fn new(metrics: &Metrics) -> Self {
+        let this = Self {
+            open: metrics.gauge(&catalog::HTTP_SERVER_CONNECTIONS),
+            max: metrics.gauge(&catalog::HTTP_SERVER_CONNECTIONS_MAX),
+            failed: metrics.counter(&catalog::HTTP_SERVER_REFUSED_CONNECTIONS),
+        };
+        for reason in Refusal::ALL {
+            this.failed.add(&[reason.as_str()], 0);
+        }
+        this
+    }
+
+    pub(super) fn failed(&self, reason: Refusal) {
+        self.failed.inc(&[reason.as_str()]);
+    }
+}

@@ -1,0 +1,100 @@
+//! The contract: the `OpenAPI` document, and a page to try it in that needs no network.
+
+mod operations;
+mod parts;
+mod schemas;
+
+use std::sync::{Arc, OnceLock};
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::Path,
+    http::{
+        StatusCode,
+        header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE},
+    },
+    response::{IntoResponse, Redirect, Response},
+    routing::get,
+};
+use utoipa::openapi::{
+    Info, License, OpenApi, OpenApiBuilder,
+    security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+};
+
+use super::{Api, problem::Problem};
+use parts::Operation;
+
+const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
+const PAGE_PATH: &str = "/api/v1/docs/";
+
+/// The page brings its own scripts and styles, and speaks to this service alone.
+const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+                           img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
+                           frame-ancestors 'none'";
+
+/// The description of everything below `/api/v1` that is an operation.
+#[must_use]
+pub fn document() -> OpenApi {
+    let mut info = Info::new("Glasshouse", env!("CARGO_PKG_VERSION"));
+    info.description = Some(
+        "Accounts and sessions. Every answer names its request in `X-Request-ID`; every error is a problem document \
+         (RFC 9457) with a stable `code`. `OPTIONS` and whatever else a path lacks is 405 with `Allow`."
+            .to_owned(),
+    );
+    info.license = Some(License::new(env!("CARGO_PKG_LICENSE")));
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("JWT")
+        .description(Some("The `access_token` of a grant: 15 minutes by default."))
+        .build();
+    OpenApiBuilder::new()
+        .info(info)
+        .paths(operations::paths())
+        .components(Some(schemas::components().security_scheme(parts::BEARER, SecurityScheme::Http(bearer)).build()))
+        .build()
+}
+
+/// Method, template and status of success of every operation.
+pub(super) fn operations() -> Vec<(&'static str, &'static str, &'static str)> {
+    operations::ALL.iter().map(Operation::labels).collect()
+}
+
+/// The document and the page.
+pub(super) fn routes() -> Router<Arc<Api>> {
+    Router::new()
+        .route(DOCUMENT_PATH, get(serve_document))
+        .route("/api/v1/docs", get(async || Redirect::permanent(PAGE_PATH)))
+        .route(PAGE_PATH, get(async || serve_page("")))
+        .route("/api/v1/docs/{*rest}", get(async |Path(rest): Path<String>| serve_page(&rest)))
+}
+
+async fn serve_document() -> impl IntoResponse {
+    static WRITTEN: OnceLock<Bytes> = OnceLock::new();
+    let written = WRITTEN.get_or_init(|| {
+        let json = document().to_json().expect("a document of strings and numbers can always be written");
+        Bytes::from(json)
+    });
+    ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "public, max-age=300")], written.clone())
+}
+
+fn serve_page(path: &str) -> Response {
+    static SETTINGS: OnceLock<Arc<utoipa_swagger_ui::Config<'static>>> = OnceLock::new();
+    let settings = SETTINGS.get_or_init(|| Arc::new(utoipa_swagger_ui::Config::from(DOCUMENT_PATH)));
+    let Ok(Some(file)) = utoipa_swagger_ui::serve(path, Arc::clone(settings)) else {
+        return Problem::new(StatusCode::NOT_FOUND, "route_not_found", "nothing is at this path").into_response();
+    };
+    let mut response = (
+        [
+            (CONTENT_TYPE, file.content_type.as_str()),
+            (CACHE_CONTROL, "public, max-age=300"),
+            (CONTENT_SECURITY_POLICY, PAGE_POLICY),
+        ],
+        file.bytes.into_owned(),
+    )
+        .into_response();
+    if file.gzpipped {
+        response.headers_mut().insert(CONTENT_ENCODING, axum::http::HeaderValue::from_static("gzip"));
+    }
+    response
+}

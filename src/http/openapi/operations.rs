@@ -1,0 +1,175 @@
+//! Every operation: what it asks for, what it answers, how it can fail.
+
+use utoipa::openapi::{HttpMethod, Paths, PathsBuilder, path::PathItem};
+
+use super::parts::{Input, Operation, Parameter, Success};
+
+/// Errors of every operation, whatever it does.
+const ALWAYS: &[(u16, &str)] =
+    &[(406, "not_acceptable"), (500, "internal"), (503, "store_unavailable, hashing_overloaded"), (504, "timeout")];
+/// Errors of every operation that reads a body.
+const WITH_BODY: &[(u16, &str)] = &[
+    (400, "body_malformed"),
+    (408, "body_too_slow"),
+    (413, "body_too_large"),
+    (415, "media_type_unsupported"),
+    (422, "validation_failed"),
+];
+/// Errors of every operation that wants to know who asks.
+const WITH_CALLER: &[(u16, &str)] = &[(
+    401,
+    "token_missing, token_malformed, token_algorithm, token_unknown_key, token_signature, token_wrong_party, \
+     token_expired, token_not_yet, session_ended",
+)];
+
+const USER: Success = Success { status: "200", schema: Some("User"), headers: &["ETag"], linked: false };
+const GRANT: Success = Success { status: "200", schema: Some("Grant"), headers: &[], linked: false };
+const DONE: Success = Success { status: "204", schema: None, headers: &[], linked: false };
+
+/// All of them, in the order in which people meet them.
+pub(super) const ALL: &[Operation] = &[
+    Operation {
+        id: "register",
+        method: "POST",
+        path: "/api/v1/users",
+        tag: "users",
+        summary: "Makes an account. Open to everyone; the role is `user`.",
+        input: Some(Input { schema: "Registration", patch: false }),
+        parameters: &[],
+        success: Success { status: "201", schema: Some("User"), headers: &["ETag", "Location"], linked: true },
+        errors: &[ALWAYS, WITH_BODY, &[(409, "email_taken")]],
+    },
+    Operation {
+        id: "list",
+        method: "GET",
+        path: "/api/v1/users",
+        tag: "users",
+        summary: "Lists accounts in order of registration, page by page. For admins.",
+        input: None,
+        parameters: &[Parameter::Role, Parameter::EmailPrefix, Parameter::Limit, Parameter::Cursor],
+        success: Success { status: "200", schema: Some("Users"), headers: &[], linked: false },
+        errors: &[ALWAYS, WITH_CALLER, &[(403, "forbidden"), (422, "validation_failed")]],
+    },
+    Operation {
+        id: "readOwn",
+        method: "GET",
+        path: "/api/v1/users/me",
+        tag: "users",
+        summary: "Reads the caller's own account.",
+        input: None,
+        parameters: &[Parameter::IfNoneMatch],
+        success: USER,
+        errors: &[ALWAYS, WITH_CALLER],
+    },
+    Operation {
+        id: "read",
+        method: "GET",
+        path: "/api/v1/users/{id}",
+        tag: "users",
+        summary: "Reads an account: one's own, or as an admin everyone's.",
+        input: None,
+        parameters: &[Parameter::Id, Parameter::IfNoneMatch],
+        success: USER,
+        errors: &[ALWAYS, WITH_CALLER, &[(403, "forbidden"), (404, "user_not_found")]],
+    },
+    Operation {
+        id: "replace",
+        method: "PUT",
+        path: "/api/v1/users/{id}",
+        tag: "users",
+        summary: "Replaces what can be changed of an account. Only admins give roles, and none to themselves.",
+        input: Some(Input { schema: "Replacement", patch: false }),
+        parameters: &[Parameter::Id, Parameter::IfMatchRequired],
+        success: USER,
+        errors: &[ALWAYS, WITH_BODY, WITH_CALLER, CHANGING, &[(428, "precondition_required")]],
+    },
+    Operation {
+        id: "change",
+        method: "PATCH",
+        path: "/api/v1/users/{id}",
+        tag: "users",
+        summary: "Changes a part of an account. Only admins give roles, and none to themselves.",
+        input: Some(Input { schema: "Change", patch: true }),
+        parameters: &[Parameter::Id, Parameter::IfMatchRequired],
+        success: USER,
+        errors: &[ALWAYS, WITH_BODY, WITH_CALLER, CHANGING, &[(428, "precondition_required")]],
+    },
+    Operation {
+        id: "remove",
+        method: "DELETE",
+        path: "/api/v1/users/{id}",
+        tag: "users",
+        summary: "Removes an account; its tokens stop working at once.",
+        input: None,
+        parameters: &[Parameter::Id, Parameter::IfMatch],
+        success: DONE,
+        errors: &[ALWAYS, WITH_CALLER, &[(403, "forbidden"), (404, "user_not_found"), (412, "stale")]],
+    },
+    Operation {
+        id: "changePassword",
+        method: "PUT",
+        path: "/api/v1/users/{id}/password",
+        tag: "users",
+        summary: "Replaces a password; every other session of that user ends.",
+        input: Some(Input { schema: "PasswordChange", patch: false }),
+        parameters: &[Parameter::Id],
+        success: DONE,
+        errors: &[
+            ALWAYS,
+            WITH_BODY,
+            WITH_CALLER,
+            &[(403, "forbidden, password_wrong"), (404, "user_not_found"), (412, "stale")],
+        ],
+    },
+    Operation {
+        id: "signIn",
+        method: "POST",
+        path: "/api/v1/auth/sign-in",
+        tag: "auth",
+        summary: "Begins a session.",
+        input: Some(Input { schema: "Credentials", patch: false }),
+        parameters: &[],
+        success: GRANT,
+        errors: &[ALWAYS, WITH_BODY, &[(401, "credentials_wrong")]],
+    },
+    Operation {
+        id: "refresh",
+        method: "POST",
+        path: "/api/v1/auth/refresh",
+        tag: "auth",
+        summary: "Exchanges a refresh token for the next grant. One that was exchanged before ends the session.",
+        input: Some(Input { schema: "Refresh", patch: false }),
+        parameters: &[],
+        success: GRANT,
+        errors: &[ALWAYS, WITH_BODY, &[(401, "refresh_token_invalid")]],
+    },
+    Operation {
+        id: "signOut",
+        method: "POST",
+        path: "/api/v1/auth/sign-out",
+        tag: "auth",
+        summary: "Ends the session of the access token that is shown.",
+        input: None,
+        parameters: &[],
+        success: DONE,
+        errors: &[ALWAYS, WITH_CALLER],
+    },
+];
+
+const CHANGING: &[(u16, &str)] =
+    &[(403, "forbidden, own_role"), (404, "user_not_found"), (409, "email_taken"), (412, "stale")];
+
+/// The table as the document writes it.
+pub(super) fn paths() -> Paths {
+    let paths = ALL.iter().fold(PathsBuilder::new(), |paths, operation| {
+        let method = match operation.method {
+            "POST" => HttpMethod::Post,
+            "PUT" => HttpMethod::Put,
+            "PATCH" => HttpMethod::Patch,
+            "DELETE" => HttpMethod::Delete,
+            _ => HttpMethod::Get,
+        };
+        paths.path(operation.path, PathItem::new(method, operation.build()))
+    });
+    paths.build()
+}

@@ -1,0 +1,173 @@
+//! What an operation's description is made of.
+
+use axum::http::StatusCode;
+use utoipa::openapi::{
+    Content, Ref, Required, Response, ResponseBuilder, SecurityRequirement,
+    link::LinkBuilder,
+    path::{Operation as Described, OperationBuilder, Parameter as DescribedParameter, ParameterBuilder, ParameterIn},
+    request_body::{RequestBody, RequestBodyBuilder},
+};
+
+use super::{
+    super::problem,
+    schemas::{self, built, named},
+};
+
+/// The name of the security scheme.
+pub(super) const BEARER: &str = "bearer";
+
+/// One line of the table.
+pub(super) struct Operation {
+    pub(super) id: &'static str,
+    pub(super) method: &'static str,
+    pub(super) path: &'static str,
+    pub(super) tag: &'static str,
+    pub(super) summary: &'static str,
+    pub(super) input: Option<Input>,
+    pub(super) parameters: &'static [Parameter],
+    pub(super) success: Success,
+    /// Status and codes. Who lists `token_missing` wants a token.
+    pub(super) errors: &'static [&'static [(u16, &'static str)]],
+}
+
+/// A body.
+pub(super) struct Input {
+    pub(super) schema: &'static str,
+    /// Whether it may also be `application/merge-patch+json`.
+    pub(super) patch: bool,
+}
+
+/// The answer that is hoped for.
+pub(super) struct Success {
+    pub(super) status: &'static str,
+    pub(super) schema: Option<&'static str>,
+    pub(super) headers: &'static [&'static str],
+    /// Whether other operations begin with the `id` in it.
+    pub(super) linked: bool,
+}
+
+/// What is asked for beside the body.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Parameter {
+    Id,
+    IfMatch,
+    IfMatchRequired,
+    IfNoneMatch,
+    Role,
+    EmailPrefix,
+    Limit,
+    Cursor,
+}
+
+impl Operation {
+    /// Method, template and status of success.
+    pub(super) const fn labels(&self) -> (&'static str, &'static str, &'static str) {
+        (self.method, self.path, self.success.status)
+    }
+
+    /// The description.
+    pub(super) fn build(&self) -> Described {
+        let mut operation = OperationBuilder::new()
+            .operation_id(Some(self.id))
+            .tag(self.tag)
+            .summary(Some(self.summary))
+            .request_body(self.input.as_ref().map(Input::build))
+            .response(self.success.status, self.success.build());
+        for parameter in self.parameters {
+            operation = operation.parameter(parameter.build());
+        }
+        if self.parameters.contains(&Parameter::IfNoneMatch) {
+            let unchanged = with_headers(ResponseBuilder::new().description("The client has it already."), &["ETag"]);
+            operation = operation.response("304", unchanged.build());
+        }
+        let errors = self.errors.iter().copied().flatten();
+        for (status, codes) in errors.clone() {
+            operation = operation.response(status.to_string(), problem(*status, codes));
+        }
+        if errors.clone().any(|(_, codes)| codes.contains("token_missing")) {
+            operation = operation.security(SecurityRequirement::new(BEARER, [""; 0]));
+        }
+        operation.build()
+    }
+}
+
+impl Input {
+    fn build(&self) -> RequestBody {
+        let body = RequestBodyBuilder::new().required(Some(Required::True));
+        let content = || Content::new(Some(named(self.schema)));
+        let body = if self.patch { body.content("application/merge-patch+json", content()) } else { body };
+        body.content("application/json", content()).build()
+    }
+}
+
+impl Success {
+    fn build(&self) -> Response {
+        let description = if self.schema.is_some() { "Done, and this is it." } else { "Done." };
+        let mut response = with_headers(ResponseBuilder::new().description(description), self.headers);
+        if let Some(schema) = self.schema {
+            response = response.content("application/json", Content::new(Some(named(schema))));
+        }
+        if self.linked {
+            for operation in ["read", "replace", "change", "remove", "changePassword"] {
+                let link = LinkBuilder::new().operation_id(operation).parameter("id", "$response.body#/id");
+                let link = match operation {
+                    "replace" | "change" => link.parameter("If-Match", "$response.header.ETag"),
+                    _ => link,
+                };
+                response = response.link(operation, link.build());
+            }
+        }
+        response.build()
+    }
+}
+
+impl Parameter {
+    fn build(self) -> DescribedParameter {
+        let (name, place, required, description, schema) = match self {
+            Self::Id => ("id", ParameterIn::Path, true, "Which account.", schemas::id()),
+            Self::IfMatch => {
+                ("If-Match", ParameterIn::Header, false, "The ETag that was seen.", schemas::entity_tags())
+            }
+            Self::IfMatchRequired => {
+                ("If-Match", ParameterIn::Header, true, "The ETag that was seen; * for any.", schemas::entity_tags())
+            }
+            Self::IfNoneMatch => {
+                ("If-None-Match", ParameterIn::Header, false, "The ETag that is known.", schemas::entity_tags())
+            }
+            Self::Role => ("role", ParameterIn::Query, false, "Only this role.", schemas::role()),
+            Self::EmailPrefix => {
+                ("email_prefix", ParameterIn::Query, false, "Only addresses that begin so.", schemas::email_prefix())
+            }
+            Self::Limit => ("limit", ParameterIn::Query, false, "How many at most.", schemas::limit()),
+            Self::Cursor => ("cursor", ParameterIn::Query, false, "Where the page begins.", schemas::cursor()),
+        };
+        ParameterBuilder::new()
+            .name(name)
+            .parameter_in(place)
+            .required(if required { Required::True } else { Required::False })
+            .description(Some(description))
+            .schema(Some(built(schema)))
+            .build()
+    }
+}
+
+fn problem(status: u16, codes: &str) -> Response {
+    let title = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default();
+    let response = ResponseBuilder::new()
+        .description(format!("{title}. `code`: {codes}."))
+        .content(problem::MEDIA_TYPE, Content::new(Some(named("Problem"))));
+    let headers: &[&str] = match status {
+        401 => &["WWW-Authenticate"],
+        503 => &["Retry-After"],
+        _ => &[],
+    };
+    with_headers(response, headers).build()
+}
+
+/// With these, and with what every answer has.
+fn with_headers(response: ResponseBuilder, names: &[&str]) -> ResponseBuilder {
+    names
+        .iter()
+        .chain(&["X-Request-ID"])
+        .fold(response, |response, name| response.header_ref(*name, Ref::new(format!("#/components/headers/{name}"))))
+}

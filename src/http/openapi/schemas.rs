@@ -1,0 +1,234 @@
+//! The shapes of what goes in and out, as exact as the code that reads them.
+
+use serde_json::json;
+use utoipa::openapi::{
+    ComponentsBuilder, HeaderBuilder, KnownFormat, Ref, SchemaFormat,
+    schema::{AdditionalProperties, ArrayBuilder, Object, ObjectBuilder, SchemaType, Type},
+};
+
+use crate::domain::{
+    auth::{Password, RefreshToken},
+    users::{Email, Limit, Name, Role},
+};
+
+/// What [`Name::parse`] accepts, beside its length: no control character, and something that is not white space.
+const NAME_PATTERN: &str = "^[^\\u0000-\\u001f\\u007f-\\u009f]*[^\\u0000-\\u0020\\u007f-\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000][^\\u0000-\\u001f\\u007f-\\u009f]*$";
+
+/// Everything that operations refer to by name.
+pub(super) fn components() -> ComponentsBuilder {
+    ComponentsBuilder::new()
+        .schema("User", user())
+        .schema("Users", users())
+        .schema("Registration", registration())
+        .schema("Replacement", replacement())
+        .schema("Change", change())
+        .schema("PasswordChange", password_change())
+        .schema("Credentials", credentials())
+        .schema("Refresh", refresh())
+        .schema("Grant", grant())
+        .schema("Fault", fault())
+        .schema("Problem", problem())
+        .header("X-Request-ID", header(text("Which request this was: yours if you named it, else ours.", 1, 128)))
+        .header("ETag", header(text("Which version of the account this is; for If-Match.", 1, 80)))
+        .header("Location", header(text("Where the account is.", 1, 60)))
+        .header("WWW-Authenticate", header(text("Bearer, and what is wrong with the one shown.", 1, 300)))
+        .header("Retry-After", header(text("After how many seconds to try again.", 1, 5)))
+}
+
+fn header(schema: ObjectBuilder) -> utoipa::openapi::Header {
+    HeaderBuilder::new().schema(Some(schema)).build()
+}
+
+/// An object that has these members and no others.
+fn closed() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::Object).additional_properties(Some(AdditionalProperties::FreeForm(false)))
+}
+
+fn string() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String)
+}
+
+fn text(description: &str, min: usize, max: usize) -> ObjectBuilder {
+    string().description(Some(description)).min_length(Some(min)).max_length(Some(max))
+}
+
+fn email() -> ObjectBuilder {
+    text("ASCII; unique ignoring case; at most 64 characters before the @.", 3, Email::MAX_OCTETS)
+        .pattern(Some(Email::PATTERN))
+        .examples(["ann@example.com"])
+}
+
+fn name() -> ObjectBuilder {
+    text("What the user wants to be called.", 1, Name::MAX_CHARS).pattern(Some(NAME_PATTERN)).examples(["Ann Lee"])
+}
+
+fn password() -> ObjectBuilder {
+    text("Any characters; there are no rules of composition.", Password::MIN_CHARS, Password::MAX_CHARS)
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
+}
+
+/// A password that is shown: anything may be, only the right one is right.
+fn shown_password() -> ObjectBuilder {
+    string().format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
+}
+
+pub(super) fn role() -> ObjectBuilder {
+    string().enum_values(Some(Role::ALL.map(Role::as_str)))
+}
+
+pub(super) fn id() -> ObjectBuilder {
+    string().format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid)))
+}
+
+pub(super) fn limit() -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(1))
+        .maximum(Some(Limit::MAX))
+        .default(Some(json!(Limit::default().get())))
+}
+
+pub(super) fn email_prefix() -> ObjectBuilder {
+    text("How addresses begin, ignoring case.", 1, Email::MAX_OCTETS).pattern(Some("^[!-~]+$"))
+}
+
+/// 17 octets in base64url, of which the first is 1.
+pub(super) fn cursor() -> ObjectBuilder {
+    text("The `next` of a page, unchanged.", 23, 23).pattern(Some("^AQ[A-Za-z0-9_-]{20}[AEIMQUYcgkosw048]$"))
+}
+
+pub(super) fn entity_tags() -> ObjectBuilder {
+    string()
+}
+
+fn moment(description: &str) -> ObjectBuilder {
+    string().description(Some(description)).format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+}
+
+fn required(object: ObjectBuilder, names: &[&str]) -> ObjectBuilder {
+    names.iter().fold(object, |object, name| object.required(*name))
+}
+
+fn user() -> ObjectBuilder {
+    let object = closed()
+        .description(Some("An account."))
+        .property("id", id())
+        .property("email", email())
+        .property("name", name())
+        .property("role", role())
+        .property("created_at", moment("When it registered, in UTC."))
+        .property("updated_at", moment("When it last changed, in UTC."));
+    required(object, &["id", "email", "name", "role", "created_at", "updated_at"])
+}
+
+fn users() -> ObjectBuilder {
+    let most = usize::try_from(Limit::MAX).unwrap_or(usize::MAX);
+    let page = ArrayBuilder::new().items(Ref::from_schema_name("User")).max_items(Some(most));
+    let next = cursor()
+        .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+        .description(Some("The `cursor` of the next page; null on the last one."));
+    let object = closed()
+        .description(Some("A page of accounts, in order of registration."))
+        .property("users", page)
+        .property("next", next);
+    required(object, &["users", "next"])
+}
+
+fn registration() -> ObjectBuilder {
+    let object = closed()
+        .description(Some("What becomes an account."))
+        .property("email", email())
+        .property("name", name())
+        .property("password", password());
+    required(object, &["email", "name", "password"])
+}
+
+fn change() -> ObjectBuilder {
+    closed()
+        .description(Some("A merge patch (RFC 7396) of an account: what is absent stays; null is refused."))
+        .property("email", email())
+        .property("name", name())
+        .property("role", role())
+}
+
+fn replacement() -> ObjectBuilder {
+    required(change().description(Some("All that can be changed; a role that is absent stays.")), &["email", "name"])
+}
+
+fn password_change() -> ObjectBuilder {
+    let object = closed()
+        .description(Some("The password as it is and as it shall be."))
+        .property("old_password", shown_password())
+        .property("new_password", password());
+    required(object, &["old_password", "new_password"])
+}
+
+fn credentials() -> ObjectBuilder {
+    let object = closed()
+        .description(Some("What proves who somebody is. What can be no address gets the answer of a wrong one."))
+        .property("email", string().examples(["ann@example.com"]))
+        .property("password", shown_password());
+    required(object, &["email", "password"])
+}
+
+fn refresh() -> ObjectBuilder {
+    let object =
+        closed().description(Some("A refresh token; each is accepted once.")).property("refresh_token", string());
+    required(object, &["refresh_token"])
+}
+
+fn grant() -> ObjectBuilder {
+    let length = RefreshToken::TEXT_LENGTH;
+    let object = closed()
+        .description(Some("Tokens, as RFC 6749 writes them."))
+        .property("access_token", text("Goes into `Authorization: Bearer …`.", 1, 2048))
+        .property("token_type", string().enum_values(Some(["Bearer"])))
+        .property(
+            "expires_in",
+            ObjectBuilder::new()
+                .schema_type(Type::Integer)
+                .description(Some("For how many seconds the access token is valid."))
+                .minimum(Some(0)),
+        )
+        .property("refresh_token", text("Exchanged once for the next grant.", length, length));
+    required(object, &["access_token", "token_type", "expires_in", "refresh_token"])
+}
+
+fn fault() -> ObjectBuilder {
+    let object = closed()
+        .description(Some("What is wrong with one field."))
+        .property("field", text("The member or parameter; empty for the whole.", 0, 64))
+        .property("code", text("Stable.", 1, 64).pattern(Some("^[a-z_]+$")))
+        .property("message", text("What is accepted.", 1, 200));
+    required(object, &["field", "code", "message"])
+}
+
+fn problem() -> ObjectBuilder {
+    let status = ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .description(Some("The status, again."))
+        .minimum(Some(400))
+        .maximum(Some(599));
+    let faults = ArrayBuilder::new().items(Ref::from_schema_name("Fault")).max_items(Some(32));
+    let object = closed()
+        .description(Some("A problem document (RFC 9457)."))
+        .property("type", string().enum_values(Some(["about:blank"])))
+        .property("title", text("The status in words.", 1, 64))
+        .property("status", status)
+        .property("detail", text("What happened, for people.", 1, 300))
+        .property("code", text("What happened, for programs: stable.", 1, 64).pattern(Some("^[a-z_]+$")))
+        .property("errors", faults)
+        .property("request_id", text("Finds the request in our logs.", 1, 128).pattern(Some("^[A-Za-z0-9._~-]+$")))
+        .property("trace_id", text("Finds the request in our traces.", 32, 32).pattern(Some("^[0-9a-f]+$")));
+    required(object, &["type", "title", "status", "detail", "code", "request_id", "trace_id"])
+}
+
+/// The schema of that name.
+pub(super) fn named(name: &str) -> Ref {
+    Ref::from_schema_name(name)
+}
+
+/// For parameters, which want what is built.
+pub(super) fn built(schema: ObjectBuilder) -> Object {
+    schema.build()
+}

@@ -1,0 +1,179 @@
+//! Who may look: on loopback anyone on this machine, elsewhere whoever has the token; nowhere a web page of somebody else.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use aws_lc_rs::constant_time;
+use axum::{
+    extract::{ConnectInfo, Request, State, connect_info::Connected},
+    http::{HeaderMap, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+    serve::IncomingStream,
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::net::TcpListener;
+
+use super::Config;
+
+/// Both ends of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ends {
+    /// Ours. A port that is bound to every address is still loopback for who comes over loopback.
+    local: Option<SocketAddr>,
+}
+
+impl Connected<IncomingStream<'_, TcpListener>> for Ends {
+    fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Self {
+        Self { local: stream.io().local_addr().ok() }
+    }
+}
+
+/// What is asked of a request before it is answered.
+pub(super) struct Guard {
+    token: Option<SecretString>,
+    hosts: Vec<String>,
+}
+
+impl Guard {
+    pub(super) fn new(config: &Config) -> Self {
+        Self { token: config.token.clone(), hosts: config.hosts.clone() }
+    }
+
+    fn refusal(&self, ends: Ends, path: &str, headers: &HeaderMap) -> Option<Response> {
+        // Prometheus and the kubelet come by pod address and have no token; there is nothing secret in a number.
+        let open = path == "/metrics" || path.starts_with("/health/");
+        if !open && !self.knows_host(headers) {
+            return Some(
+                (StatusCode::MISDIRECTED_REQUEST, "this port does not serve that host name\n").into_response(),
+            );
+        }
+        if path.starts_with("/debug") && is_cross_site(headers) {
+            return Some((StatusCode::FORBIDDEN, "a page of another site may not ask this\n").into_response());
+        }
+        let on_loopback = ends.local.is_some_and(|local| local.ip().to_canonical().is_loopback());
+        if !open && !on_loopback && !self.has_token(headers) {
+            let challenge = [(header::WWW_AUTHENTICATE, "Bearer, Basic realm=\"internal\"")];
+            let text = "the token of the setting internal.token is needed, as Bearer or as Basic password\n";
+            return Some((StatusCode::UNAUTHORIZED, challenge, text).into_response());
+        }
+        None
+    }
+
+    /// DNS rebinding: a page of a stranger's whose name points at this machine still sends the stranger's name.
+    fn knows_host(&self, headers: &HeaderMap) -> bool {
+        let Some(host) = headers.get(header::HOST) else { return true };
+        let Some(name) = host.to_str().ok().map(without_port) else { return false };
+        let is_address = name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>().is_ok();
+        is_address
+            || name.eq_ignore_ascii_case("localhost")
+            || self.hosts.iter().any(|known| known.eq_ignore_ascii_case(name))
+    }
+
+    fn has_token(&self, headers: &HeaderMap) -> bool {
+        let Some(token) = &self.token else { return false };
+        shown(headers).is_some_and(|shown| {
+            constant_time::verify_slices_are_equal(&shown, token.expose_secret().as_bytes()).is_ok()
+        })
+    }
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !name.is_empty() => name,
+        _ => host,
+    }
+}
+
+/// What browsers say of where a request comes from; everything else says nothing, and is no browser.
+fn is_cross_site(headers: &HeaderMap) -> bool {
+    headers.get("sec-fetch-site").is_some_and(|site| site != "same-origin" && site != "none")
+}
+
+/// `Authorization: Bearer token`, or Basic with any user and the token as password: all that `go tool pprof` can send.
+fn shown(headers: &HeaderMap) -> Option<Vec<u8>> {
+    let (scheme, value) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some(value.trim().as_bytes().to_vec());
+    }
+    if scheme.eq_ignore_ascii_case("basic") {
+        let pair = STANDARD.decode(value.trim()).ok()?;
+        let colon = pair.iter().position(|byte| *byte == b':')?;
+        return Some(pair[colon + 1..].to_vec());
+    }
+    None
+}
+
+/// The layer around every route.
+pub(super) async fn admit(
+    State(guard): State<Arc<Guard>>,
+    ConnectInfo(ends): ConnectInfo<Ends>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let refusal = guard.refusal(ends, request.uri().path(), request.headers());
+    let mut response = match refusal {
+        Some(refusal) => refusal,
+        None => next.run(request).await,
+    };
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, header::HeaderValue::from_static("nosniff"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+
+    use super::{Ends, Guard};
+
+    fn guard() -> Guard {
+        Guard { token: Some("a-secret-of-the-on-call".into()), hosts: vec!["glasshouse.internal".to_owned()] }
+    }
+
+    fn ask(local: &str, path: &str, pairs: &[(header::HeaderName, &str)]) -> StatusCode {
+        let ends = Ends { local: Some(local.parse().unwrap()) };
+        let headers: HeaderMap =
+            pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_str(value).unwrap())).collect();
+        guard().refusal(ends, path, &headers).map_or(StatusCode::OK, |refusal| refusal.status())
+    }
+
+    #[test]
+    fn on_loopback_nothing_is_asked_for() {
+        for local in ["127.0.0.1:6060", "[::1]:6060", "[::ffff:127.0.0.1]:6060"] {
+            assert_eq!(ask(local, "/debug/config", &[(header::HOST, "localhost:6060")]), StatusCode::OK, "{local}");
+        }
+    }
+
+    #[test]
+    fn a_foreign_host_is_misdirected() {
+        assert_eq!(
+            ask("127.0.0.1:6060", "/debug/config", &[(header::HOST, "evil.example:6060")]),
+            StatusCode::MISDIRECTED_REQUEST
+        );
+        for host in ["10.1.2.3:6060", "[fe80::1]:6060", "[::1]", "GLASSHOUSE.internal", "localhost"] {
+            assert_eq!(ask("127.0.0.1:6060", "/", &[(header::HOST, host)]), StatusCode::OK, "{host}");
+        }
+        assert_eq!(ask("127.0.0.1:6060", "/metrics", &[(header::HOST, "evil.example")]), StatusCode::OK);
+    }
+
+    #[test]
+    fn a_page_of_another_site_may_not_ask() {
+        let site = header::HeaderName::from_static("sec-fetch-site");
+        assert_eq!(ask("127.0.0.1:6060", "/debug/log", &[(site.clone(), "cross-site")]), StatusCode::FORBIDDEN);
+        assert_eq!(ask("127.0.0.1:6060", "/debug/log", &[(site, "same-origin")]), StatusCode::OK);
+    }
+
+    #[test]
+    fn elsewhere_the_token_is_asked_for_but_not_for_numbers() {
+        let local = "10.0.0.1:6060";
+        assert_eq!(ask(local, "/debug/config", &[]), StatusCode::UNAUTHORIZED);
+        assert_eq!(ask(local, "/metrics", &[]), StatusCode::OK);
+        assert_eq!(ask(local, "/health/ready", &[]), StatusCode::OK);
+        let bearer = [(header::AUTHORIZATION, "Bearer a-secret-of-the-on-call")];
+        assert_eq!(ask(local, "/debug/config", &bearer), StatusCode::OK);
+        let basic = [(header::AUTHORIZATION, "Basic b25jYWxsOmEtc2VjcmV0LW9mLXRoZS1vbi1jYWxs")];
+        assert_eq!(ask(local, "/debug/config", &basic), StatusCode::OK);
+        let wrong = [(header::AUTHORIZATION, "Bearer a-secret-of-the-on-cal")];
+        assert_eq!(ask(local, "/debug/config", &wrong), StatusCode::UNAUTHORIZED);
+    }
+}

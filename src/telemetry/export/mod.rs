@@ -1,0 +1,35 @@
+//! Sending spans and log records to a collector: batched, bounded, counted, off the request's path.
+
+mod collector;
+mod counted;
+mod logs;
+mod spans;
+
+pub(super) use logs::logger_provider;
+pub(super) use spans::tracer_provider;
+
+use opentelemetry::KeyValue;
+use opentelemetry_sdk::Resource;
+
+use super::Config;
+
+/// Where the exporters' own log lines come from; never exported themselves, or one would lead to the next.
+pub(super) const TARGET: &str = "glasshouse::telemetry";
+
+/// Why export could not be set up.
+#[derive(Debug, thiserror::Error)]
+#[error("the exporter of {signal} cannot be built: {reason}")]
+pub struct ExportError {
+    signal: &'static str,
+    reason: String,
+}
+
+/// What all our telemetry comes from.
+fn resource(config: &Config) -> Resource {
+    let attributes = config.resource.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
+    Resource::builder()
+        .with_attributes(attributes)
+        .with_service_name(config.service_name.clone())
+        .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
+        .build()
+}

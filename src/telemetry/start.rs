@@ -1,0 +1,166 @@
+//! Putting logs, traces and metrics together, and sending the last of them at the end.
+
+use std::{io::Write, thread, time::Duration};
+
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
+use opentelemetry_sdk::{logs::SdkLoggerProvider, trace::SdkTracerProvider};
+use tokio::runtime::Handle;
+use tracing::Dispatch;
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry,
+    filter::dynamic_filter_fn,
+    fmt,
+    layer::{Identity, SubscriberExt},
+};
+
+use super::{
+    Config, LogFilter, LogFormat, Metrics, Tracer, allocator, build,
+    export::{self, ExportError},
+    lines::Lines,
+    log_format::LogLine,
+    panics, process, traces,
+};
+
+/// Everything that the service says of itself goes through here.
+pub struct Telemetry {
+    /// The registry and the families in it.
+    pub metrics: Metrics,
+    /// Makes spans.
+    pub tracer: Tracer,
+    /// Which events are logged.
+    pub log_filter: LogFilter,
+    dispatch: Dispatch,
+    lines: Lines,
+    spans: Option<SdkTracerProvider>,
+    logs: Option<SdkLoggerProvider>,
+}
+
+/// Why telemetry could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The filter cannot be read.
+    #[error("the log filter cannot be read: {0}")]
+    LogFilter(String),
+    /// The system gives no thread for the log.
+    #[error("the log's thread cannot be started")]
+    LogThread(#[source] std::io::Error),
+    /// An exporter cannot be built.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+}
+
+/// Where log lines go.
+pub struct Output {
+    /// Written by one thread, a line at a time.
+    pub writer: Box<dyn Write + Send>,
+    /// Whether somebody sits before it.
+    pub is_terminal: bool,
+}
+
+impl Telemetry {
+    /// Starts it. Exporters do their network work on `exporting`, which must not be the runtime that serves requests.
+    ///
+    /// Nothing is logged until the result is made the default, for the process ([`Telemetry::make_global`]) or for
+    /// some threads ([`Telemetry::dispatch`]).
+    ///
+    /// # Errors
+    /// As [`StartError`] says.
+    pub fn start(config: &Config, output: Output, exporting: &Handle) -> Result<Self, StartError> {
+        let metrics = Metrics::new(config.max_series);
+        build::register(&metrics);
+        process::register(&metrics);
+        allocator::register(&metrics);
+        panics::install(&metrics);
+
+        let (spans, logs) = {
+            let _runtime = exporting.enter();
+            (export::tracer_provider(config, &metrics)?, export::logger_provider(config, &metrics)?)
+        };
+        let sdk = spans.as_ref().map(|provider| provider.tracer("glasshouse"));
+        let tracer = Tracer::new(sdk.clone(), config.sampler, config.trust_remote_sampling);
+
+        let pretty = match config.log_format {
+            LogFormat::Auto => output.is_terminal,
+            LogFormat::Json => false,
+            LogFormat::Pretty => true,
+        };
+        let lines = Lines::start(output.writer, config.log_queue, &metrics).map_err(StartError::LogThread)?;
+        let (log_filter, filter) = LogFilter::new::<Registry>(&config.log_filter).map_err(StartError::LogFilter)?;
+        let log = fmt::layer()
+            .event_format(LogLine::new(pretty, &config.service_name, &metrics))
+            .with_ansi(output.is_terminal)
+            .with_writer(lines.clone())
+            .with_filter(filter);
+        // Boxed, because an `Option` of a layer does not pass on what tracing-opentelemetry needs at registration.
+        let spans_inside = sdk.map_or_else(nothing, |sdk| {
+            let layer = tracing_opentelemetry::layer()
+                .with_tracer(sdk)
+                .with_location(false)
+                .with_threads(false)
+                .with_tracked_inactivity(false)
+                .with_target(false);
+            // Asked at each span: nothing is built where the trace is not sampled.
+            let sampled = dynamic_filter_fn(|metadata, _| {
+                metadata.is_span() && metadata.target().starts_with("glasshouse") && traces::current_sampled().is_some()
+            });
+            layer.with_filter(sampled).boxed()
+        });
+        let exported_log = logs.as_ref().map_or_else(nothing, |logs| {
+            // Never what exporting itself says, or one record would lead to the next.
+            let quiet = "opentelemetry=off,glasshouse::telemetry=off,tonic=off,h2=off,hyper=off,tower=off,reqwest=off";
+            let filter = EnvFilter::new(format!("{},{quiet}", config.log_filter));
+            OpenTelemetryTracingBridge::new(logs).with_filter(filter).boxed()
+        });
+        let layers = log.and_then(spans_inside).and_then(exported_log);
+        let dispatch = Dispatch::new(tracing_subscriber::registry().with(layers));
+        Ok(Self { metrics, tracer, log_filter, dispatch, lines, spans, logs })
+    }
+
+    /// What this process logs from now on goes here.
+    ///
+    /// # Errors
+    /// When something has claimed that place before.
+    pub fn make_global(&self) -> Result<(), tracing::dispatcher::SetGlobalDefaultError> {
+        tracing::dispatcher::set_global_default(self.dispatch.clone())
+    }
+
+    /// For threads that log here while the rest of the process logs elsewhere: tests that run several services.
+    #[must_use]
+    pub const fn dispatch(&self) -> &Dispatch {
+        &self.dispatch
+    }
+
+    /// Sends the last spans and logs, at most for `budget`, and says whether all arrived. Blocks: must not be called
+    /// from an async task, nor from the runtime that exports.
+    #[must_use]
+    pub fn flush(&self, budget: Duration) -> bool {
+        // Side by side: one collector that hangs must not eat the other's time. `shutdown` waits for the SDK's own
+        // threads and may wait longer than it is told to; what is not done within the budget is given up.
+        let (spans, logs) = (self.spans.clone(), self.logs.clone());
+        let spans = within(budget, move || spans.is_none_or(|spans| spans.shutdown_with_timeout(budget).is_ok()));
+        let logs = within(budget, move || logs.is_none_or(|logs| logs.shutdown_with_timeout(budget).is_ok()));
+        let (spans, logs) = (spans(), logs());
+        self.lines.flush(budget) && spans && logs
+    }
+
+    /// Writes the log lines that still wait, at most for `budget`.
+    pub fn flush_log(&self, budget: Duration) -> bool {
+        self.lines.flush(budget)
+    }
+}
+
+fn nothing() -> Box<dyn Layer<Registry> + Send + Sync> {
+    Identity::new().boxed()
+}
+
+/// Begins the work on a thread of its own; the result waits for it, until the budget is over.
+fn within(budget: Duration, work: impl FnOnce() -> bool + Send + 'static) -> impl FnOnce() -> bool {
+    let deadline = std::time::Instant::now() + budget;
+    let (done, result) = std::sync::mpsc::sync_channel(1);
+    let started = thread::Builder::new().name("flush".to_owned()).spawn(move || done.send(work()).ok());
+    move || {
+        let left = deadline.saturating_duration_since(std::time::Instant::now());
+        started.is_ok() && result.recv_timeout(left).unwrap_or(false)
+    }
+}

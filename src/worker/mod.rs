@@ -1,0 +1,5 @@
+//! Work that nobody waits for.
+
+mod sweep;
+
+pub use sweep::sweep;

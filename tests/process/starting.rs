@@ -1,0 +1,119 @@
+//! The first start, several starts at once, and the small commands beside the service.
+
+use std::{
+    io::Write,
+    os::unix::fs::PermissionsExt,
+    process::{Output, Stdio},
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::program::{Program, command, run};
+
+#[test]
+fn the_first_start_makes_a_key_that_only_its_owner_reads_and_says_so_once() {
+    let program = Program::start(&[]);
+    let key = program.folder.path().join("data/signing-key.pem");
+    assert_eq!(key.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    let warnings: Vec<_> = program.lines().into_iter().filter(|(_, line)| line["level"] == "WARN").collect();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    let (_, warning) = &warnings[0];
+    assert!(warning["message"].as_str().unwrap().contains("signing-key.pem"), "{warning}");
+}
+
+#[test]
+fn a_restart_keeps_the_key_so_that_tokens_live_on() {
+    let folder = TempDir::new().unwrap();
+    let key = folder.path().join("key.pem").display().to_string();
+    let setting = [("GLASSHOUSE_AUTH__SIGNING_KEY_FILE", key.as_str())];
+    let keys = |program: &Program| program.get(program.public, "/.well-known/jwks.json").unwrap().1;
+    let first = keys(&Program::start(&setting));
+    assert_eq!(first, keys(&Program::start(&setting)));
+}
+
+#[test]
+fn several_that_start_at_once_on_one_database_do_not_collide() {
+    let folder = TempDir::new().unwrap();
+    let database = format!("sqlite://{}?mode=rwc", folder.path().join("users.db").display());
+    let programs = std::thread::scope(|scope| {
+        let starting: Vec<_> =
+            (0..4).map(|_| scope.spawn(|| Program::start(&[("DATABASE_URL", &database)]))).collect();
+        starting.into_iter().map(|program| program.join().unwrap()).collect::<Vec<_>>()
+    });
+    for program in &programs {
+        assert!(!program.lines().iter().any(|(_, line)| line["level"] == "ERROR"));
+    }
+}
+
+fn with_input(arguments: &[&str], environment: &[(&str, &str)], folder: &TempDir, input: &str) -> Output {
+    let mut child = command(arguments, environment, folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn the_first_admin_is_made_on_the_command_line() {
+    let folder = TempDir::new().unwrap();
+    let database = format!("sqlite://{}?mode=rwc", folder.path().join("users.db").display());
+    let environment = [("DATABASE_URL", database.as_str())];
+    assert_eq!(command(&["migrate", "up"], &environment, &folder).status().unwrap().code(), Some(0));
+    let arguments = ["user", "create", "--email", "root@example.com", "--name", "Root", "--admin", "--password-stdin"];
+    let output = with_input(&arguments, &environment, &folder, "a fine password\n");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let again = with_input(&arguments, &environment, &folder, "a fine password\n");
+    assert_eq!(again.status.code(), Some(1), "{again:?}");
+
+    let program = Program::start(&environment);
+    let credentials = json!({ "email": "root@example.com", "password": "a fine password" });
+    let (status, answer) = program.post("/api/v1/auth/sign-in", &credentials).unwrap();
+    assert_eq!(status, 200, "{answer}");
+    let token = serde_json::from_str::<Value>(&answer).unwrap()["access_token"].as_str().unwrap().to_owned();
+    let request =
+        format!("GET /api/v1/users HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n");
+    let (status, answer) = crate::program::exchange(program.public, &request).unwrap();
+    assert_eq!(status, 200, "{answer}");
+    assert!(answer.contains("\"admin\""), "{answer}");
+}
+
+#[test]
+fn migrations_go_up_and_down_by_hand() {
+    let folder = TempDir::new().unwrap();
+    let database = format!("sqlite://{}?mode=rwc", folder.path().join("users.db").display());
+    let migrate = |what: &str| {
+        let output = command(&["migrate", what], &[("DATABASE_URL", &database)], &folder).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(migrate("status").contains("pending"));
+    migrate("up");
+    let applied = migrate("status");
+    assert!(applied.contains("applied") && !applied.contains("pending"), "{applied}");
+    migrate("down");
+    assert!(migrate("status").contains("pending"));
+}
+
+#[test]
+fn health_is_asked_by_the_binary_itself() {
+    let program = Program::start(&[]);
+    let internal = format!("http://{}", program.internal);
+    assert_eq!(run(&["health", "--url", &internal], &[]).status.code(), Some(0));
+    program.signal("TERM");
+    program.wait();
+    assert_eq!(run(&["health", "--url", &internal], &[]).status.code(), Some(1));
+}
+
+#[test]
+fn the_catalogue_and_the_contract_are_printed() {
+    let signals = run(&["signals", "--format", "json"], &[]);
+    let catalogue: Value = serde_json::from_slice(&signals.stdout).unwrap();
+    assert!(catalogue["metrics"].as_array().unwrap().len() > 40);
+    assert!(String::from_utf8(run(&["signals"], &[]).stdout).unwrap().contains("| `http_server_request_duration_seconds` |"));
+    let openapi: Value = serde_json::from_slice(&run(&["openapi"], &[]).stdout).unwrap();
+    assert_eq!(openapi["openapi"], "3.1.0");
+}

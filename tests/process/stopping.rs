@@ -1,0 +1,116 @@
+//! Signals: what is under way is finished, what was acknowledged is kept, a second signal ends it at once.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+
+use crate::program::{Program, exchange, post};
+
+fn registration(number: usize) -> serde_json::Value {
+    json!({ "email": format!("user-{number}@example.com"), "password": "a fine password", "name": "Ann" })
+}
+
+#[test]
+fn sigterm_and_sigint_stop_it_in_order_and_with_success() {
+    for signal in ["TERM", "INT"] {
+        let program = Program::start(&[]);
+        program.signal(signal);
+        let ended = program.wait();
+        assert_eq!(ended.code, Some(0), "{signal}");
+        let steps: Vec<_> = ended.lines.iter().filter_map(|line| line["step"].as_str()).collect();
+        assert_eq!(steps, ["notice", "requests", "worker", "store"]);
+        for line in ended.lines.iter().filter(|line| line["step"].is_string()) {
+            assert!(line["took_seconds"].as_f64().unwrap() <= line["budget_seconds"].as_f64().unwrap() + 1.0, "{line}");
+        }
+        assert_eq!(ended.lines.last().unwrap()["message"], "stopped");
+    }
+}
+
+#[test]
+fn a_request_under_way_is_finished_and_new_ones_are_refused() {
+    let program = Program::start(&[]);
+    let body = registration(0).to_string();
+    let (begun, rest) = body.split_at(10);
+    let mut stream = TcpStream::connect(program.public).unwrap();
+    let head = post("/api/v1/users", &registration(0));
+    let head = head.split_once("\r\n\r\n").unwrap().0;
+    stream.write_all(format!("{head}\r\n\r\n{begun}").as_bytes()).unwrap();
+    program.until("the request is seen", || {
+        let metrics = program.get(program.internal, "/metrics").unwrap().1;
+        metrics.contains("http_server_active_requests{http_request_method=\"POST\",url_scheme=\"http\"} 1.0")
+    });
+    program.signal("TERM");
+    program.until("nobody is let in any more", || exchange(program.public, "GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n").is_none());
+    stream.write_all(rest.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    assert_eq!(program.wait().code, Some(0));
+}
+
+#[test]
+fn a_second_signal_stops_at_once() {
+    let program = Program::start(&[("GLASSHOUSE_SHUTDOWN__NOTICE", "8s")]);
+    program.signal("TERM");
+    program.until("stopping has begun", || program.lines().iter().any(|(_, line)| line["message"] == "asked to stop"));
+    let asked_again = Instant::now();
+    program.signal("TERM");
+    let ended = program.wait();
+    assert_eq!(ended.code, Some(1));
+    assert!(asked_again.elapsed() < Duration::from_secs(6), "{:?}", asked_again.elapsed());
+    assert!(ended.lines.iter().any(|line| line["message"].as_str().is_some_and(|text| text.contains("at once"))));
+}
+
+#[test]
+fn what_was_acknowledged_under_load_is_there_after_a_restart() {
+    let program = Program::start(&[]);
+    let stopping = Arc::new(AtomicBool::new(false));
+    let address = program.public;
+    let clients: Vec<_> = (0..4)
+        .map(|client| {
+            let stopping = Arc::clone(&stopping);
+            thread::spawn(move || {
+                let mut acknowledged = Vec::new();
+                for number in (client..).step_by(4) {
+                    let body = registration(number);
+                    match exchange(address, &post("/api/v1/users", &body)) {
+                        Some((201, _)) => acknowledged.push(body),
+                        Some((status, answer)) => panic!("{status}: {answer}"),
+                        None if stopping.load(SeqCst) => return acknowledged,
+                        None => panic!("a connection was refused before the signal"),
+                    }
+                }
+                unreachable!("numbers do not end")
+            })
+        })
+        .collect();
+    program.until("there is load", || {
+        let metrics = program.get(program.internal, "/metrics").unwrap().1;
+        let registered = metrics.lines().find_map(|line| line.strip_prefix("glasshouse_users_registered_total "));
+        registered.is_some_and(|count| count.parse::<f64>().unwrap() >= 8.0)
+    });
+    stopping.store(true, SeqCst);
+    program.signal("TERM");
+    let acknowledged: Vec<_> = clients.into_iter().flat_map(|client| client.join().unwrap()).collect();
+    let database = format!("sqlite://{}/data/glasshouse.db?mode=rwc", program.folder.path().display());
+    let folder = Arc::clone(&program.folder);
+    assert_eq!(program.wait().code, Some(0));
+    assert!(acknowledged.len() >= 8);
+
+    let again = Program::start(&[("DATABASE_URL", &database)]);
+    for body in acknowledged {
+        let credentials = json!({ "email": body["email"], "password": body["password"] });
+        let (status, answer) = again.post("/api/v1/auth/sign-in", &credentials).unwrap();
+        assert_eq!(status, 200, "{answer}");
+    }
+    drop(folder);
+}

@@ -1,0 +1,48 @@
+//! What every service test stands on: a whole service in this process, a client, and a collector of its own.
+
+mod client;
+mod collector;
+#[path = "../../support/postgres.rs"]
+mod postgres;
+mod service;
+
+pub use client::{Client, Reply, Session};
+pub use collector::{Collector, attribute, hex};
+pub use postgres::Postgres;
+pub use service::{Engine, Service, Stopped};
+
+/// Asks again and again until the answer is there; fails after ten seconds.
+///
+/// The one place where tests wait for something that tells nobody when it happens.
+pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(std::time::Instant::now() < deadline, "not within ten seconds: {what}");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+}
+
+/// Declares a test that runs once on each store; the body gets the engine.
+macro_rules! on_both_stores {
+    ($(#[doc = $doc:literal])* async fn $name:ident($engine:ident) $body:block) => {
+        mod $name {
+            use super::*;
+
+            async fn run($engine: $crate::support::Engine) $body
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() {
+                run($crate::support::Engine::Sqlite).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                run($crate::support::Engine::Postgres).await;
+            }
+        }
+    };
+}
+pub(crate) use on_both_stores;

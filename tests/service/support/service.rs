@@ -1,0 +1,204 @@
+//! A whole service in this process: its own store, ports, threads, registry and log.
+
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    thread::JoinHandle,
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use glasshouse::{
+    app::{App, Logging},
+    config::{self, Sources},
+    domain::Clock,
+    telemetry::Output,
+};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+
+use super::{Client, Collector, Postgres};
+
+/// Which store a service keeps its users in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+/// A running service. Stopped when dropped; [`Service::stop`] also says what it left behind.
+pub struct Service {
+    pub public: SocketAddr,
+    pub internal: SocketAddr,
+    pub database_url: String,
+    stops: mpsc::Sender<&'static str>,
+    running: Option<JoinHandle<anyhow::Result<()>>>,
+    log: Log,
+    ahead: Arc<Mutex<TimeDelta>>,
+    _folder: TempDir,
+}
+
+/// What a service left behind.
+pub struct Stopped {
+    pub outcome: anyhow::Result<()>,
+    /// Every log line, parsed.
+    pub lines: Vec<Value>,
+    /// Every byte of the log.
+    pub log: String,
+}
+
+impl Service {
+    /// A service on SQLite with the settings that tests want: ports chosen by the system, no time to notice.
+    pub async fn start() -> Self {
+        Self::start_with(Engine::Sqlite, &[]).await
+    }
+
+    /// On that store.
+    pub async fn on(engine: Engine) -> Self {
+        Self::start_with(engine, &[]).await
+    }
+
+    /// On that store, exporting to that collector.
+    pub async fn observed(engine: Engine, collector: &Collector, more: &[(&str, &str)]) -> Self {
+        let endpoint = collector.endpoint();
+        let mut settings = vec![("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()), ("OTEL_BSP_SCHEDULE_DELAY", "50")];
+        settings.extend_from_slice(more);
+        Self::start_with(engine, &settings).await
+    }
+
+    /// With settings of its own, as the environment would give them.
+    pub async fn start_with(engine: Engine, settings: &[(&str, &str)]) -> Self {
+        let folder = TempDir::new().unwrap();
+        let database_url = match engine {
+            Engine::Sqlite => format!("sqlite://{}?mode=rwc", folder.path().join("users.db").display()),
+            Engine::Postgres => Postgres::get().database().await,
+        };
+        Self::start_on(folder, database_url, settings).await
+    }
+
+    /// On a database that is somewhere already.
+    pub async fn start_on(folder: TempDir, database_url: String, settings: &[(&str, &str)]) -> Self {
+        let key = folder.path().join("key.pem").display().to_string();
+        let mut environment: Vec<(String, String)> = [
+            ("DATABASE_URL", database_url.as_str()),
+            ("GLASSHOUSE_AUTH__SIGNING_KEY_FILE", key.as_str()),
+            ("GLASSHOUSE_HTTP__LISTEN", "127.0.0.1:0"),
+            ("GLASSHOUSE_INTERNAL__LISTEN", "127.0.0.1:0"),
+            ("GLASSHOUSE_LOG__FORMAT", "json"),
+            ("GLASSHOUSE_RUNTIME__WORKERS", "2"),
+            ("GLASSHOUSE_SHUTDOWN__NOTICE", "0s"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec();
+        for (name, value) in settings {
+            environment.retain(|(known, _)| known != name);
+            environment.push(((*name).to_owned(), (*value).to_owned()));
+        }
+        let settings = config::load(&Sources::given(None, environment)).unwrap_or_else(|faults| panic!("{faults}"));
+
+        let log = Log::default();
+        let output = Output { writer: Box::new(log.clone()), is_terminal: false };
+        let ahead = Arc::new(Mutex::new(TimeDelta::zero()));
+        let clock = {
+            let ahead = Arc::clone(&ahead);
+            Clock::from_fn(move || now() + *ahead.lock().unwrap())
+        };
+        let (stops, requests) = mpsc::channel(2);
+        let app = App::build(settings, output, Logging::Threads).unwrap();
+        let (public, internal) = (app.public_address().unwrap(), app.internal_address().unwrap());
+        let running = std::thread::spawn(move || app.run(clock, || Ok(requests)));
+        let service =
+            Self { public, internal, database_url, stops, running: Some(running), log, ahead, _folder: folder };
+        service.ready().await;
+        service
+    }
+
+    async fn ready(&self) {
+        let url = format!("http://{}/health/ready", self.internal);
+        super::eventually("the service is ready", async || {
+            let reply = reqwest::get(&url).await.ok()?;
+            reply.status().is_success().then_some(())
+        })
+        .await;
+    }
+
+    /// A client that is nobody yet.
+    pub fn client(&self) -> Client {
+        Client::new(self.public)
+    }
+
+    /// Lets the service's clock run ahead.
+    pub fn pass(&self, time: TimeDelta) {
+        *self.ahead.lock().unwrap() += time;
+    }
+
+    /// What the internal port answers there.
+    pub async fn internal(&self, path: &str) -> reqwest::Response {
+        reqwest::get(format!("http://{}{path}", self.internal)).await.unwrap()
+    }
+
+    /// The value of one series, by its exact text before the space.
+    pub async fn metric(&self, series: &str) -> Option<f64> {
+        let page = self.internal("/metrics").await.text().await.unwrap();
+        page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
+    }
+
+    /// What has been logged so far, parsed.
+    pub fn lines(&self) -> Vec<Value> {
+        parsed(&self.log.text())
+    }
+
+    /// Asks it to stop, waits until it has, and says what it left.
+    pub async fn stop(mut self) -> Stopped {
+        self.stops.send("the test").await.unwrap();
+        let running = self.running.take().unwrap();
+        let outcome = tokio::task::spawn_blocking(move || running.join().unwrap()).await.unwrap();
+        let log = self.log.text();
+        Stopped { outcome, lines: parsed(&log), log }
+    }
+
+    /// Asks it to stop, once more or for the first time.
+    pub async fn ask_to_stop(&self) {
+        self.stops.send("the test").await.unwrap();
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        if self.running.is_some() {
+            self.stops.try_send("the end of the test").ok();
+            self.stops.try_send("the end of the test").ok();
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the service's clock is built here")]
+fn now() -> DateTime<Utc> {
+    Utc::now()
+}
+
+fn parsed(log: &str) -> Vec<Value> {
+    log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+}
+
+/// A log that stays in memory.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).expect("the log is UTF-8")
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
