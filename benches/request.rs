@@ -22,7 +22,8 @@ fn request(criterion: &mut Criterion) {
     let token = runtime.block_on(signed_in(&client, address));
     let url = |path: &str| format!("http://{address}{path}");
     let mut group = criterion.benchmark_group("request");
-    for (name, path) in [("keys, no store", "/.well-known/jwks.json"), ("read own, one statement", "/api/v1/users/me")] {
+    for (name, path) in [("keys, no store", "/.well-known/jwks.json"), ("read own, one statement", "/api/v1/users/me")]
+    {
         group.bench_function(name, |bencher| {
             bencher.to_async(&runtime).iter(|| async {
                 let answer = client.get(url(path)).bearer_auth(&token).send().await.expect("an answer");
@@ -54,7 +55,15 @@ fn start(folder: &TempDir) -> (SocketAddr, mpsc::Sender<&'static str>) {
 async fn signed_in(client: &Client, address: SocketAddr) -> String {
     let user = json!({ "email": "bench@example.com", "password": "a fine password", "name": "Bench" });
     // The first may come before the store is migrated.
-    while !client.post(format!("http://{address}/api/v1/users")).json(&user).send().await.expect("an answer").status().is_success() {}
+    while !client
+        .post(format!("http://{address}/api/v1/users"))
+        .json(&user)
+        .send()
+        .await
+        .expect("an answer")
+        .status()
+        .is_success()
+    {}
     let credentials = json!({ "email": "bench@example.com", "password": "a fine password" });
     let sign_in = client.post(format!("http://{address}/api/v1/auth/sign-in")).json(&credentials);
     let grant: Value = sign_in.send().await.expect("an answer").json().await.expect("a grant");

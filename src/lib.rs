@@ -1,5 +1,6 @@
 //! Glasshouse: the user service you can see through.
 
+pub mod app;
 pub mod config;
 pub mod domain;
 pub mod http;
@@ -7,6 +8,7 @@ pub mod internal;
 pub mod lifecycle;
 pub mod store;
 pub mod telemetry;
+pub mod worker;
 
 #[cfg(not(tokio_unstable))]
 compile_error!(

@@ -29,7 +29,11 @@ impl App {
     ///
     /// # Errors
     /// When a part cannot be started, or stopping was cut short.
-    pub fn run(self, clock: Clock, stops: impl FnOnce() -> std::io::Result<mpsc::Receiver<&'static str>>) -> anyhow::Result<()> {
+    pub fn run(
+        self,
+        clock: Clock,
+        stops: impl FnOnce() -> std::io::Result<mpsc::Receiver<&'static str>>,
+    ) -> anyhow::Result<()> {
         let main = self.main.handle().clone();
         let outcome = main.block_on(async {
             let mut stops = stops().context("cannot listen for signals")?;

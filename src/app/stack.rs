@@ -16,11 +16,11 @@ use crate::{
 };
 
 /// What the edges bring their work to.
-pub struct Stack {
+pub(super) struct Stack {
     /// Accounts.
-    pub users: Arc<Users>,
+    pub(super) users: Arc<Users>,
     /// Who is who.
-    pub auth: Arc<Auth>,
+    pub(super) auth: Arc<Auth>,
 }
 
 impl Stack {
@@ -28,23 +28,13 @@ impl Stack {
     ///
     /// # Errors
     /// When a key cannot be read, which the settings have checked.
-    pub fn build(settings: &Settings, store: &Store, clock: &Clock, metrics: &Metrics) -> anyhow::Result<Self> {
+    pub(super) fn build(settings: &Settings, store: &Store, clock: &Clock, metrics: &Metrics) -> anyhow::Result<Self> {
         let auth = &settings.auth;
         let keys = Keys::parse(&auth.signing_key, &auth.verification_keys).context("auth.signing_key")?;
-        let tokens = Tokens::new(
-            keys,
-            auth.issuer.clone(),
-            auth.audience.clone(),
-            auth.access_token_lifetime,
-            clock.clone(),
-        );
+        let tokens =
+            Tokens::new(keys, auth.issuer.clone(), auth.audience.clone(), auth.access_token_lifetime, clock.clone());
         let passwords = Passwords::new(auth.password_workers, auth.password_queue, HashingMetrics::new(metrics));
-        let users = Users::new(
-            Arc::clone(&store.users),
-            passwords.clone(),
-            clock.clone(),
-            UserMetrics::new(metrics),
-        );
+        let users = Users::new(Arc::clone(&store.users), passwords.clone(), clock.clone(), UserMetrics::new(metrics));
         let auth = Auth::new(
             Arc::clone(&store.users),
             Arc::clone(&store.sessions),

@@ -1,1 +1,244 @@
 //! The settings: defaults, file, environment; every fault is reported at once.
+//!
+//! One list ([`setting`]) says what there is. Reading, refusing what nobody knows, printing and the reference are all
+//! made from it; only `mod.rs` knows which setting goes to which component.
+
+mod environment;
+mod faults;
+mod file;
+mod keys;
+mod near;
+mod otel;
+mod pairs;
+mod print;
+mod redact;
+mod reference;
+mod rules;
+mod setting;
+mod settings;
+mod shape;
+mod sources;
+#[cfg(test)]
+mod tests;
+mod values;
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    thread,
+};
+
+pub use faults::{Fault, Faults};
+pub use reference::reference;
+pub use sources::{Origin, Sources};
+
+use crate::{
+    domain::auth,
+    http, internal, lifecycle, store,
+    telemetry::{self, LogFormat},
+};
+use file::Contents;
+use values::Values;
+
+/// The variable that names the file.
+const CONFIG_VARIABLE: &str = "GLASSHOUSE_CONFIG";
+
+/// What the service is run for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Environment {
+    /// Trying things out: what is missing is made up, and said in one warning.
+    Development,
+    /// For others to rely on: what is missing is refused.
+    Production,
+}
+
+/// Every setting, checked.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// What the service is run for.
+    pub environment: Environment,
+    /// How many threads serve requests; at least one.
+    pub runtime_workers: usize,
+    /// The public port.
+    pub http: http::Config,
+    /// The internal port.
+    pub internal: internal::Config,
+    /// The store.
+    pub store: store::Config,
+    /// Signing in.
+    pub auth: auth::Config,
+    /// Logs, traces and metrics.
+    pub telemetry: telemetry::Config,
+    /// Stopping.
+    pub shutdown: lifecycle::Config,
+    /// What whoever runs the service should know; to be logged once there is a log.
+    pub warnings: Vec<String>,
+    new_signing_key: Option<PathBuf>,
+    values: Values,
+}
+
+/// Reads and checks every setting. Changes nothing: a signing key that development makes is only held in memory until
+/// [`Settings::keep_signing_key`].
+///
+/// # Errors
+/// Everything that is wrong, at once; no secret is in it.
+pub fn load(sources: &Sources) -> Result<Settings, Faults> {
+    let mut faults = Faults::none();
+    let variables = environment::read(&sources.environment, &mut faults);
+    let named = match (&sources.file, variables.get(CONFIG_VARIABLE)) {
+        (Some(path), _) => Some((path.clone(), Origin::CommandLine)),
+        (None, Some(path)) => Some((PathBuf::from(path), Origin::Variable(CONFIG_VARIABLE.to_owned()))),
+        (None, None) => None,
+    };
+    let text = named.and_then(|(path, origin)| match file::text(&path) {
+        Ok(text) => Some((path, text)),
+        Err(error) => {
+            faults.add(Fault {
+                setting: "config".to_owned(),
+                origin,
+                read: Some(redact::quoted(&path.to_string_lossy())),
+                accepted: format!("a file of settings that can be read; {error}"),
+            });
+            None
+        }
+    });
+    let contents = text.as_ref().map(|(path, text)| Contents::parse(path, text, &mut faults));
+    if let Some(contents) = &contents {
+        contents.refuse_unknown(&mut faults);
+    }
+    let values = Values::read(contents.as_ref(), &variables, &mut faults);
+    otel::refuse_weaker_tls(&variables, &mut faults);
+
+    let environment = match values.text("environment") {
+        "production" => Environment::Production,
+        _ => Environment::Development,
+    };
+    rules::check(&values, environment, &mut faults);
+    let telemetry = telemetry(&values, &mut faults);
+    let Some(keys) = keys::read(&values, environment, &mut faults) else { return Err(faults) };
+
+    let defaulted = rules::defaulted(&values, environment, keys.new.as_deref());
+    let warnings = [defaulted, keys.warning, otel::without_effect(&values, &variables), rules::cut_short(&values)];
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let workers = |name: &str| match values.whole(name) {
+        0 => cores,
+        workers => workers,
+    };
+    let settings = Settings {
+        environment,
+        runtime_workers: workers("runtime.workers"),
+        http: http(&values),
+        internal: internal(&values),
+        store: store(&values),
+        auth: auth::Config {
+            issuer: values.text("auth.issuer").to_owned(),
+            audience: values.text("auth.audience").to_owned(),
+            signing_key: keys.signing,
+            verification_keys: keys.verifying,
+            access_token_lifetime: values.duration("auth.access_token_lifetime"),
+            refresh_token_lifetime: values.duration("auth.refresh_token_lifetime"),
+            password_workers: workers("auth.password_workers"),
+            password_queue: values.whole("auth.password_queue"),
+        },
+        telemetry,
+        shutdown: lifecycle::Config {
+            notice: values.duration("shutdown.notice"),
+            grace: values.duration("shutdown.grace"),
+            store: values.duration("shutdown.store"),
+            flush: values.duration("shutdown.flush"),
+        },
+        warnings: warnings.into_iter().flatten().collect(),
+        new_signing_key: keys.new,
+        values,
+    };
+    faults.or(settings)
+}
+
+impl Settings {
+    /// Keeps a signing key that was made by [`load`] where the settings say, so that tokens outlive this process; the
+    /// key of another process is taken over if that was faster. Does nothing where there is a key already.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn keep_signing_key(&mut self) -> io::Result<()> {
+        if let Some(path) = &self.new_signing_key {
+            self.auth.signing_key = keys::keep(path, &self.auth.signing_key)?;
+            self.new_signing_key = None;
+        }
+        Ok(())
+    }
+
+    /// Where [`Settings::keep_signing_key`] would make a file.
+    #[must_use]
+    pub fn new_signing_key(&self) -> Option<&Path> {
+        self.new_signing_key.as_deref()
+    }
+
+    /// The settings in effect as TOML, each with its origin, without secrets.
+    #[must_use]
+    pub fn print(&self) -> String {
+        print::toml(&self.values)
+    }
+
+    /// The same as JSON: `{"http.listen": {"value": …, "origin": "default"}}`.
+    #[must_use]
+    pub fn redacted(&self) -> serde_json::Value {
+        print::json(&self.values)
+    }
+}
+
+fn http(values: &Values) -> http::Config {
+    http::Config {
+        listen: values.address("http.listen"),
+        trusted_proxies: values.networks("http.trusted_proxies"),
+        max_connections: values.whole("http.max_connections"),
+        header_timeout: values.duration("http.header_timeout"),
+        request_timeout: values.duration("http.request_timeout"),
+        max_body_bytes: values.whole("http.max_body_bytes"),
+        server_timing: values.flag("http.server_timing"),
+        slow: values.duration("http.slow"),
+    }
+}
+
+fn internal(values: &Values) -> internal::Config {
+    internal::Config {
+        listen: values.address("internal.listen"),
+        token: values.secret("internal.token"),
+        hosts: values.texts("internal.hosts").to_vec(),
+        stall_limit: values.duration("internal.stall_limit"),
+    }
+}
+
+fn store(values: &Values) -> store::Config {
+    store::Config {
+        url: values.url("store.url"),
+        max_connections: values.whole("store.max_connections"),
+        acquire_timeout: values.duration("store.acquire_timeout"),
+        idle_timeout: values.duration("store.idle_timeout"),
+        max_lifetime: values.duration("store.max_lifetime"),
+        statement_timeout: values.duration("store.statement_timeout"),
+        ping_timeout: values.duration("store.ping_timeout"),
+        migrate: values.flag("store.migrate"),
+    }
+}
+
+fn telemetry(values: &Values, faults: &mut Faults) -> telemetry::Config {
+    let (service_name, resource) = otel::resource(values);
+    telemetry::Config {
+        service_name,
+        resource,
+        log_filter: values.text("log.filter").to_owned(),
+        log_format: match values.text("log.format") {
+            "json" => LogFormat::Json,
+            "pretty" => LogFormat::Pretty,
+            _ => LogFormat::Auto,
+        },
+        log_queue: values.whole("log.queue"),
+        traces: otel::traces(values, faults),
+        logs: otel::logs(values, faults),
+        sampler: otel::sampler(values),
+        trust_remote_sampling: values.flag("telemetry.trust_remote_sampling"),
+        force_trace_token: values.secret("telemetry.force_trace_token"),
+        max_series: values.whole("telemetry.max_series"),
+    }
+}

@@ -45,7 +45,7 @@ impl StoreMetrics {
 /// Registers what the pool knows of itself, read at each scrape.
 pub(super) fn watch<DB: Engine>(metrics: &Metrics, database: &Database<DB>, max: u32) {
     let database = database.clone();
-    metrics.register(Reading::new(&catalog::DB_CLIENT_CONNECTION_COUNT, move |set| {
+    metrics.register(Reading::new(&catalog::DB_CLIENT_CONNECTIONS, move |set| {
         let (idle, used) = database.connections();
         set(&[DB::SYSTEM, "idle"], f64::from(idle));
         set(&[DB::SYSTEM, "used"], f64::from(used));

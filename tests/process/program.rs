@@ -68,7 +68,9 @@ impl Program {
         });
         let (public, internal) = addresses.recv_timeout(Duration::from_secs(20)).expect("the line that says where");
         let program = Self { public, internal, folder: Arc::new(folder), child, lines, ended };
-        program.until("it is ready", || program.get(program.internal, "/health/ready").is_some_and(|(status, _)| status == 200));
+        program.until("it is ready", || {
+            program.get(program.internal, "/health/ready").is_some_and(|(status, _)| status == 200)
+        });
         program
     }
 

@@ -20,7 +20,9 @@ fn every_fault_is_reported_at_once_before_a_port_is_bound() {
     );
     assert_eq!(output.status.code(), Some(78));
     let said = String::from_utf8(output.stderr).unwrap();
-    for name in ["http.slow", "auth.password_queue", "GLASSHOUSE_HTP__LISTEN", "DATABASE_URL", "OTEL_EXPORTER_OTLP_CERTIFICATE"] {
+    for name in
+        ["http.slow", "auth.password_queue", "GLASSHOUSE_HTP__LISTEN", "DATABASE_URL", "OTEL_EXPORTER_OTLP_CERTIFICATE"]
+    {
         assert!(said.contains(name), "{name} is missing: {said}");
     }
     assert!(!said.contains("canary-secret"), "{said}");

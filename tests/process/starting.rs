@@ -37,8 +37,7 @@ fn several_that_start_at_once_on_one_database_do_not_collide() {
     let folder = TempDir::new().unwrap();
     let database = format!("sqlite://{}?mode=rwc", folder.path().join("users.db").display());
     let programs = std::thread::scope(|scope| {
-        let starting: Vec<_> =
-            (0..4).map(|_| scope.spawn(|| Program::start(&[("DATABASE_URL", &database)]))).collect();
+        let starting: Vec<_> = (0..4).map(|_| scope.spawn(|| Program::start(&[("DATABASE_URL", &database)]))).collect();
         starting.into_iter().map(|program| program.join().unwrap()).collect::<Vec<_>>()
     });
     for program in &programs {
@@ -113,7 +112,11 @@ fn the_catalogue_and_the_contract_are_printed() {
     let signals = run(&["signals", "--format", "json"], &[]);
     let catalogue: Value = serde_json::from_slice(&signals.stdout).unwrap();
     assert!(catalogue["metrics"].as_array().unwrap().len() > 40);
-    assert!(String::from_utf8(run(&["signals"], &[]).stdout).unwrap().contains("| `http_server_request_duration_seconds` |"));
+    assert!(
+        String::from_utf8(run(&["signals"], &[]).stdout)
+            .unwrap()
+            .contains("| `http_server_request_duration_seconds` |")
+    );
     let openapi: Value = serde_json::from_slice(&run(&["openapi"], &[]).stdout).unwrap();
     assert_eq!(openapi["openapi"], "3.1.0");
 }

@@ -49,7 +49,9 @@ fn a_request_under_way_is_finished_and_new_ones_are_refused() {
         metrics.contains("http_server_active_requests{http_request_method=\"POST\",url_scheme=\"http\"} 1.0")
     });
     program.signal("TERM");
-    program.until("nobody is let in any more", || exchange(program.public, "GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n").is_none());
+    program.until("nobody is let in any more", || {
+        exchange(program.public, "GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n").is_none()
+    });
     stream.write_all(rest.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();

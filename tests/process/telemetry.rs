@@ -10,7 +10,9 @@ fn a_log_line_is_out_within_a_tenth_of_a_second() {
     let mut quickest = Duration::MAX;
     for number in 0..5 {
         let id = format!("timed-{number}");
-        let request = format!("GET /.well-known/jwks.json HTTP/1.1\r\nhost: x\r\nx-request-id: {id}\r\nconnection: close\r\n\r\n");
+        let request = format!(
+            "GET /.well-known/jwks.json HTTP/1.1\r\nhost: x\r\nx-request-id: {id}\r\nconnection: close\r\n\r\n"
+        );
         crate::program::exchange(program.public, &request).unwrap();
         let answered = Instant::now();
         program.until("its line is read", || program.lines().iter().any(|(_, line)| line["request_id"] == id.as_str()));
@@ -32,8 +34,12 @@ fn a_collector_that_is_away_is_said_once_and_counted() {
     ]);
     let failures = || {
         let metrics = program.get(program.internal, "/metrics").unwrap().1;
-        let failed = metrics.lines().filter_map(|line| line.strip_prefix("otel_sdk_exporter_span_exported_total{error_type=\""));
-        failed.filter(|rest| !rest.starts_with('"')).map(|rest| rest.split_once(' ').unwrap().1.parse::<f64>().unwrap()).sum::<f64>()
+        let failed =
+            metrics.lines().filter_map(|line| line.strip_prefix("otel_sdk_exporter_span_exported_total{error_type=\""));
+        failed
+            .filter(|rest| !rest.starts_with('"'))
+            .map(|rest| rest.split_once(' ').unwrap().1.parse::<f64>().unwrap())
+            .sum::<f64>()
     };
     for wanted in [1.0, 2.0, 3.0] {
         program.until("exports fail", || {
@@ -44,7 +50,16 @@ fn a_collector_that_is_away_is_said_once_and_counted() {
     program.signal("TERM");
     let ended = program.wait();
     assert_eq!(ended.code, Some(0));
-    let said: Vec<_> = ended.lines.iter().filter(|line| line["message"].as_str().is_some_and(|text| text.starts_with("exporting fails"))).collect();
+    let said: Vec<_> = ended
+        .lines
+        .iter()
+        .filter(|line| line["message"].as_str().is_some_and(|text| text.starts_with("exporting fails")))
+        .collect();
     assert_eq!(said.len(), 1, "{said:?}");
-    assert!(!ended.lines.iter().any(|line| line["target"].as_str().is_some_and(|target| target.starts_with("opentelemetry"))));
+    assert!(
+        !ended
+            .lines
+            .iter()
+            .any(|line| line["target"].as_str().is_some_and(|target| target.starts_with("opentelemetry")))
+    );
 }

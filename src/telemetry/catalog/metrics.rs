@@ -51,7 +51,7 @@ metrics! {
     // The database.
     DB_CLIENT_OPERATION_DURATION: Histogram(DB_SECONDS), "db_client_operation_duration_seconds", ["db_system_name", "db_operation_name", "db_collection_name", "db_query_summary", "error_type"],
         "How long a database call took, without waiting for a connection";
-    DB_CLIENT_CONNECTION_COUNT: Gauge, "db_client_connection_count", ["db_client_connection_pool_name", "db_client_connection_state"],
+    DB_CLIENT_CONNECTIONS: Gauge, "db_client_connections", ["db_client_connection_pool_name", "db_client_connection_state"],
         "Connections of the pool by what they do";
     DB_CLIENT_CONNECTION_MAX: Gauge, "db_client_connection_max", ["db_client_connection_pool_name"],
         "The most connections the pool may have";

@@ -1,0 +1,71 @@
+//! What the settings must be together, and what production refuses.
+
+use std::{net::SocketAddr, path::Path, time::Duration};
+
+use super::{Environment, faults::Faults, print, values::Values};
+
+/// The orchestrators' default: whoever has not stopped by then is killed.
+const STOPPING: Duration = Duration::from_secs(30);
+
+/// Says which settings, though accepted one by one, do not do together.
+pub(super) fn check(values: &Values, environment: Environment, faults: &mut Faults) {
+    let (public, internal) = (values.address("http.listen"), values.address("internal.listen"));
+    if collide(public, internal) {
+        faults.add(values.fault("internal.listen", format!("another port than http.listen, which is {public}")));
+    }
+    if !internal.ip().is_loopback() && values.secret("internal.token").is_none() {
+        faults
+            .add(values.fault("internal.listen", "a loopback address such as 127.0.0.1, or internal.token beside it"));
+    }
+    let budgets = ["shutdown.notice", "shutdown.grace", "shutdown.store", "shutdown.flush"];
+    let together: Duration = budgets.iter().map(|name| values.duration(name)).sum();
+    if together >= STOPPING {
+        let accepted = format!(
+            "with the three other budgets of [shutdown] less than {}; together they are {}",
+            print::duration(STOPPING),
+            print::duration(together)
+        );
+        faults.add(values.fault("shutdown.grace", accepted));
+    }
+    if environment == Environment::Production && !values.is_set("store.url") {
+        faults.add(values.fault("store.url", "in production, a database that is named: DATABASE_URL"));
+    }
+}
+
+/// Whether the second of two listeners would find its address in use.
+fn collide(one: SocketAddr, other: SocketAddr) -> bool {
+    one.port() == other.port()
+        && one.port() != 0
+        && (one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified())
+}
+
+/// One warning that says what development has made up and production would refuse.
+pub(super) fn defaulted(values: &Values, environment: Environment, new_key: Option<&Path>) -> Option<String> {
+    if environment == Environment::Production {
+        return None;
+    }
+    let key = match new_key {
+        Some(path) => Some(format!("a signing key made at first start, {}", path.display())),
+        None if !values.is_set("auth.signing_key") && !values.is_set("auth.signing_key_file") => {
+            Some(format!("the signing key {} (auth.signing_key_file)", values.text("auth.signing_key_file")))
+        }
+        None => None,
+    };
+    let store =
+        (!values.is_set("store.url")).then(|| format!("the database {} (DATABASE_URL)", values.url("store.url")));
+    let parts: Vec<String> = key.into_iter().chain(store).collect();
+    (!parts.is_empty())
+        .then(|| format!("development: using {}; production refuses these defaults", parts.join(" and ")))
+}
+
+/// A warning where stopping would cut requests that are within their time.
+pub(super) fn cut_short(values: &Values) -> Option<String> {
+    let (request, grace) = (values.duration("http.request_timeout"), values.duration("shutdown.grace"));
+    (request > grace).then(|| {
+        format!(
+            "http.request_timeout ({}) is longer than shutdown.grace ({}): stopping cuts the requests between",
+            print::duration(request),
+            print::duration(grace)
+        )
+    })
+}

@@ -1,0 +1,215 @@
+//! The settings that are ours, each with its default and its meaning: the one list everything else is made from.
+
+use std::time::Duration;
+
+use super::{setting::Setting, shape::Shape};
+
+const MAX_WAIT: Duration = Duration::from_mins(10);
+const SECOND: Duration = Duration::from_secs(1);
+const MILLISECOND: Duration = Duration::from_millis(1);
+const DAY: Duration = Duration::from_hours(24);
+const BUDGET: Duration = Duration::from_secs(29);
+
+const fn setting(name: &'static str, shape: Shape, default: &'static str, meaning: &'static str) -> Setting {
+    Setting { name, variable: None, shape, default, meaning }
+}
+
+const fn wait(name: &'static str, default: &'static str, meaning: &'static str) -> Setting {
+    setting(name, Shape::Duration { min: MILLISECOND, max: MAX_WAIT }, default, meaning)
+}
+
+const fn budget(name: &'static str, default: &'static str, meaning: &'static str) -> Setting {
+    setting(name, Shape::Duration { min: Duration::ZERO, max: BUDGET }, default, meaning)
+}
+
+const fn whole(name: &'static str, (min, max): (u64, u64), default: &'static str, meaning: &'static str) -> Setting {
+    setting(name, Shape::Whole { min, max }, default, meaning)
+}
+
+pub(super) const SETTINGS: &[Setting] = &[
+    setting(
+        "environment",
+        Shape::Choice(&["development", "production"]),
+        "development",
+        "Production refuses to start on defaults that are only good for trying things out.",
+    ),
+    whole("runtime.workers", (0, 1024), "0", "Threads that serve requests; 0 takes one for each core."),
+    setting(
+        "http.listen",
+        Shape::Address,
+        "127.0.0.1:8080",
+        "Where the public port listens; port 0 lets the system choose.",
+    ),
+    setting(
+        "http.trusted_proxies",
+        Shape::Networks,
+        "",
+        "Whose X-Forwarded-For and X-Forwarded-Proto are believed; nobody's if empty.",
+    ),
+    whole(
+        "http.max_connections",
+        (1, 1_000_000),
+        "1024",
+        "How many connections are open at once; more wait in the kernel's queue.",
+    ),
+    wait("http.header_timeout", "10s", "How long a client may take to send a request's headers."),
+    wait(
+        "http.request_timeout",
+        "15s",
+        "How long a request may take before it is answered with 504. Longer than shutdown.grace, and stopping cuts it.",
+    ),
+    setting(
+        "http.max_body_bytes",
+        Shape::Size { min: 1024, max: 64 * 1024 * 1024 },
+        "64KiB",
+        "The longest accepted request body; more is answered with 413.",
+    ),
+    setting("http.server_timing", Shape::Flag, "true", "Whether answers carry Server-Timing; those to /auth never do."),
+    wait("http.slow", "250ms", "A slower request is a warning in the log: the threshold of the latency objective."),
+    setting(
+        "internal.listen",
+        Shape::Address,
+        "127.0.0.1:6060",
+        "Where the internal port listens: metrics, health, what the process is doing. Any other address than loopback \
+         needs internal.token.",
+    ),
+    setting(
+        "internal.token",
+        Shape::Token,
+        "",
+        "What has to be shown, as Bearer or as Basic password, for everything but metrics and health where the internal \
+         port is not on loopback.",
+    ),
+    setting(
+        "internal.hosts",
+        Shape::Hosts,
+        "",
+        "Which names may stand in Host on the internal port, beside IP addresses and localhost.",
+    ),
+    setting(
+        "internal.stall_limit",
+        Shape::Duration { min: SECOND, max: MAX_WAIT },
+        "10s",
+        "How long the runtime may be stuck before /health/live fails on the internal port.",
+    ),
+    Setting {
+        name: "store.url",
+        variable: Some("DATABASE_URL"),
+        shape: Shape::Url(&["sqlite", "postgres", "postgresql"]),
+        default: "sqlite://data/glasshouse.db?mode=rwc",
+        meaning: "The database: sqlite://path?mode=rwc or postgres://user:password@host:port/database. \
+                  Production wants it named.",
+    },
+    whole("store.max_connections", (1, 1000), "10", "The most connections to the database at once."),
+    wait("store.acquire_timeout", "5s", "How long a call waits for a connection."),
+    setting(
+        "store.idle_timeout",
+        Shape::Duration { min: SECOND, max: DAY },
+        "10m",
+        "When a connection that nobody uses is closed.",
+    ),
+    setting(
+        "store.max_lifetime",
+        Shape::Duration { min: SECOND, max: DAY },
+        "30m",
+        "When a connection is replaced, however busy it is.",
+    ),
+    wait(
+        "store.statement_timeout",
+        "5s",
+        "How long one statement may run: statement_timeout on PostgreSQL, waiting for the write lock on SQLite.",
+    ),
+    wait("store.ping_timeout", "1s", "How long the readiness check waits for the database."),
+    setting(
+        "store.migrate",
+        Shape::Flag,
+        "true",
+        "Whether migrations run at start; otherwise `glasshouse migrate up` runs them.",
+    ),
+    setting("auth.issuer", Shape::Text, "glasshouse", "`iss` of access tokens."),
+    setting("auth.audience", Shape::Text, "glasshouse", "`aud` of access tokens."),
+    setting(
+        "auth.signing_key_file",
+        Shape::Path,
+        "data/signing-key.pem",
+        "The Ed25519 key that signs access tokens, as PKCS#8 PEM, readable by its owner only. Where it is missing, \
+         development makes it at first start; production wants it named and there.",
+    ),
+    setting("auth.signing_key", Shape::Pem, "", "The same key itself, as PEM, instead of a file."),
+    setting(
+        "auth.verification_key_files",
+        Shape::Paths,
+        "",
+        "Ed25519 public keys, as PEM, that are accepted beside the signing key's own: those before and after it in a \
+         rotation.",
+    ),
+    setting(
+        "auth.access_token_lifetime",
+        Shape::Duration { min: SECOND, max: DAY },
+        "15m",
+        "How long an access token is valid.",
+    ),
+    setting(
+        "auth.refresh_token_lifetime",
+        Shape::Duration { min: SECOND, max: Duration::from_hours(366 * 24) },
+        "30d",
+        "How long a refresh token is valid; each use begins anew.",
+    ),
+    whole(
+        "auth.password_workers",
+        (0, 256),
+        "0",
+        "How many passwords are hashed at once, each with a core and 19 MiB for about 30 ms; 0 takes one for each core.",
+    ),
+    whole(
+        "auth.password_queue",
+        (0, 10_000),
+        "64",
+        "How many more passwords may wait to be hashed; beyond it the answer is 503.",
+    ),
+    setting(
+        "log.filter",
+        Shape::Filter,
+        "info",
+        "Which events are logged: a level, or levels by target such as info,glasshouse=debug.",
+    ),
+    setting(
+        "log.format",
+        Shape::Choice(&["auto", "json", "pretty"]),
+        "auto",
+        "How lines look; auto is pretty on a terminal and JSON elsewhere.",
+    ),
+    whole(
+        "log.queue",
+        (16, 1_000_000),
+        "8192",
+        "How many lines wait for the writer; beyond it they are dropped and counted.",
+    ),
+    setting(
+        "telemetry.trust_remote_sampling",
+        Shape::Flag,
+        "false",
+        "Whether a caller's sampling decision is believed. Not where strangers call.",
+    ),
+    setting(
+        "telemetry.force_trace_token",
+        Shape::Token,
+        "",
+        "Whoever sends this as X-Force-Trace has that one request traced.",
+    ),
+    whole(
+        "telemetry.max_series",
+        (10, 100_000),
+        "1000",
+        "How many series one metric may have; beyond it label values fold into _overflow.",
+    ),
+    budget(
+        "shutdown.notice",
+        "1s",
+        "How long new requests are still accepted after not being ready any more: until the balancer has noticed. \
+         The four budgets together stay under 30 s, the orchestrators' default.",
+    ),
+    budget("shutdown.grace", "20s", "How long requests under way may take to finish."),
+    budget("shutdown.store", "2s", "How long closing the database may take."),
+    budget("shutdown.flush", "4s", "How long sending the last spans and logs may take."),
+];
