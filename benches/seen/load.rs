@@ -13,24 +13,24 @@ const CONNECTIONS: usize = 16;
 
 /// What one slice measured.
 #[derive(Debug, Clone, Copy)]
-pub struct Slice {
+pub(crate) struct Slice {
     requests: usize,
     cpu_seconds: f64,
     seconds: f64,
 }
 
 impl Slice {
-    pub fn cpu_micros(&self) -> f64 {
+    pub(crate) fn cpu_micros(&self) -> f64 {
         self.cpu_seconds * 1e6 / self.requests as f64
     }
 
-    pub fn rate(&self) -> f64 {
+    pub(crate) fn rate(&self) -> f64 {
         self.requests as f64 / self.seconds
     }
 }
 
 /// Asks `GET /api/v1/users/me` for so many seconds: one token to check, one statement to run.
-pub async fn slice(server: &Server, token: &str, seconds: u64) -> Slice {
+pub(crate) async fn slice(server: &Server, token: &str, seconds: u64) -> Slice {
     let request = format!(
         "GET /api/v1/users/me HTTP/1.1\r\nhost: localhost\r\nuser-agent: bench\r\naccept: application/json\r\n\
          authorization: Bearer {token}\r\n\r\n"

@@ -66,12 +66,16 @@ fn setting(name: &str) -> Option<String> {
 
 #[expect(clippy::print_stdout, reason = "a benchmark says what it measured")]
 fn report(measured: &[Vec<Slice>]) {
-    println!("{:<20} {:>14} {:>12} {:>26} {:>26}", "mode", "CPU µs/request", "requests/s", "CPU, ratio to off", "throughput, ratio to off");
+    println!(
+        "{:<20} {:>14} {:>12} {:>26} {:>26}",
+        "mode", "CPU µs/request", "requests/s", "CPU, ratio to off", "throughput, ratio to off"
+    );
     for ((name, _), slices) in MODES.iter().zip(measured) {
         let column = |of: fn(&Slice) -> f64| median(slices.iter().map(of).collect());
         let ratio = |of: fn(&Slice) -> f64| {
             let pairs: Vec<f64> = slices.iter().zip(&measured[0]).map(|(slice, off)| of(slice) / of(off)).collect();
-            let (low, high) = pairs.iter().fold((f64::MAX, f64::MIN), |(low, high), &ratio| (low.min(ratio), high.max(ratio)));
+            let (low, high) =
+                pairs.iter().fold((f64::MAX, f64::MIN), |(low, high), &ratio| (low.min(ratio), high.max(ratio)));
             format!("{:.3} ({low:.2} to {high:.2})", median(pairs))
         };
         println!(

@@ -12,14 +12,14 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// A running service. Killed when dropped.
-pub struct Server {
-    pub address: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
     child: Child,
 }
 
 impl Server {
     /// Starts it on that database; exports to the collector, if one is given.
-    pub fn start(folder: &TempDir, database: &str, collector: Option<&str>, settings: &[(&str, &str)]) -> Self {
+    pub(crate) fn start(folder: &TempDir, database: &str, collector: Option<&str>, settings: &[(&str, &str)]) -> Self {
         // The first line says where it listens, whatever the filter is set to afterwards.
         let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port");
         let listen = port.to_string();
@@ -38,7 +38,7 @@ impl Server {
             .current_dir(folder.path())
             .stdout(Stdio::piped());
         if let Some(collector) = collector {
-            command.env("OTEL_EXPORTER_OTLP_ENDPOINT", collector);
+            command.env("OTEL_EXPORTER_OTLP_ENDPOINT", collector).env("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
         }
         let mut child = command.spawn().expect("the service starts");
         let log = BufReader::new(child.stdout.take().expect("a pipe"));
@@ -48,7 +48,8 @@ impl Server {
         let client = reqwest::Client::new();
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         runtime.block_on(async {
-            while !client.get(server.url("/health/ready")).send().await.is_ok_and(|answer| answer.status().is_success()) {
+            while !client.get(server.url("/health/ready")).send().await.is_ok_and(|answer| answer.status().is_success())
+            {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         });
@@ -60,21 +61,22 @@ impl Server {
     }
 
     /// Registers somebody and signs in; all servers take the token, for they share database and key.
-    pub fn token(&self) -> String {
+    pub(crate) fn token(&self) -> String {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         runtime.block_on(async {
             let client = reqwest::Client::new();
             let user = json!({ "email": "bench@example.com", "password": "a fine password", "name": "Bench" });
             client.post(self.url("/api/v1/users")).json(&user).send().await.expect("an answer");
             let credentials = json!({ "email": "bench@example.com", "password": "a fine password" });
-            let answer = client.post(self.url("/api/v1/auth/sign-in")).json(&credentials).send().await.expect("an answer");
+            let answer =
+                client.post(self.url("/api/v1/auth/sign-in")).json(&credentials).send().await.expect("an answer");
             let grant: Value = answer.json().await.expect("a grant");
             grant["access_token"].as_str().expect("a token").to_owned()
         })
     }
 
     /// CPU time so far, user and system, in seconds: proc(5).
-    pub fn cpu(&self) -> f64 {
+    pub(crate) fn cpu(&self) -> f64 {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("the service runs on Linux");
         let fields: Vec<&str> = stat.rsplit_once(')').expect("a name").1.split_whitespace().collect();
         let ticks: u64 = fields[11..13].iter().map(|field| field.parse::<u64>().expect("a number")).sum();

@@ -10,13 +10,16 @@ struct Sink;
 
 #[tonic::async_trait]
 impl TraceService for Sink {
-    async fn export(&self, _: Request<ExportTraceServiceRequest>) -> Result<Response<ExportTraceServiceResponse>, Status> {
-        Ok(Response::default())
+    async fn export(
+        &self,
+        _: Request<ExportTraceServiceRequest>,
+    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        Ok(Response::new(Default::default()))
     }
 }
 
 /// Starts it, and says where it is.
-pub async fn start() -> String {
+pub(crate) async fn start() -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address");
     let incoming = tonic::transport::server::TcpIncoming::from(listener);

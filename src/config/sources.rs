@@ -18,6 +18,13 @@ impl Sources {
     pub fn of_process(file: Option<PathBuf>) -> Self {
         Self { file, environment: std::env::vars_os().collect() }
     }
+
+    /// These variables and nothing else of this process's environment.
+    #[must_use]
+    pub fn given(file: Option<PathBuf>, environment: Vec<(String, String)>) -> Self {
+        let environment = environment.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        Self { file, environment }
+    }
 }
 
 /// Where one setting was read.

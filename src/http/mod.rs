@@ -11,9 +11,11 @@ pub mod openapi;
 mod problem;
 mod server;
 mod shown_password;
+#[cfg(test)]
+mod tests;
 mod users;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -75,16 +77,22 @@ pub fn router(api: Api, metrics: &Metrics) -> Router {
         // Innermost, and only here: documents, probes and keys have media types of their own.
         .route_layer(from_fn(layers::accept));
 
-    Router::new()
+    let routes = Router::new()
         .merge(operations)
         .merge(openapi::routes())
         .route("/.well-known/jwks.json", get(jwks::jwks))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
+        .with_state(Arc::new(api));
+    layered(routes, observer, request_timeout, max_body_bytes)
+}
+
+/// The routes, what is answered where there is none, and the layers around both.
+fn layered(routes: Router, observer: Arc<Observer>, request_timeout: Duration, max_body_bytes: usize) -> Router {
+    routes
         .fallback(unknown_route)
         // axum adds `Allow`. There is no CORS here, so `OPTIONS` is a method like any other that a route lacks.
         .method_not_allowed_fallback(unknown_method)
-        .with_state(Arc::new(api))
         // From the inside out. A body is bounded before anybody reads it,
         .layer(from_fn_with_state(max_body_bytes, layers::body_limit))
         // the clock runs for all that reads and works,

@@ -6,22 +6,33 @@ use std::{
     sync::{Mutex, Once, PoisonError},
 };
 
+use tracing::{dispatcher, subscriber::NoSubscriber};
+
 use super::{Counter, Metrics, catalog};
 
 /// Who counts panics. The hook is the process's; a test process runs several services, and each counts them all.
 static COUNTERS: Mutex<Vec<Counter>> = Mutex::new(Vec::new());
 
-/// Counts and logs every panic of this process from now on, instead of printing it.
+/// Counts and logs every panic of this process from now on. One on a thread that logs nowhere is printed as before.
 pub(super) fn install(metrics: &Metrics) {
     static HOOK: Once = Once::new();
     COUNTERS.lock().unwrap_or_else(PoisonError::into_inner).push(metrics.counter(&catalog::PANICS));
-    HOOK.call_once(|| panic::set_hook(Box::new(report)));
+    HOOK.call_once(|| {
+        let print = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            count();
+            if dispatcher::get_default(|log| log.is::<NoSubscriber>()) { print(info) } else { log(info) }
+        }));
+    });
 }
 
-fn report(info: &PanicHookInfo<'_>) {
+fn count() {
     for counter in COUNTERS.lock().unwrap_or_else(PoisonError::into_inner).iter() {
         counter.inc(&[]);
     }
+}
+
+fn log(info: &PanicHookInfo<'_>) {
     let message = info.payload_as_str().unwrap_or("a panic without words");
     let place = info.location().map(ToString::to_string).unwrap_or_default();
     let thread = std::thread::current();

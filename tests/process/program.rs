@@ -13,41 +13,41 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// The executable with nothing of this environment but what is given.
-pub fn command(arguments: &[&str], environment: &[(&str, &str)], folder: &TempDir) -> Command {
+pub(crate) fn command(arguments: &[&str], environment: &[(&str, &str)], folder: &TempDir) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_glasshouse"));
     command.args(arguments).env_clear().envs(environment.iter().copied()).current_dir(folder.path());
     command
 }
 
 /// Runs it to its end.
-pub fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+pub(crate) fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     let folder = TempDir::new().unwrap();
     command(arguments, environment, &folder).stdin(Stdio::null()).output().unwrap()
 }
 
 /// A service that has said where it listens.
-pub struct Program {
-    pub public: SocketAddr,
-    pub internal: SocketAddr,
-    pub folder: Arc<TempDir>,
+pub(crate) struct Program {
+    pub(crate) public: SocketAddr,
+    pub(crate) internal: SocketAddr,
+    pub(crate) folder: Arc<TempDir>,
     child: Child,
     lines: Arc<Mutex<Vec<(Instant, Value)>>>,
     ended: mpsc::Receiver<()>,
 }
 
 /// How it ended, and everything it logged.
-pub struct Ended {
-    pub code: Option<i32>,
-    pub lines: Vec<Value>,
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) lines: Vec<Value>,
 }
 
 impl Program {
     /// Starts it on ports that the system chooses, and waits until it is ready.
-    pub fn start(environment: &[(&str, &str)]) -> Self {
+    pub(crate) fn start(environment: &[(&str, &str)]) -> Self {
         Self::start_in(TempDir::new().unwrap(), environment)
     }
 
-    pub fn start_in(folder: TempDir, environment: &[(&str, &str)]) -> Self {
+    pub(crate) fn start_in(folder: TempDir, environment: &[(&str, &str)]) -> Self {
         let ports = [("GLASSHOUSE_HTTP__LISTEN", "127.0.0.1:0"), ("GLASSHOUSE_INTERNAL__LISTEN", "127.0.0.1:0")];
         let quick = [("GLASSHOUSE_SHUTDOWN__NOTICE", "0s")];
         let environment: Vec<_> = [&ports[..], &quick[..], environment].concat();
@@ -75,7 +75,7 @@ impl Program {
     }
 
     /// Asks again and again, for at most ten seconds.
-    pub fn until(&self, what: &str, mut holds: impl FnMut() -> bool) {
+    pub(crate) fn until(&self, what: &str, mut holds: impl FnMut() -> bool) {
         let deadline = Instant::now() + Duration::from_secs(10);
         while !holds() {
             assert!(Instant::now() < deadline, "not within ten seconds: {what}");
@@ -84,28 +84,28 @@ impl Program {
     }
 
     /// A GET, over a connection of its own.
-    pub fn get(&self, address: SocketAddr, path: &str) -> Option<(u16, String)> {
+    pub(crate) fn get(&self, address: SocketAddr, path: &str) -> Option<(u16, String)> {
         exchange(address, &format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"))
     }
 
     /// A POST with a JSON body, over a connection of its own.
-    pub fn post(&self, path: &str, body: &Value) -> Option<(u16, String)> {
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Option<(u16, String)> {
         exchange(self.public, &post(path, body))
     }
 
     /// Everything logged so far, with the moment at which it was read.
-    pub fn lines(&self) -> Vec<(Instant, Value)> {
+    pub(crate) fn lines(&self) -> Vec<(Instant, Value)> {
         self.lines.lock().unwrap().clone()
     }
 
     /// Sends a signal by its name, such as `TERM`.
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let status = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
         assert!(status.unwrap().success());
     }
 
     /// Waits for its end.
-    pub fn wait(mut self) -> Ended {
+    pub(crate) fn wait(mut self) -> Ended {
         let code = self.child.wait().unwrap().code();
         self.ended.recv_timeout(Duration::from_secs(10)).unwrap_err();
         let lines = self.lines().into_iter().map(|(_, line)| line).collect();
@@ -125,7 +125,7 @@ fn address(text: &Value) -> SocketAddr {
 }
 
 /// The text of a POST that closes its connection.
-pub fn post(path: &str, body: &Value) -> String {
+pub(crate) fn post(path: &str, body: &Value) -> String {
     let body = body.to_string();
     format!(
         "POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\n\
@@ -135,7 +135,7 @@ pub fn post(path: &str, body: &Value) -> String {
 }
 
 /// Sends a request, reads the answer to its end; nothing if the connection is refused or cut.
-pub fn exchange(address: SocketAddr, request: &str) -> Option<(u16, String)> {
+pub(crate) fn exchange(address: SocketAddr, request: &str) -> Option<(u16, String)> {
     use std::io::{Read, Write};
     let mut stream = std::net::TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(20))).ok()?;

@@ -1,6 +1,6 @@
 //! The members of an input, read one by one, so that all faults are told at once.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use serde_json::{Map, Value};
 
@@ -15,7 +15,6 @@ const MAX_NAME_CHARS: usize = 64;
 /// Named values of an input, not yet looked at, and the faults found so far.
 ///
 /// Each value is taken once. What nobody has taken when [`Fields::finish`] is called is unknown, and a fault.
-#[derive(Debug)]
 pub(in crate::http) struct Fields {
     members: Map<String, Value>,
     faults: Vec<FieldFault>,
@@ -81,6 +80,13 @@ impl Fields {
             Some(values) if faults.is_empty() => Ok(values),
             _ => Err(Problem::invalid(faults)),
         }
+    }
+}
+
+/// Never the values: a password may be among them.
+impl fmt::Debug for Fields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Fields(…)")
     }
 }
 

@@ -108,7 +108,7 @@ impl Account {
 
     /// `error.type`, or nothing.
     fn error_type(&self) -> Option<&'static str> {
-        if self.status.is_none() || !self.ending.complete {
+        if !self.ending.complete {
             return Some("client_disconnected");
         }
         self.failure.as_ref().map(|failure| failure.error_type)

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 /// Speaks to one service, perhaps as somebody.
 #[derive(Clone)]
-pub struct Client {
+pub(crate) struct Client {
     http: reqwest::Client,
     base: String,
     token: Option<String>,
@@ -15,42 +15,42 @@ pub struct Client {
 
 /// An answer, read to its end.
 #[derive(Debug, Clone)]
-pub struct Reply {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub text: String,
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
     /// The body, if it is JSON.
-    pub json: Value,
+    pub(crate) json: Value,
 }
 
 /// A registered user that has signed in.
 #[derive(Clone)]
-pub struct Session {
-    pub client: Client,
-    pub id: String,
-    pub email: String,
-    pub etag: String,
-    pub refresh_token: String,
+pub(crate) struct Session {
+    pub(crate) client: Client,
+    pub(crate) id: String,
+    pub(crate) email: String,
+    pub(crate) etag: String,
+    pub(crate) refresh_token: String,
 }
 
 /// Long enough for every rule, and found in no signal: a canary.
-pub const PASSWORD: &str = "canary-password-7b1f";
+pub(crate) const PASSWORD: &str = "canary-password-7b1f";
 
 impl Client {
-    pub fn new(address: SocketAddr) -> Self {
+    pub(crate) fn new(address: SocketAddr) -> Self {
         Self { http: reqwest::Client::new(), base: format!("http://{address}"), token: None }
     }
 
-    pub fn as_bearer(&self, token: &str) -> Self {
+    pub(crate) fn as_bearer(&self, token: &str) -> Self {
         Self { token: Some(token.to_owned()), ..self.clone() }
     }
 
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)
     }
 
     /// A request with this client's token, to be filled further.
-    pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+    pub(crate) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let request = self.http.request(method, self.url(path));
         match &self.token {
             Some(token) => request.bearer_auth(token),
@@ -58,7 +58,7 @@ impl Client {
         }
     }
 
-    pub async fn send(&self, request: reqwest::RequestBuilder) -> Reply {
+    pub(crate) async fn send(&self, request: reqwest::RequestBuilder) -> Reply {
         let response = request.send().await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
         let text = response.text().await.unwrap();
@@ -66,63 +66,63 @@ impl Client {
         Reply { status, headers, text, json }
     }
 
-    pub async fn get(&self, path: &str) -> Reply {
+    pub(crate) async fn get(&self, path: &str) -> Reply {
         self.send(self.request(Method::GET, path)).await
     }
 
-    pub async fn post(&self, path: &str, body: &Value) -> Reply {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Reply {
         self.send(self.request(Method::POST, path).json(body)).await
     }
 
-    pub async fn register(&self, email: &str) -> Reply {
+    pub(crate) async fn register(&self, email: &str) -> Reply {
         self.post("/api/v1/users", &json!({ "email": email, "password": PASSWORD, "name": "Ann" })).await
     }
 
-    pub async fn sign_in(&self, email: &str, password: &str) -> Reply {
+    pub(crate) async fn sign_in(&self, email: &str, password: &str) -> Reply {
         self.post("/api/v1/auth/sign-in", &json!({ "email": email, "password": password })).await
     }
 
-    pub async fn refresh(&self, token: &str) -> Reply {
+    pub(crate) async fn refresh(&self, token: &str) -> Reply {
         self.post("/api/v1/auth/refresh", &json!({ "refresh_token": token })).await
     }
 
-    pub async fn sign_out(&self) -> Reply {
+    pub(crate) async fn sign_out(&self) -> Reply {
         self.send(self.request(Method::POST, "/api/v1/auth/sign-out")).await
     }
 
-    pub async fn me(&self) -> Reply {
+    pub(crate) async fn me(&self) -> Reply {
         self.get("/api/v1/users/me").await
     }
 
-    pub async fn read(&self, id: &str) -> Reply {
+    pub(crate) async fn read(&self, id: &str) -> Reply {
         self.get(&format!("/api/v1/users/{id}")).await
     }
 
-    pub async fn list(&self, query: &str) -> Reply {
+    pub(crate) async fn list(&self, query: &str) -> Reply {
         self.get(&format!("/api/v1/users{query}")).await
     }
 
-    pub async fn replace(&self, id: &str, etag: &str, body: &Value) -> Reply {
+    pub(crate) async fn replace(&self, id: &str, etag: &str, body: &Value) -> Reply {
         let request = self.request(Method::PUT, &format!("/api/v1/users/{id}"));
         self.send(request.header("if-match", etag).json(body)).await
     }
 
-    pub async fn change(&self, id: &str, etag: &str, body: &Value) -> Reply {
+    pub(crate) async fn change(&self, id: &str, etag: &str, body: &Value) -> Reply {
         let request = self.request(Method::PATCH, &format!("/api/v1/users/{id}"));
         self.send(request.header("if-match", etag).json(body)).await
     }
 
-    pub async fn change_password(&self, id: &str, old: &str, new: &str) -> Reply {
+    pub(crate) async fn change_password(&self, id: &str, old: &str, new: &str) -> Reply {
         let request = self.request(Method::PUT, &format!("/api/v1/users/{id}/password"));
         self.send(request.json(&json!({ "old_password": old, "new_password": new }))).await
     }
 
-    pub async fn remove(&self, id: &str) -> Reply {
+    pub(crate) async fn remove(&self, id: &str) -> Reply {
         self.send(self.request(Method::DELETE, &format!("/api/v1/users/{id}"))).await
     }
 
     /// Registers somebody new and signs in.
-    pub async fn joined(&self, email: &str) -> Session {
+    pub(crate) async fn joined(&self, email: &str) -> Session {
         let registered = self.register(email).await;
         assert_eq!(registered.status, StatusCode::CREATED, "{}", registered.text);
         let signed_in = self.sign_in(email, PASSWORD).await;
@@ -139,12 +139,12 @@ impl Client {
 
 impl Reply {
     /// A header's text; empty if it is missing.
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
     /// The stable word of a problem document; fails if this is none.
-    pub fn code(&self) -> &str {
+    pub(crate) fn code(&self) -> &str {
         assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");
         self.json["code"].as_str().unwrap_or_else(|| panic!("no code: {}", self.text))
     }

@@ -29,7 +29,7 @@ use prost::Message;
 use tonic::{Request, Response, Status, codec::CompressionEncoding};
 
 /// Receives on two ports until it is dropped.
-pub struct Collector {
+pub(crate) struct Collector {
     kept: Kept,
     grpc: SocketAddr,
     http: SocketAddr,
@@ -44,7 +44,7 @@ struct Kept {
 }
 
 impl Collector {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let kept = Kept::default();
         let grpc = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let http = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -66,41 +66,41 @@ impl Collector {
     }
 
     /// For `OTEL_EXPORTER_OTLP_ENDPOINT`, by gRPC.
-    pub fn endpoint(&self) -> String {
+    pub(crate) fn endpoint(&self) -> String {
         format!("http://{}", self.grpc)
     }
 
     /// The same for `OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf`.
-    pub fn http_endpoint(&self) -> String {
+    pub(crate) fn http_endpoint(&self) -> String {
         format!("http://{}", self.http)
     }
 
     /// Answers every export with "unavailable" from now on, or accepts again.
-    pub fn refuse(&self, refuse: bool) {
+    pub(crate) fn refuse(&self, refuse: bool) {
         self.kept.refusing.store(u64::from(refuse), SeqCst);
     }
 
     /// Every span so far, in the order of arrival.
-    pub fn spans(&self) -> Vec<Span> {
+    pub(crate) fn spans(&self) -> Vec<Span> {
         let requests = self.kept.traces.lock().unwrap();
         let resources = requests.iter().flat_map(|request| &request.resource_spans);
         resources.flat_map(|resource| &resource.scope_spans).flat_map(|scope| scope.spans.clone()).collect()
     }
 
     /// Every log record so far.
-    pub fn records(&self) -> Vec<LogRecord> {
+    pub(crate) fn records(&self) -> Vec<LogRecord> {
         let requests = self.kept.logs.lock().unwrap();
         let resources = requests.iter().flat_map(|request| &request.resource_logs);
         resources.flat_map(|resource| &resource.scope_logs).flat_map(|scope| scope.log_records.clone()).collect()
     }
 
     /// The resource that the first spans came from.
-    pub fn resource(&self) -> Resource {
+    pub(crate) fn resource(&self) -> Resource {
         self.kept.traces.lock().unwrap()[0].resource_spans[0].resource.clone().unwrap()
     }
 
     /// Everything received, as text: for those who look for what must not be there.
-    pub fn everything(&self) -> String {
+    pub(crate) fn everything(&self) -> String {
         format!("{:?}{:?}", self.kept.traces.lock().unwrap(), self.kept.logs.lock().unwrap())
     }
 }
@@ -129,7 +129,7 @@ impl TraceService for Kept {
             return Err(Status::unavailable("refusing"));
         }
         self.traces.lock().unwrap().push(request.into_inner());
-        Ok(Response::default())
+        Ok(Response::new(Default::default()))
     }
 }
 
@@ -143,7 +143,7 @@ impl LogsService for Kept {
             return Err(Status::unavailable("refusing"));
         }
         self.logs.lock().unwrap().push(request.into_inner());
-        Ok(Response::default())
+        Ok(Response::new(Default::default()))
     }
 }
 
@@ -164,7 +164,7 @@ async fn http_logs(State(kept): State<Kept>, body: Bytes) -> (StatusCode, Vec<u8
 }
 
 /// An attribute as text; nothing if there is none.
-pub fn attribute(attributes: &[KeyValue], key: &str) -> Option<String> {
+pub(crate) fn attribute(attributes: &[KeyValue], key: &str) -> Option<String> {
     let value = attributes.iter().find(|attribute| attribute.key == key)?.value.as_ref()?;
     Some(text(value))
 }
@@ -178,6 +178,6 @@ fn text(value: &AnyValue) -> String {
 }
 
 /// Ids as they are written.
-pub fn hex(id: &[u8]) -> String {
+pub(crate) fn hex(id: &[u8]) -> String {
     id.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }

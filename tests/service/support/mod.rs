@@ -6,15 +6,15 @@ mod collector;
 mod postgres;
 mod service;
 
-pub use client::{Client, Reply, Session};
-pub use collector::{Collector, attribute, hex};
-pub use postgres::Postgres;
-pub use service::{Engine, Service, Stopped};
+pub(crate) use client::{Client, PASSWORD, Reply, Session};
+pub(crate) use collector::{Collector, attribute, hex};
+pub(crate) use postgres::Postgres;
+pub(crate) use service::{Engine, Service, Stopped};
 
 /// Asks again and again until the answer is there; fails after ten seconds.
 ///
 /// The one place where tests wait for something that tells nobody when it happens.
-pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
     loop {
         if let Some(found) = look().await {

@@ -22,16 +22,16 @@ use super::{Client, Collector, Postgres};
 
 /// Which store a service keeps its users in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Engine {
+pub(crate) enum Engine {
     Sqlite,
     Postgres,
 }
 
 /// A running service. Stopped when dropped; [`Service::stop`] also says what it left behind.
-pub struct Service {
-    pub public: SocketAddr,
-    pub internal: SocketAddr,
-    pub database_url: String,
+pub(crate) struct Service {
+    pub(crate) public: SocketAddr,
+    pub(crate) internal: SocketAddr,
+    pub(crate) database_url: String,
     stops: mpsc::Sender<&'static str>,
     running: Option<JoinHandle<anyhow::Result<()>>>,
     log: Log,
@@ -40,35 +40,39 @@ pub struct Service {
 }
 
 /// What a service left behind.
-pub struct Stopped {
-    pub outcome: anyhow::Result<()>,
+pub(crate) struct Stopped {
+    pub(crate) outcome: anyhow::Result<()>,
     /// Every log line, parsed.
-    pub lines: Vec<Value>,
+    pub(crate) lines: Vec<Value>,
     /// Every byte of the log.
-    pub log: String,
+    pub(crate) log: String,
 }
 
 impl Service {
     /// A service on SQLite with the settings that tests want: ports chosen by the system, no time to notice.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_with(Engine::Sqlite, &[]).await
     }
 
     /// On that store.
-    pub async fn on(engine: Engine) -> Self {
+    pub(crate) async fn on(engine: Engine) -> Self {
         Self::start_with(engine, &[]).await
     }
 
     /// On that store, exporting to that collector.
-    pub async fn observed(engine: Engine, collector: &Collector, more: &[(&str, &str)]) -> Self {
+    pub(crate) async fn observed(engine: Engine, collector: &Collector, more: &[(&str, &str)]) -> Self {
         let endpoint = collector.endpoint();
-        let mut settings = vec![("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()), ("OTEL_BSP_SCHEDULE_DELAY", "50")];
+        let mut settings = vec![
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+            ("OTEL_BSP_SCHEDULE_DELAY", "50"),
+        ];
         settings.extend_from_slice(more);
         Self::start_with(engine, &settings).await
     }
 
     /// With settings of its own, as the environment would give them.
-    pub async fn start_with(engine: Engine, settings: &[(&str, &str)]) -> Self {
+    pub(crate) async fn start_with(engine: Engine, settings: &[(&str, &str)]) -> Self {
         let folder = TempDir::new().unwrap();
         let database_url = match engine {
             Engine::Sqlite => format!("sqlite://{}?mode=rwc", folder.path().join("users.db").display()),
@@ -78,7 +82,7 @@ impl Service {
     }
 
     /// On a database that is somewhere already.
-    pub async fn start_on(folder: TempDir, database_url: String, settings: &[(&str, &str)]) -> Self {
+    pub(crate) async fn start_on(folder: TempDir, database_url: String, settings: &[(&str, &str)]) -> Self {
         let key = folder.path().join("key.pem").display().to_string();
         let mut environment: Vec<(String, String)> = [
             ("DATABASE_URL", database_url.as_str()),
@@ -124,33 +128,33 @@ impl Service {
     }
 
     /// A client that is nobody yet.
-    pub fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         Client::new(self.public)
     }
 
     /// Lets the service's clock run ahead.
-    pub fn pass(&self, time: TimeDelta) {
+    pub(crate) fn pass(&self, time: TimeDelta) {
         *self.ahead.lock().unwrap() += time;
     }
 
     /// What the internal port answers there.
-    pub async fn internal(&self, path: &str) -> reqwest::Response {
+    pub(crate) async fn internal(&self, path: &str) -> reqwest::Response {
         reqwest::get(format!("http://{}{path}", self.internal)).await.unwrap()
     }
 
     /// The value of one series, by its exact text before the space.
-    pub async fn metric(&self, series: &str) -> Option<f64> {
+    pub(crate) async fn metric(&self, series: &str) -> Option<f64> {
         let page = self.internal("/metrics").await.text().await.unwrap();
         page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
     }
 
     /// What has been logged so far, parsed.
-    pub fn lines(&self) -> Vec<Value> {
+    pub(crate) fn lines(&self) -> Vec<Value> {
         parsed(&self.log.text())
     }
 
     /// Asks it to stop, waits until it has, and says what it left.
-    pub async fn stop(mut self) -> Stopped {
+    pub(crate) async fn stop(mut self) -> Stopped {
         self.stops.send("the test").await.unwrap();
         let running = self.running.take().unwrap();
         let outcome = tokio::task::spawn_blocking(move || running.join().unwrap()).await.unwrap();
@@ -159,7 +163,7 @@ impl Service {
     }
 
     /// Asks it to stop, once more or for the first time.
-    pub async fn ask_to_stop(&self) {
+    pub(crate) async fn ask_to_stop(&self) {
         self.stops.send("the test").await.unwrap();
     }
 }
