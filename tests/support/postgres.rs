@@ -2,6 +2,7 @@
 //! binaries of this machine, also when the user is root. Where there is neither, tests fail and say what to install.
 
 #![allow(clippy::disallowed_methods, reason = "TEST_DATABASE_URL is a setting of the tests and of nothing else")]
+#![allow(clippy::unwrap_used, reason = "a test that has no server is to fail")]
 #![allow(unreachable_pub, reason = "several test binaries share this file, and some hand it on")]
 
 use std::{
@@ -24,7 +25,7 @@ use url::Url;
 const MISSING: &str = "no PostgreSQL: install its server (Debian: apt-get install postgresql) or set TEST_DATABASE_URL";
 
 /// How long a cluster may take to answer, on a machine that is busy with other tests.
-const STARTING: Duration = Duration::from_secs(60);
+const STARTING: Duration = Duration::from_mins(1);
 
 /// The server runs as a child of a shell that waits on a pipe whose other end this process holds. However the process
 /// ends, the shell sees the end of the pipe, stops the server and removes its files.
