@@ -1,6 +1,7 @@
 //! Assembles the parts and runs them: the only module that knows all of them.
 
-mod command;
+pub mod command;
+mod migrate;
 mod perform;
 mod run;
 mod signals;

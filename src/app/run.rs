@@ -5,15 +5,14 @@ use std::{future::Future, net::TcpListener, sync::Arc, time::Duration};
 use anyhow::Context;
 use tokio::{sync::mpsc, time::Instant};
 
-use super::{App, INTERNAL_BUDGET, Parts, Ports, stack::Stack};
+use super::{App, INTERNAL_BUDGET, Parts, Ports, migrate::migrate, stack::Stack};
 use crate::{
     domain::Clock,
     http::{self, Api, ConnectionMetrics},
     internal::{self, Shown, Watch},
     lifecycle::{Drain, Draining, Latch, Readiness, drain},
     store::Store,
-    telemetry::{self, Chain},
-    worker,
+    telemetry, worker,
 };
 
 /// What has been started and has to be stopped.
@@ -31,13 +30,13 @@ impl App {
     /// When a part cannot be started, or stopping was cut short.
     pub fn run(
         self,
-        clock: Clock,
+        clock: &Clock,
         stops: impl FnOnce() -> std::io::Result<mpsc::Receiver<&'static str>>,
     ) -> anyhow::Result<()> {
         let Self { parts, ports } = self;
         let outcome = parts.main.block_on(async {
             let mut stops = stops().context("cannot listen for signals")?;
-            let running = parts.start(ports, &clock).await?;
+            let running = parts.start(ports, clock).await?;
             let who = stops.recv().await.unwrap_or("the owner");
             tokio::select! {
                 outcome = parts.stop(running, who) => outcome,
@@ -91,14 +90,12 @@ impl Parts {
         self.serve(ports.public, api, when_to_stop_accepting)?;
         serving.release();
         let tracer = telemetry.tracer.clone();
-        let migrating = self.migrate(store.clone(), migrated);
-        telemetry::spawn("sweeper", async move {
-            let mut stop = when_to_stop_working.clone();
-            tokio::select! {
-                () = stop.asked() => return,
-                () = migrating => {}
+        let (wanted, to_migrate, stop) = (settings.store.migrate, store.clone(), when_to_stop_working.clone());
+        telemetry::spawn("worker", async move {
+            if !wanted || migrate(&to_migrate, stop).await {
+                migrated.release();
+                worker::sweep(stack.auth, tracer, when_to_stop_working).await;
             }
-            worker::sweep(stack.auth, tracer, when_to_stop_working).await;
         });
         tracing::info!(
             target: "glasshouse::app",
@@ -121,27 +118,6 @@ impl Parts {
         let router = http::router(api, metrics);
         telemetry::spawn("acceptor", http::serve(listener, router, config, draining, connections));
         Ok(())
-    }
-
-    /// Migrates, if the settings say so, as soon as the database is there; the latch is released afterwards.
-    fn migrate(&self, store: Store, migrated: Latch) -> impl Future<Output = ()> + Send + 'static {
-        let wanted = self.settings.store.migrate;
-        async move {
-            let mut pause = Duration::from_millis(100);
-            while wanted {
-                match store.migrate_up().await {
-                    Ok(()) => break,
-                    Err(error) => tracing::warn!(
-                        target: "glasshouse::app",
-                        { error.message = %Chain(&error), retry_seconds = pause.as_secs_f64() },
-                        "the database cannot be migrated yet"
-                    ),
-                }
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(Duration::from_secs(5));
-            }
-            migrated.release();
-        }
     }
 
     async fn stop(&self, running: Running, who: &'static str) -> anyhow::Result<()> {

@@ -17,5 +17,5 @@ pub(super) fn serve(mut settings: Settings) -> Result<(), Failure> {
     settings.keep_signing_key().context("the signing key cannot be kept")?;
     let output = Output { writer: Box::new(io::stdout()), is_terminal: io::stdout().is_terminal() };
     let app = App::build(settings, output, Logging::Process)?;
-    Ok(app.run(Clock::system(), stop_signals)?)
+    Ok(app.run(&Clock::system(), stop_signals)?)
 }
