@@ -18,12 +18,14 @@ use postgres::Postgres;
 use server::Server;
 
 /// Each way of being seen, and the settings that make it.
-const MODES: [(&str, &[(&str, &str)]); 5] = [
+const MODES: [(&str, &[(&str, &str)]); 6] = [
     ("off", &[("OTEL_SDK_DISABLED", "true"), ("GLASSHOUSE_LOG__FILTER", "off")]),
     ("metrics", &[("GLASSHOUSE_LOG__FILTER", "off")]),
     ("metrics and logs", &[]),
     ("and 10 % of traces", &[("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"), ("OTEL_TRACES_SAMPLER_ARG", "0.1")]),
     ("and all traces", &[("OTEL_TRACES_SAMPLER", "parentbased_always_on")]),
+    // Port 1: nobody listens there.
+    ("all, collector away", &[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")]),
 ];
 
 fn main() {

@@ -14,6 +14,7 @@ use std::{
 
 use anyhow::Context;
 use tokio::runtime::Runtime;
+use tracing::dispatcher::{DefaultGuard, set_default};
 
 pub use command::{Arguments, Command};
 pub use perform::perform;
@@ -33,6 +34,7 @@ pub struct App {
 
 /// What lives from the first step of starting to the last of stopping.
 struct Parts {
+    logging: Logging,
     settings: Settings,
     telemetry: Telemetry,
     internal: Thread,
@@ -67,10 +69,10 @@ impl App {
         match logging {
             Logging::Process => telemetry.make_global()?,
             Logging::Threads => {
-                let dispatch = telemetry.dispatch().clone();
-                builder.on_thread_start(move || log_to(&dispatch));
-                let dispatch = telemetry.dispatch().clone();
-                internal.runtime().spawn(async move { log_to(&dispatch) });
+                let log = telemetry.dispatch().clone();
+                builder.on_thread_start(move || forever(set_default(&log)));
+                let log = telemetry.dispatch().clone();
+                internal.runtime().spawn(async move { forever(set_default(&log)) });
             }
         }
         let main = runtime::measure_polls(&mut builder).build().context("the main runtime cannot be built")?;
@@ -81,7 +83,7 @@ impl App {
             public: bind(settings.http.listen, "public")?,
             internal: bind(settings.internal.listen, "internal")?,
         };
-        Ok(Self { parts: Parts { settings, telemetry, internal, main }, ports })
+        Ok(Self { parts: Parts { logging, settings, telemetry, internal, main }, ports })
     }
 
     /// Where the public port listens, now that the system has chosen.
@@ -107,9 +109,9 @@ fn bind(address: SocketAddr, port: &str) -> anyhow::Result<TcpListener> {
     Ok(listener)
 }
 
-/// This thread logs there for as long as it lives.
-fn log_to(dispatch: &tracing::Dispatch) {
-    std::mem::forget(tracing::dispatcher::set_default(dispatch));
+/// For a thread that logs to one place as long as it lives.
+fn forever(guard: DefaultGuard) {
+    std::mem::forget(guard);
 }
 
 /// How long ending the internal thread may take: it has nothing to finish.

@@ -4,8 +4,9 @@ use std::{future::Future, net::TcpListener, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use tokio::{sync::mpsc, time::Instant};
+use tracing::dispatcher::set_default;
 
-use super::{App, INTERNAL_BUDGET, Parts, Ports, migrate::migrate, stack::Stack};
+use super::{App, INTERNAL_BUDGET, Logging, Parts, Ports, migrate::migrate, stack::Stack};
 use crate::{
     domain::Clock,
     http::{self, Api, ConnectionMetrics},
@@ -34,6 +35,7 @@ impl App {
         stops: impl FnOnce() -> std::io::Result<mpsc::Receiver<&'static str>>,
     ) -> anyhow::Result<()> {
         let Self { parts, ports } = self;
+        let _log = (parts.logging == Logging::Threads).then(|| set_default(parts.telemetry.dispatch()));
         let outcome = parts.main.block_on(async {
             let mut stops = stops().context("cannot listen for signals")?;
             let running = parts.start(ports, clock).await?;
@@ -141,7 +143,7 @@ impl Parts {
     /// is the internal runtime's, so this thread may wait for it; the internal port goes last, so that a stop that
     /// hangs can be looked at.
     fn end(self, in_order: bool) {
-        let Self { settings, telemetry, internal, main } = self;
+        let Self { settings, telemetry, internal, main, .. } = self;
         if in_order && !telemetry.flush(settings.shutdown.flush) {
             tracing::warn!(
                 target: "glasshouse::app",

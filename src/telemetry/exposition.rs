@@ -165,7 +165,10 @@ fn number(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use opentelemetry::{SpanId, TraceId};
+
     use super::{Exposition, number};
+    use crate::telemetry::{Metrics, SpanIds, catalog};
 
     #[test]
     fn prometheus_itself_gets_openmetrics() {
@@ -179,6 +182,48 @@ mod tests {
         for accept in [None, Some("*/*"), Some("text/plain"), Some("application/openmetrics-text;q=0"), Some("\u{0}")] {
             assert_eq!(Exposition::negotiate(accept), Exposition::Text, "{accept:?}");
         }
+    }
+
+    fn sample() -> Metrics {
+        let metrics = Metrics::new(2);
+        let hashes = metrics.histogram(&catalog::PASSWORD_HASH_DURATION);
+        let trace = SpanIds { trace: TraceId::from(0xabc), span: SpanId::from(0xdef) };
+        hashes.observe_in(&[], 0.04, Some(trace));
+        hashes.observe_in(&[], 99.0, None);
+        let sign_ins = metrics.counter(&catalog::SIGN_INS);
+        for outcome in ["success", "with \"quotes\" \\ and\nlines", "beyond the cap", "and more"] {
+            sign_ins.inc(&[outcome]);
+        }
+        metrics
+    }
+
+    #[test]
+    fn openmetrics_has_exemplars_and_an_end() {
+        let page = Exposition::OpenMetrics.write(&sample());
+        let bucket = "glasshouse_password_hash_duration_seconds_bucket{le=\"0.05\"} 1 # \
+                      {trace_id=\"00000000000000000000000000000abc\",span_id=\"0000000000000def\"} 0.04 ";
+        assert!(page.contains(bucket), "{page}");
+        assert!(page.contains("_bucket{le=\"+Inf\"} 2\n"), "{page}");
+        assert!(page.contains("# TYPE glasshouse_sign_ins counter\n"), "{page}");
+        assert!(page.ends_with("# EOF\n"), "{page}");
+    }
+
+    #[test]
+    fn text_has_neither() {
+        let page = Exposition::Text.write(&sample());
+        assert!(page.contains("# TYPE glasshouse_sign_ins_total counter\n"), "{page}");
+        assert!(page.contains("_bucket{le=\"0.05\"} 1\n"), "{page}");
+        assert!(!page.contains("EOF") && !page.contains("trace_id"), "{page}");
+    }
+
+    #[test]
+    fn label_values_are_escaped_and_folded_beyond_the_cap() {
+        let page = Exposition::Text.write(&sample());
+        assert!(page.contains(r#"glasshouse_sign_ins_total{outcome="with \"quotes\" \\ and\nlines"} 1.0"#), "{page}");
+        assert!(page.contains("glasshouse_sign_ins_total{outcome=\"_overflow\"} 2.0\n"), "{page}");
+        assert!(!page.contains("beyond the cap"), "{page}");
+        let folded = "glasshouse_metric_series_overflow_total{family=\"glasshouse_sign_ins_total\"} 2.0\n";
+        assert!(page.contains(folded), "{page}");
     }
 
     #[test]

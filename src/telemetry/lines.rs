@@ -93,3 +93,79 @@ impl Write for &Lines {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{self, Write},
+        sync::{
+            Arc, Mutex,
+            mpsc::{Receiver, Sender, channel},
+        },
+        time::Duration,
+    };
+
+    use super::Lines;
+    use crate::telemetry::Metrics;
+
+    /// Takes nothing until it is told to.
+    struct Stuck {
+        released: Receiver<()>,
+        kept: Arc<Mutex<Vec<u8>>>,
+    }
+
+    impl Write for Stuck {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.released.recv().ok();
+            self.kept.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn stuck(capacity: usize) -> (Lines, Metrics, Sender<()>, Arc<Mutex<Vec<u8>>>) {
+        let (release, released) = channel();
+        let kept = Arc::new(Mutex::default());
+        let metrics = Metrics::new(10);
+        let out = Stuck { released, kept: Arc::clone(&kept) };
+        (Lines::start(Box::new(out), capacity, &metrics).unwrap(), metrics, release, kept)
+    }
+
+    fn dropped(metrics: &Metrics) -> f64 {
+        let families = metrics.gather();
+        let family = families.iter().find(|family| family.name() == "glasshouse_log_lines_dropped_total");
+        family.unwrap().get_metric()[0].get_counter().get_value()
+    }
+
+    #[test]
+    fn a_reader_that_is_stuck_costs_lines_and_never_time() {
+        let (lines, metrics, release, kept) = stuck(4);
+        // The thread holds one batch, the queue four lines; whatever comes beyond has no place.
+        for number in 0..100 {
+            (&lines).write_all(format!("{number}\n").as_bytes()).unwrap();
+        }
+        let lost = dropped(&metrics);
+        assert!((1.0..=96.0).contains(&lost), "{lost}");
+        assert!(!lines.flush(Duration::from_millis(10)), "nothing can be flushed");
+        drop(release);
+        while !lines.flush(Duration::from_secs(10)) {}
+        let written = kept.lock().unwrap().iter().filter(|byte| **byte == b'\n').count();
+        assert_eq!(written, 100 - lost as usize, "what was not dropped is written");
+    }
+
+    #[test]
+    fn lines_arrive_whole_and_in_order() {
+        let (lines, metrics, release, kept) = stuck(64);
+        drop(release);
+        for number in 0..50 {
+            (&lines).write_all(format!("{number}\n").as_bytes()).unwrap();
+        }
+        assert!(lines.flush(Duration::from_secs(10)));
+        let expected: String = (0..50).map(|number| format!("{number}\n")).collect();
+        assert_eq!(String::from_utf8(kept.lock().unwrap().clone()).unwrap(), expected);
+        assert!(dropped(&metrics).abs() < f64::EPSILON);
+    }
+}

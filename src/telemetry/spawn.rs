@@ -5,8 +5,10 @@ use std::future::Future;
 use opentelemetry::trace::FutureExt;
 use tokio::task::{Builder, JoinHandle};
 
-/// Begins a task on the current runtime. The name is a noun of the service, such as `connection` or `sweeper`;
-/// what the task logs and calls belongs to the span that is current now.
+use super::Request;
+
+/// Begins a task on the current runtime. The name is a noun of the service, such as `connection` or `worker`; what the
+/// task logs and calls belongs to the request and the span that are current now.
 ///
 /// # Panics
 /// Outside a runtime.
@@ -16,5 +18,12 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
+    let request = Request::current();
+    let future = async move {
+        match request {
+            Some(request) => request.scope(future).await,
+            None => future.await,
+        }
+    };
     Builder::new().name(name).spawn(future.with_current_context()).expect("only outside a runtime can this fail")
 }

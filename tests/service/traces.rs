@@ -237,6 +237,38 @@ async fn a_collector_that_refuses_is_counted_and_harms_nobody() {
     failed.await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_that_hangs_delays_nothing_but_the_flush_and_that_only_for_its_budget() {
+    // It accepts, by the kernel's grace, and never says a word.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", silent.local_addr().unwrap());
+    for protocol in ["grpc", "http/protobuf"] {
+        let settings = [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
+            ("OTEL_LOGS_EXPORTER", "otlp"),
+            ("OTEL_BSP_SCHEDULE_DELAY", "10"),
+            ("OTEL_BSP_MAX_QUEUE_SIZE", "32"),
+            ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "8"),
+            ("GLASSHOUSE_SHUTDOWN__FLUSH", "300ms"),
+        ];
+        let service = Service::start_with(Engine::Sqlite, &settings).await;
+        let client = service.client();
+        for _ in 0..100 {
+            assert_eq!(client.get("/.well-known/jwks.json").await.status, 200);
+        }
+        let dropped = service.metric("otel_sdk_processor_span_processed_total{error_type=\"queue_full\"}").await;
+        assert!(dropped.is_some_and(|count| count > 0.0), "{protocol}: {dropped:?}");
+        let asked = std::time::Instant::now();
+        let stopped = service.stop().await;
+        stopped.outcome.unwrap();
+        // The default timeout of an export is ten seconds: whoever waited for it would be seen.
+        assert!(asked.elapsed() < std::time::Duration::from_secs(5), "{protocol}: {:?}", asked.elapsed());
+        let said = stopped.lines.iter().any(|line| line["step"] == "flush" && line["level"] == "WARN");
+        assert!(said, "{protocol}: what did not arrive is said");
+    }
+}
+
 /// One walk through every operation of the API, by a user and by an admin.
 async fn walk(service: &Service) {
     let ann = service.client().joined("ann@example.com").await;
