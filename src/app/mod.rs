@@ -17,7 +17,7 @@ use tokio::runtime::Runtime;
 use tracing::dispatcher::{DefaultGuard, set_default};
 
 pub use command::{Arguments, Command};
-pub use perform::perform;
+pub use perform::{Failure, perform};
 pub use signals::stop_signals;
 
 use crate::{

@@ -1,6 +1,6 @@
 //! The settings: defaults, file, environment; every fault is reported at once.
 //!
-//! One list ([`setting`]) says what there is. Reading, refusing what nobody knows, printing and the reference are all
+//! One list (`setting`) says what there is. Reading, refusing what nobody knows, printing and the reference are all
 //! made from it; only `mod.rs` knows which setting goes to which component.
 
 mod environment;
