@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use tracing::{
     Event, Level, Subscriber,
     field::{Field, Visit},
@@ -24,27 +24,27 @@ pub(super) struct LogLine {
 
 impl LogLine {
     pub(super) fn new(pretty: bool, service_name: &str, metrics: &Metrics) -> Self {
-        let mut service = String::new();
-        let mut json = Json { out: &mut service, result: Ok(()) };
+        let mut json = Json(String::new());
         json.string("service.name", service_name);
         json.string("service.version", env!("CARGO_PKG_VERSION"));
         let count = metrics.counter(&catalog::LOG_LINES);
         for level in LEVELS {
             count.add(&[word(level)], 0);
         }
-        Self { pretty, service, count }
+        Self { pretty, service: json.0, count }
     }
 
-    fn json(&self, out: &mut dyn Write, event: &Event<'_>) -> fmt::Result {
+    fn json(&self, event: &Event<'_>) -> String {
         let metadata = event.metadata();
-        write!(out, "{{\"timestamp\":\"{}\"", now().to_rfc3339_opts(SecondsFormat::Micros, true))?;
-        let mut json = Json { out, result: Ok(()) };
+        let mut json = Json(String::with_capacity(USUAL_LENGTH));
+        json.0.push_str("{\"timestamp\":");
+        json.quoted(format_args!("{}", now().format("%Y-%m-%dT%H:%M:%S%.6fZ")));
         json.string("level", metadata.level().as_str());
         json.string("target", metadata.target());
-        json.raw(&self.service);
+        json.0.push_str(&self.service);
         if let Some(ids) = traces::current() {
-            json.string("trace_id", &ids.trace.to_string());
-            json.string("span_id", &ids.span.to_string());
+            json.display("trace_id", ids.trace);
+            json.display("span_id", ids.span);
         }
         Request::with_current(|request| {
             json.string("request_id", request.id());
@@ -53,10 +53,13 @@ impl LogLine {
             }
         });
         event.record(&mut json);
-        json.result?;
-        out.write_str("}\n")
+        json.0.push_str("}\n");
+        json.0
     }
 }
+
+/// Room for a request's line without growing on the way.
+const USUAL_LENGTH: usize = 1024;
 
 const LEVELS: [Level; 5] = [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE];
 
@@ -82,7 +85,7 @@ where
 {
     fn format_event(&self, _: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         self.count.inc(&[word(*event.metadata().level())]);
-        if self.pretty { pretty(&mut out, event) } else { self.json(&mut out, event) }
+        if self.pretty { pretty(&mut out, event) } else { out.write_str(&self.json(event)) }
     }
 }
 
@@ -112,77 +115,96 @@ const fn color(level: Level) -> &'static str {
     }
 }
 
-/// Members of an object that has been begun.
-struct Json<'a> {
-    out: &'a mut dyn Write,
-    result: fmt::Result,
-}
+/// An object that has been begun; each member follows with a comma before it.
+struct Json(String);
 
-impl Json<'_> {
-    /// `,"key":` and whatever `value` writes; the first failure is kept and ends the writing.
-    fn member(&mut self, key: &str, value: impl FnOnce(&mut dyn Write) -> fmt::Result) {
-        if self.result.is_ok() {
-            self.result = (|| {
-                self.out.write_char(',')?;
-                quoted(self.out, key)?;
-                self.out.write_char(':')?;
-                value(self.out)
-            })();
-        }
+impl Json {
+    fn key(&mut self, key: &str) {
+        self.0.push_str(",\"");
+        self.escaped(key);
+        self.0.push_str("\":");
     }
 
     fn string(&mut self, key: &str, value: &str) {
-        self.member(key, |out| quoted(out, value));
+        self.key(key);
+        self.0.push('"');
+        self.escaped(value);
+        self.0.push('"');
     }
 
-    fn raw(&mut self, members: &str) {
-        if self.result.is_ok() {
-            self.result = self.out.write_str(members);
+    /// What `Display` says, as a string.
+    fn display(&mut self, key: &str, value: impl fmt::Display) {
+        self.key(key);
+        self.quoted(format_args!("{value}"));
+    }
+
+    /// What needs no quotes.
+    fn bare(&mut self, key: &str, value: impl fmt::Display) {
+        self.key(key);
+        self.plain(format_args!("{value}"));
+    }
+
+    fn quoted(&mut self, text: fmt::Arguments<'_>) {
+        self.0.push('"');
+        // A value that fails to show itself is shown as far as it came.
+        Escaping(self).write_fmt(text).ok();
+        self.0.push('"');
+    }
+
+    fn plain(&mut self, text: fmt::Arguments<'_>) {
+        self.0.write_fmt(text).ok();
+    }
+
+    /// A JSON string's inside (RFC 8259, section 7).
+    fn escaped(&mut self, text: &str) {
+        let mut plain = 0;
+        for (at, byte) in text.bytes().enumerate() {
+            if byte >= 0x20 && byte != b'"' && byte != b'\\' {
+                continue;
+            }
+            self.0.push_str(&text[plain..at]);
+            match byte {
+                b'"' => self.0.push_str("\\\""),
+                b'\\' => self.0.push_str("\\\\"),
+                b'\n' => self.0.push_str("\\n"),
+                _ => self.plain(format_args!("\\u{byte:04x}")),
+            }
+            plain = at + 1;
         }
+        self.0.push_str(&text[plain..]);
     }
 }
 
-impl Visit for Json<'_> {
+/// Escapes what a formatter writes.
+struct Escaping<'a>(&'a mut Json);
+
+impl Write for Escaping<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.escaped(text);
+        Ok(())
+    }
+}
+
+impl Visit for Json {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.member(field.name(), |out| quoted(out, &format!("{value:?}")));
+        self.display(field.name(), format_args!("{value:?}"));
     }
     fn record_str(&mut self, field: &Field, value: &str) {
         self.string(field.name(), value);
     }
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.member(field.name(), |out| write!(out, "{value}"));
+        self.bare(field.name(), value);
     }
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.member(field.name(), |out| write!(out, "{value}"));
+        self.bare(field.name(), value);
     }
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.member(field.name(), |out| write!(out, "{value}"));
+        self.bare(field.name(), value);
     }
     fn record_f64(&mut self, field: &Field, value: f64) {
         // JSON has no word for what is not finite.
-        self.member(field.name(), |out| if value.is_finite() { write!(out, "{value}") } else { out.write_str("null") });
+        if value.is_finite() { self.bare(field.name(), value) } else { self.bare(field.name(), "null") }
     }
-}
-
-/// A JSON string (RFC 8259, section 7).
-fn quoted(out: &mut dyn Write, text: &str) -> fmt::Result {
-    out.write_char('"')?;
-    let mut plain = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
-            continue;
-        }
-        out.write_str(&text[plain..at])?;
-        match byte {
-            b'"' => out.write_str("\\\"")?,
-            b'\\' => out.write_str("\\\\")?,
-            b'\n' => out.write_str("\\n")?,
-            _ => write!(out, "\\u{byte:04x}")?,
-        }
-        plain = at + 1;
-    }
-    out.write_str(&text[plain..])?;
-    out.write_char('"')
 }
 
 /// The message as it is, then `key=value`.
@@ -204,15 +226,19 @@ impl Visit for Text<'_, '_> {
 
 #[cfg(test)]
 mod tests {
-    use super::quoted;
+    use super::Json;
 
     proptest::proptest! {
         #[test]
-        fn any_text_survives_quoting(text in ".*") {
-            let mut out = String::new();
-            quoted(&mut out, &text).unwrap();
-            let read: String = serde_json::from_str(&out).unwrap();
-            proptest::prop_assert_eq!(read, text);
+        fn any_text_survives_quoting(key in ".*", value in ".*") {
+            let mut json = Json(String::from("{\"first\":0"));
+            json.string(&key, &value);
+            json.display("second", &value);
+            json.0.push('}');
+            let read: serde_json::Value = serde_json::from_str(&json.0).unwrap();
+            proptest::prop_assert_eq!(read["second"].as_str(), Some(value.as_str()));
+            proptest::prop_assume!(key != "first" && key != "second");
+            proptest::prop_assert_eq!(read[&key].as_str(), Some(value.as_str()));
         }
     }
 }
