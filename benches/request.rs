@@ -48,7 +48,7 @@ fn start(folder: &TempDir) -> (SocketAddr, mpsc::Sender<&'static str>) {
     let app = App::build(settings, output, Logging::Process).expect("a service");
     let address = app.public_address().expect("an address");
     let (stop, stops) = mpsc::channel(1);
-    std::thread::spawn(move || app.run(Clock::system(), || Ok(stops)));
+    std::thread::spawn(move || app.run(&Clock::system(), || Ok(stops)));
     (address, stop)
 }
 

@@ -1,17 +1,20 @@
-//! x
-use glasshouse::{
-    app::{App, Logging, stop_signals},
-    config::{self, Sources},
-    domain::Clock,
-    telemetry::Output,
+//! The executable: command line, library, exit code.
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
 };
-fn main() -> anyhow::Result<()> {
-    let mut settings = config::load(&Sources::of_process(None)).unwrap_or_else(|f| {
-        eprintln!("{f}");
-        std::process::exit(78)
-    });
-    settings.keep_signing_key()?;
-    let app =
-        App::build(settings, Output { writer: Box::new(std::io::stdout()), is_terminal: false }, Logging::Process)?;
-    app.run(Clock::system(), stop_signals)
+
+use clap::Parser;
+use glasshouse::app::{Arguments, perform};
+
+fn main() -> ExitCode {
+    match perform(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // Nobody is left to tell when this fails.
+            io::stderr().write_all(failure.text().as_bytes()).ok();
+            ExitCode::from(failure.exit_code())
+        }
+    }
 }

@@ -5,6 +5,7 @@
 //! are taken within a round, so that what slows the machine down slows both sides.
 //!
 //! `SEEN_ROUNDS` (default 12) and `SEEN_SECONDS` (default 2) set how long it takes.
+#![expect(clippy::cast_precision_loss, reason = "nothing here is counted beyond 2^52")]
 
 mod load;
 #[path = "../../tests/support/postgres.rs"]

@@ -1,5 +1,8 @@
 //! Assembles the parts and runs them: the only module that knows all of them.
 
+pub mod command;
+mod migrate;
+mod perform;
 mod run;
 mod signals;
 mod stack;
@@ -12,6 +15,8 @@ use std::{
 use anyhow::Context;
 use tokio::runtime::Runtime;
 
+pub use command::{Arguments, Command};
+pub use perform::perform;
 pub use signals::stop_signals;
 
 use crate::{
@@ -22,12 +27,22 @@ use crate::{
 
 /// A service that is built: every port is reserved, nothing is served yet.
 pub struct App {
+    parts: Parts,
+    ports: Ports,
+}
+
+/// What lives from the first step of starting to the last of stopping.
+struct Parts {
     settings: Settings,
     telemetry: Telemetry,
     internal: Thread,
     main: Runtime,
-    public_port: TcpListener,
-    internal_port: TcpListener,
+}
+
+/// Handed on to whoever serves them: a port that stopping should close must have no second owner.
+struct Ports {
+    public: TcpListener,
+    internal: TcpListener,
 }
 
 /// For whom the service's log is the log.
@@ -62,9 +77,11 @@ impl App {
         let runtimes = vec![("main", main.handle().clone()), ("internal", internal.runtime().clone())];
         runtime::register(&telemetry.metrics, runtimes);
 
-        let public_port = bind(settings.http.listen, "public")?;
-        let internal_port = bind(settings.internal.listen, "internal")?;
-        Ok(Self { settings, telemetry, internal, main, public_port, internal_port })
+        let ports = Ports {
+            public: bind(settings.http.listen, "public")?,
+            internal: bind(settings.internal.listen, "internal")?,
+        };
+        Ok(Self { parts: Parts { settings, telemetry, internal, main }, ports })
     }
 
     /// Where the public port listens, now that the system has chosen.
@@ -72,7 +89,7 @@ impl App {
     /// # Errors
     /// When the system does not say.
     pub fn public_address(&self) -> std::io::Result<SocketAddr> {
-        self.public_port.local_addr()
+        self.ports.public.local_addr()
     }
 
     /// Where the internal port listens.
@@ -80,7 +97,7 @@ impl App {
     /// # Errors
     /// When the system does not say.
     pub fn internal_address(&self) -> std::io::Result<SocketAddr> {
-        self.internal_port.local_addr()
+        self.ports.internal.local_addr()
     }
 }
 

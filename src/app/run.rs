@@ -1,19 +1,18 @@
 //! The order of starting, of draining, of stopping.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, net::TcpListener, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use tokio::{sync::mpsc, time::Instant};
 
-use super::{App, INTERNAL_BUDGET, stack::Stack};
+use super::{App, INTERNAL_BUDGET, Parts, Ports, migrate::migrate, stack::Stack};
 use crate::{
     domain::Clock,
     http::{self, Api, ConnectionMetrics},
     internal::{self, Shown, Watch},
     lifecycle::{Drain, Draining, Latch, Readiness, drain},
     store::Store,
-    telemetry::{self, Chain},
-    worker,
+    telemetry, worker,
 };
 
 /// What has been started and has to be stopped.
@@ -31,44 +30,31 @@ impl App {
     /// When a part cannot be started, or stopping was cut short.
     pub fn run(
         self,
-        clock: Clock,
+        clock: &Clock,
         stops: impl FnOnce() -> std::io::Result<mpsc::Receiver<&'static str>>,
     ) -> anyhow::Result<()> {
-        let main = self.main.handle().clone();
-        let outcome = main.block_on(async {
+        let Self { parts, ports } = self;
+        let outcome = parts.main.block_on(async {
             let mut stops = stops().context("cannot listen for signals")?;
-            let running = self.start(&clock).await?;
+            let running = parts.start(ports, clock).await?;
             let who = stops.recv().await.unwrap_or("the owner");
             tokio::select! {
-                outcome = self.stop(running, who) => outcome,
+                outcome = parts.stop(running, who) => outcome,
                 who = next(&mut stops) => {
                     tracing::warn!(target: "glasshouse::app", { signal = who }, "asked again: stopping at once");
                     Err(anyhow::anyhow!("stopping was cut short"))
                 }
             }
         });
-        // The flush's own network work runs on the internal runtime, so this thread may wait for it; the internal port
-        // goes last, so that a stop that hangs can be looked at.
-        let (budget, started) = (self.settings.shutdown.flush, Instant::now());
-        let complete = match outcome {
-            Ok(()) => self.telemetry.flush(budget),
-            Err(_) => self.telemetry.flush_log(INTERNAL_BUDGET),
-        };
-        if !complete {
-            tracing::warn!(
-                target: "glasshouse::app",
-                { step = "flush", took_seconds = started.elapsed().as_secs_f64() },
-                "the last spans and logs did not all arrive in time"
-            );
-        }
-        self.main.shutdown_background();
-        self.telemetry.flush_log(INTERNAL_BUDGET);
-        self.internal.stop(INTERNAL_BUDGET);
+        parts.end(outcome.is_ok());
         outcome
     }
+}
 
-    async fn start(&self, clock: &Clock) -> anyhow::Result<Running> {
+impl Parts {
+    async fn start(&self, ports: Ports, clock: &Clock) -> anyhow::Result<Running> {
         let Self { settings, telemetry, .. } = self;
+        let (public, internal) = (ports.public.local_addr()?, ports.internal.local_addr()?);
         let metrics = &telemetry.metrics;
         for warning in &settings.warnings {
             tracing::warn!(target: "glasshouse::app", "{warning}");
@@ -83,7 +69,7 @@ impl App {
             settings: settings.redacted(),
         };
         let internal_router = internal::router(&settings.internal, shown);
-        self.internal.serve(self.internal_port.try_clone()?, internal_router)?;
+        self.internal.serve(ports.internal, internal_router)?;
 
         let store = Store::open(&settings.store, telemetry.tracer.clone(), metrics).await?;
         let stack = Stack::build(settings, &store, clock, metrics)?;
@@ -101,23 +87,21 @@ impl App {
             config: settings.http.clone(),
             force_trace_token: settings.telemetry.force_trace_token.clone(),
         };
-        self.serve(api, when_to_stop_accepting)?;
+        self.serve(ports.public, api, when_to_stop_accepting)?;
         serving.release();
         let tracer = telemetry.tracer.clone();
-        let migrating = self.migrate(store.clone(), migrated);
-        telemetry::spawn("sweeper", async move {
-            let mut stop = when_to_stop_working.clone();
-            tokio::select! {
-                () = stop.asked() => return,
-                () = migrating => {}
+        let (wanted, to_migrate, stop) = (settings.store.migrate, store.clone(), when_to_stop_working.clone());
+        telemetry::spawn("worker", async move {
+            if !wanted || migrate(&to_migrate, stop).await {
+                migrated.release();
+                worker::sweep(stack.auth, tracer, when_to_stop_working).await;
             }
-            worker::sweep(stack.auth, tracer, when_to_stop_working).await;
         });
         tracing::info!(
             target: "glasshouse::app",
             {
-                server.address = %self.public_address()?,
-                internal.address = %self.internal_address()?,
+                server.address = %public,
+                internal.address = %internal,
                 db.system.name = settings.store.url.scheme(),
                 service.revision = telemetry::BUILD.revision
             },
@@ -126,35 +110,14 @@ impl App {
         Ok(Running { store, serving, accepting, working })
     }
 
-    fn serve(&self, api: Api, draining: Draining) -> anyhow::Result<()> {
-        let listener = tokio::net::TcpListener::from_std(self.public_port.try_clone()?)?;
+    fn serve(&self, port: TcpListener, api: Api, draining: Draining) -> anyhow::Result<()> {
+        let listener = tokio::net::TcpListener::from_std(port)?;
         let metrics = &self.telemetry.metrics;
         let connections = ConnectionMetrics::new(metrics);
         let config = api.config.clone();
         let router = http::router(api, metrics);
         telemetry::spawn("acceptor", http::serve(listener, router, config, draining, connections));
         Ok(())
-    }
-
-    /// Migrates, if the settings say so, as soon as the database is there; the latch is released afterwards.
-    fn migrate(&self, store: Store, migrated: Latch) -> impl Future<Output = ()> + Send + 'static {
-        let wanted = self.settings.store.migrate;
-        async move {
-            let mut pause = Duration::from_millis(100);
-            while wanted {
-                match store.migrate_up().await {
-                    Ok(()) => break,
-                    Err(error) => tracing::warn!(
-                        target: "glasshouse::app",
-                        { error.message = %Chain(&error), retry_seconds = pause.as_secs_f64() },
-                        "the database cannot be migrated yet"
-                    ),
-                }
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(Duration::from_secs(5));
-            }
-            migrated.release();
-        }
     }
 
     async fn stop(&self, running: Running, who: &'static str) -> anyhow::Result<()> {
@@ -172,6 +135,23 @@ impl App {
         step("store", budgets.store, async { tokio::time::timeout(budgets.store, store.close()).await.is_ok() }).await;
         tracing::info!(target: "glasshouse::app", { complete = finished }, "stopped");
         Ok(())
+    }
+
+    /// Sends the last spans and logs, unless there is no time for it, and ends the threads. The flush's network work
+    /// is the internal runtime's, so this thread may wait for it; the internal port goes last, so that a stop that
+    /// hangs can be looked at.
+    fn end(self, in_order: bool) {
+        let Self { settings, telemetry, internal, main } = self;
+        if in_order && !telemetry.flush(settings.shutdown.flush) {
+            tracing::warn!(
+                target: "glasshouse::app",
+                { step = "flush", budget_seconds = settings.shutdown.flush.as_secs_f64() },
+                "the last spans and logs did not all arrive in time"
+            );
+        }
+        main.shutdown_background();
+        telemetry.flush_log(INTERNAL_BUDGET);
+        internal.stop(INTERNAL_BUDGET);
     }
 }
 

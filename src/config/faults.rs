@@ -19,11 +19,12 @@ pub struct Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.setting.escape_debug())?;
         match (&self.origin, &self.read) {
-            (Origin::Default, None) => write!(f, "{}: not set", self.setting)?,
-            (Origin::Default, Some(read)) => write!(f, "{}: {read} by default", self.setting)?,
-            (origin, Some(read)) => write!(f, "{}: {read} from {origin}", self.setting)?,
-            (origin, None) => write!(f, "{}: from {origin}", self.setting)?,
+            (Origin::Default, None) => f.write_str("not set")?,
+            (Origin::Default, Some(read)) => write!(f, "{read} by default")?,
+            (origin, Some(read)) => write!(f, "{read} from {origin}")?,
+            (origin, None) => write!(f, "from {origin}")?,
         }
         write!(f, "; accepted: {}", self.accepted)
     }
@@ -38,8 +39,11 @@ impl Faults {
         Self(Vec::new())
     }
 
+    /// Adds one, unless it has been said: a variable for all signals is looked at once for each.
     pub(super) fn add(&mut self, fault: Fault) {
-        self.0.push(fault);
+        if !self.0.contains(&fault) {
+            self.0.push(fault);
+        }
     }
 
     /// The value, unless something is wrong.

@@ -112,7 +112,7 @@ impl<'a> Contents<'a> {
 
     fn unknown(&self, at: usize, name: &str, near: &str) -> Fault {
         Fault {
-            setting: name.escape_debug().to_string(),
+            setting: name.to_owned(),
             origin: self.origin(at),
             read: None,
             accepted: format!("a key of config/reference.toml{near}"),
@@ -129,7 +129,7 @@ impl<'a> Contents<'a> {
 
     fn origin(&self, at: usize) -> Origin {
         let before = self.text.as_bytes().get(..at).unwrap_or_default();
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = before.split(|byte| *byte == b'\n').count();
         Origin::File { path: self.path.to_owned(), line: Some(line) }
     }
 }

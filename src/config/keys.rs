@@ -43,7 +43,7 @@ pub(super) fn read(values: &Values, environment: Environment, faults: &mut Fault
                 format!("Ed25519 public keys as PEM, as `openssl pkey -pubout` writes them; {} is none", shown(path)),
             )),
             Err(error) => {
-                faults.add(values.fault(VERIFYING, format!("files that can be read; {}: {error}", shown(path))))
+                faults.add(values.fault(VERIFYING, format!("files that can be read; {}: {error}", shown(path))));
             }
         }
     }
@@ -78,13 +78,11 @@ fn signing(values: &Values, environment: Environment, faults: &mut Faults) -> Op
             Some((pem.into(), None, warning))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound && environment == Environment::Development => {
-            match Keys::generate_pem() {
-                Ok(pem) => Some((pem, Some(path), None)),
-                Err(_) => {
-                    faults.add(values.fault(FILE, "a key that is there; none can be made without random numbers"));
-                    None
-                }
-            }
+            let Ok(pem) = Keys::generate_pem() else {
+                faults.add(values.fault(FILE, "a key that is there; none can be made without random numbers"));
+                return None;
+            };
+            Some((pem, Some(path), None))
         }
         Err(error) => {
             faults.add(values.fault(FILE, format!("a file that can be read; {error}")));

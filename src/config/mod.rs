@@ -23,7 +23,7 @@ mod tests;
 mod values;
 
 use std::{
-    io,
+    fmt, io,
     path::{Path, PathBuf},
     thread,
 };
@@ -53,7 +53,7 @@ pub enum Environment {
 }
 
 /// Every setting, checked.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Settings {
     /// What the service is run for.
     pub environment: Environment,
@@ -152,6 +152,13 @@ pub fn load(sources: &Sources) -> Result<Settings, Faults> {
         values,
     };
     faults.or(settings)
+}
+
+/// Nothing of what they hold: a URL among them may have a password in it. [`Settings::print`] shows them.
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Settings(…)")
+    }
 }
 
 impl Settings {

@@ -208,8 +208,8 @@ fn export(signal: &Signal, values: &Values, faults: &mut Faults) -> Option<Expor
         _ => Protocol::HttpProtobuf,
     };
     let endpoint = endpoint(signal, protocol, values, faults)?;
-    let wanted = values.text(&format!("OTEL_{}_EXPORTER", signal.name)) == "otlp";
-    (wanted && !values.flag("OTEL_SDK_DISABLED")).then(|| Export {
+    let is_wanted = values.text(&format!("OTEL_{}_EXPORTER", signal.name)) == "otlp";
+    (is_wanted && !values.flag("OTEL_SDK_DISABLED")).then(|| Export {
         endpoint,
         protocol,
         headers: values.headers(&chosen(values, signal, "HEADERS")).to_vec(),

@@ -1,6 +1,6 @@
 //! Showing the settings that are in effect, and where each comes from; secrets never.
 
-use std::{fmt::Write as _, time::Duration};
+use std::time::Duration;
 
 use super::{
     redact::{self, HIDDEN},
@@ -74,23 +74,20 @@ impl Held {
 
 /// Everything as TOML, each line with its origin.
 pub(super) fn toml(values: &Values) -> String {
-    let mut text = String::new();
+    let (standard, ours): (Vec<_>, Vec<_>) = values.all().partition(|held| held.setting.is_standard());
+    let mut lines = Vec::new();
     let mut section = None;
-    let mut said_standard = false;
-    for held in values.all() {
-        let setting = held.setting;
-        let (here, key) = setting.place();
-        let mark = if setting.is_standard() { "# " } else { "" };
-        if setting.is_standard() && !said_standard {
-            said_standard = true;
-            text.push_str("\n# Set by the environment only:\n");
-        } else if here != section {
+    for held in ours {
+        let (here, key) = held.setting.place();
+        if here != section {
             section = here;
-            let _ = write!(text, "\n[{}]\n", here.unwrap_or_default());
+            lines.push(format!("\n[{}]", here.unwrap_or_default()));
         }
-        let _ = writeln!(text, "{mark}{key} = {}  # {}", held.shown(), held.origin);
+        lines.push(format!("{key} = {}  # {}", held.shown(), held.origin));
     }
-    text
+    lines.push("\n# Set by the environment only:".to_owned());
+    lines.extend(standard.iter().map(|held| format!("# {} = {}  # {}", held.setting.name, held.shown(), held.origin)));
+    lines.join("\n") + "\n"
 }
 
 /// Everything as JSON: `{"http.listen": {"value": …, "origin": "default"}}`.

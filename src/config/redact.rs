@@ -49,13 +49,16 @@ pub(super) fn url(text: &str) -> String {
         return format!("{}:{path}", url.scheme());
     }
     let user = if url.username().is_empty() && url.password().is_none() { "" } else { "…@" };
-    let mut shown =
+    let shown =
         format!("{}{user}{}", &url[..Position::BeforeUsername], &url[Position::BeforeHost..Position::AfterPath]);
-    for (index, (key, value)) in url.query_pairs().enumerate() {
-        let value = if OPEN_PARAMETERS.contains(&key.as_ref()) { value } else { "…".into() };
-        shown.push_str(&format!("{}{key}={value}", if index == 0 { '?' } else { '&' }));
-    }
-    shown
+    let query: Vec<String> = url
+        .query_pairs()
+        .map(|(key, value)| {
+            let value = if OPEN_PARAMETERS.contains(&key.as_ref()) { value } else { "…".into() };
+            format!("{key}={value}")
+        })
+        .collect();
+    if query.is_empty() { shown } else { format!("{shown}?{}", query.join("&")) }
 }
 
 #[cfg(test)]

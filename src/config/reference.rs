@@ -1,7 +1,5 @@
 //! `config/reference.toml`: every setting with its meaning, what it accepts, its default and its variable.
 
-use std::fmt::Write as _;
-
 use super::{
     setting::{self, Setting},
     shape::{Given, Shape},
@@ -10,16 +8,14 @@ use super::{
 const HEAD: &str = "\
 # Every setting of Glasshouse. Written by the program (`glasshouse config reference`); a test compares.
 #
-# What counts: the defaults, below them a file like this one (--config FILE or GLASSHOUSE_CONFIG), below it the
-# environment. A variable or text that is empty counts as not set. Lists are arrays here and separated by commas in
-# variables. Nothing here changes anything: take the `#` away from a line to set it.
-# `glasshouse config check` says what is wrong, `glasshouse config print` what is in effect.
-";
+# Later ones win: the defaults, then a file like this one (--config FILE or GLASSHOUSE_CONFIG), then the environment.
+# A text or variable that is empty counts as not set. Lists are arrays here and separated by commas in variables.
+# As it stands this file changes nothing: take the `#` away from a line to set it.
+# `glasshouse config check` says what is wrong, `glasshouse config print` what is in effect.";
 
 const STANDARD: &str = "
 # OpenTelemetry's standard variables: set by the environment only. Any other OTEL_ variable that is set is named in
-# one warning; those that choose certificates stop the start, since ignoring them would weaken TLS.
-";
+# one warning; those that choose certificates stop the start, since ignoring them would weaken TLS.";
 
 /// The widest line.
 const WIDTH: usize = 118;
@@ -27,44 +23,43 @@ const WIDTH: usize = 118;
 /// The text of `config/reference.toml`: valid TOML that changes nothing.
 #[must_use]
 pub fn reference() -> String {
-    let mut text = HEAD.to_owned();
+    let mut lines = vec![HEAD.to_owned()];
     let mut section = None;
     for setting in setting::in_files() {
-        let here = setting.place().0;
+        let (here, key) = setting.place();
         if here != section {
             section = here;
-            text.push_str(&format!("\n[{}]\n", here.unwrap_or_default()));
+            lines.push(format!("\n[{}]", here.unwrap_or_default()));
         }
-        describe(setting, &mut text);
-        let _ = writeln!(text, "# {}", setting.variable());
-        let _ = writeln!(text, "#{} = {}", setting.place().1, default(setting));
+        describe(setting, &mut lines);
+        lines.push(format!("# {}", setting.variable()));
+        lines.push(format!("#{key} = {}", default(setting)));
     }
-    text.push_str(STANDARD);
+    lines.push(STANDARD.to_owned());
     for setting in setting::all().filter(|setting| setting.is_standard()) {
-        describe(setting, &mut text);
-        let _ = writeln!(text, "#   {}={}", setting.name, setting.default);
+        describe(setting, &mut lines);
+        lines.push(format!("#   {}={}", setting.name, setting.default));
     }
-    text
+    lines.join("\n") + "\n"
 }
 
-fn describe(setting: &Setting, text: &mut String) {
-    text.push('\n');
-    wrapped(setting.meaning, text);
-    wrapped(&format!("Accepted: {}.", setting.shape), text);
+fn describe(setting: &Setting, lines: &mut Vec<String>) {
+    lines.push(String::new());
+    wrap(setting.meaning, lines);
+    wrap(&format!("Accepted: {}.", setting.shape), lines);
 }
 
-fn wrapped(sentence: &str, text: &mut String) {
-    let mut width = WIDTH;
+/// A sentence as comments, none of them wider than [`WIDTH`].
+fn wrap(sentence: &str, lines: &mut Vec<String>) {
+    let mut line = "#".to_owned();
     for word in sentence.split_whitespace() {
-        if width + 1 + word.chars().count() > WIDTH {
-            text.push_str(if width == WIDTH { "#" } else { "\n#" });
-            width = 1;
+        if line.chars().count() + 1 + word.chars().count() > WIDTH {
+            lines.push(std::mem::replace(&mut line, "#".to_owned()));
         }
-        text.push(' ');
-        text.push_str(word);
-        width += 1 + word.chars().count();
+        line.push(' ');
+        line.push_str(word);
     }
-    text.push('\n');
+    lines.push(line);
 }
 
 /// The default as a file would hold it.

@@ -25,7 +25,8 @@ pub(super) fn check(values: &Values, environment: Environment, faults: &mut Faul
             print::duration(STOPPING),
             print::duration(together)
         );
-        faults.add(values.fault("shutdown.grace", accepted));
+        let named = budgets.into_iter().find(|name| values.is_set(name)).unwrap_or("shutdown.grace");
+        faults.add(values.fault(named, accepted));
     }
     if environment == Environment::Production && !values.is_set("store.url") {
         faults.add(values.fault("store.url", "in production, a database that is named: DATABASE_URL"));

@@ -58,7 +58,7 @@ pub(super) enum Shape {
 }
 
 /// What a setting holds.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) enum Value {
     Flag(bool),
     Whole(u64),

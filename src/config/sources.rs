@@ -14,7 +14,6 @@ pub struct Sources {
 impl Sources {
     /// The environment of this process, and the file that its command line names.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     pub fn of_process(file: Option<PathBuf>) -> Self {
         Self { file, environment: std::env::vars_os().collect() }
     }
@@ -45,14 +44,15 @@ pub enum Origin {
     },
 }
 
+/// On one line in any case.
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
             Self::CommandLine => f.write_str("the command line"),
-            Self::Variable(name) => f.write_str(name),
-            Self::File { path, line: Some(line) } => write!(f, "{} line {line}", path.display()),
-            Self::File { path, line: None } => write!(f, "{}", path.display()),
+            Self::Variable(name) => write!(f, "{}", name.escape_debug()),
+            Self::File { path, line: Some(line) } => write!(f, "{} line {line}", path.to_string_lossy().escape_debug()),
+            Self::File { path, line: None } => write!(f, "{}", path.to_string_lossy().escape_debug()),
         }
     }
 }

@@ -17,7 +17,7 @@ use super::{
 };
 
 /// What one setting holds, and why.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Held {
     pub(super) setting: &'static Setting,
     pub(super) origin: Origin,
@@ -26,7 +26,7 @@ pub(super) struct Held {
 
 /// What every setting holds. Where something else is wrong with one, its default stands in, so that all the rest
 /// can still be checked.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Values(BTreeMap<&'static str, Held>);
 
 const HAS_DEFAULT: &str = "a setting that is read so has a default of that shape";

@@ -63,7 +63,15 @@ impl Failure {
         }
     }
 
-    fn is_unavailable(&self) -> bool {
+    /// Whether another connection has SQLite's file to itself.
+    pub(super) fn is_busy(&self) -> bool {
+        let error = self.database().filter(|error| error.try_downcast_ref::<SqliteError>().is_some());
+        error.and_then(DatabaseError::code).and_then(|code| sqlite_primary(&code)) == Some(SQLITE_BUSY)
+    }
+
+    /// Whether the database is away, full, too busy, or too slow, so that later may be better.
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
         match &self.0 {
             sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
@@ -95,16 +103,21 @@ fn postgres_is_unavailable(code: &str) -> bool {
     CODES.contains(&code) || CLASSES.iter().any(|class| code.starts_with(class))
 }
 
-/// The same for SQLite; the lowest octet is the primary code: <https://www.sqlite.org/rescode.html>.
+const SQLITE_BUSY: u32 = 5;
+
+/// The same for SQLite: <https://www.sqlite.org/rescode.html>.
 fn sqlite_is_unavailable(code: &str) -> bool {
-    const BUSY: u32 = 5;
     const LOCKED: u32 = 6;
     const INTERRUPT: u32 = 9;
     const IOERR: u32 = 10;
     const FULL: u32 = 13;
     const CANTOPEN: u32 = 14;
-    let primary = code.parse::<u32>().map(|code| code & 0xff);
-    matches!(primary, Ok(BUSY | LOCKED | INTERRUPT | IOERR | FULL | CANTOPEN))
+    matches!(sqlite_primary(code), Some(SQLITE_BUSY | LOCKED | INTERRUPT | IOERR | FULL | CANTOPEN))
+}
+
+/// The lowest octet of an extended code tells what happened, the rest tells details.
+fn sqlite_primary(code: &str) -> Option<u32> {
+    Some(code.parse::<u32>().ok()? & 0xff)
 }
 
 impl From<sqlx::Error> for Failure {

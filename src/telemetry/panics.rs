@@ -6,7 +6,7 @@ use std::{
     sync::{Mutex, Once, PoisonError},
 };
 
-use tracing::{dispatcher, subscriber::NoSubscriber};
+use tracing::{Dispatch, dispatcher, subscriber::NoSubscriber};
 
 use super::{Counter, Metrics, catalog};
 
@@ -21,7 +21,7 @@ pub(super) fn install(metrics: &Metrics) {
         let print = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
             count();
-            if dispatcher::get_default(|log| log.is::<NoSubscriber>()) { print(info) } else { log(info) }
+            if dispatcher::get_default(Dispatch::is::<NoSubscriber>) { print(info) } else { log(info) }
         }));
     });
 }

@@ -8,10 +8,13 @@ use prometheus::{
 
 use super::catalog::Metric;
 
+/// Gives each series its value, by calling what it is handed.
+type Read = Box<dyn Fn(&mut dyn FnMut(&[&str], f64)) + Send + Sync>;
+
 /// A gauge family with a fixed set of series, to be handed to [`super::Metrics::register`].
 pub struct Reading {
     family: GaugeVec,
-    read: Box<dyn Fn(&mut dyn FnMut(&[&str], f64)) + Send + Sync>,
+    read: Read,
 }
 
 impl Reading {

@@ -1,4 +1,5 @@
 //! The built executable, as an operator meets it: its exit codes, its faults, its signals, its first start.
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed, and says where")]
 
 mod program;
 mod settings;

@@ -68,24 +68,8 @@ impl Program {
         });
         let (public, internal) = addresses.recv_timeout(Duration::from_secs(20)).expect("the line that says where");
         let program = Self { public, internal, folder: Arc::new(folder), child, lines, ended };
-        program.until("it is ready", || {
-            program.get(program.internal, "/health/ready").is_some_and(|(status, _)| status == 200)
-        });
+        until("it is ready", || get(program.internal, "/health/ready").is_some_and(|(status, _)| status == 200));
         program
-    }
-
-    /// Asks again and again, for at most ten seconds.
-    pub(crate) fn until(&self, what: &str, mut holds: impl FnMut() -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while !holds() {
-            assert!(Instant::now() < deadline, "not within ten seconds: {what}");
-            thread::sleep(Duration::from_millis(5));
-        }
-    }
-
-    /// A GET, over a connection of its own.
-    pub(crate) fn get(&self, address: SocketAddr, path: &str) -> Option<(u16, String)> {
-        exchange(address, &format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"))
     }
 
     /// A POST with a JSON body, over a connection of its own.
@@ -122,6 +106,20 @@ impl Drop for Program {
 
 fn address(text: &Value) -> SocketAddr {
     text.as_str().unwrap().parse().unwrap()
+}
+
+/// Asks again and again, for at most ten seconds.
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !holds() {
+        assert!(Instant::now() < deadline, "not within ten seconds: {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A GET, over a connection of its own.
+pub(crate) fn get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
+    exchange(address, &format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"))
 }
 
 /// The text of a POST that closes its connection.

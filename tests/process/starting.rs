@@ -9,7 +9,7 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::program::{Program, command, run};
+use crate::program::{Program, command, get, run};
 
 #[test]
 fn the_first_start_makes_a_key_that_only_its_owner_reads_and_says_so_once() {
@@ -27,7 +27,7 @@ fn a_restart_keeps_the_key_so_that_tokens_live_on() {
     let folder = TempDir::new().unwrap();
     let key = folder.path().join("key.pem").display().to_string();
     let setting = [("GLASSHOUSE_AUTH__SIGNING_KEY_FILE", key.as_str())];
-    let keys = |program: &Program| program.get(program.public, "/.well-known/jwks.json").unwrap().1;
+    let keys = |program: &Program| get(program.public, "/.well-known/jwks.json").unwrap().1;
     let first = keys(&Program::start(&setting));
     assert_eq!(first, keys(&Program::start(&setting)));
 }

@@ -13,7 +13,7 @@ use std::{
 
 use serde_json::json;
 
-use crate::program::{Program, exchange, post};
+use crate::program::{Program, exchange, get, post, until};
 
 fn registration(number: usize) -> serde_json::Value {
     json!({ "email": format!("user-{number}@example.com"), "password": "a fine password", "name": "Ann" })
@@ -44,13 +44,13 @@ fn a_request_under_way_is_finished_and_new_ones_are_refused() {
     let head = post("/api/v1/users", &registration(0));
     let head = head.split_once("\r\n\r\n").unwrap().0;
     stream.write_all(format!("{head}\r\n\r\n{begun}").as_bytes()).unwrap();
-    program.until("the request is seen", || {
-        let metrics = program.get(program.internal, "/metrics").unwrap().1;
+    until("the request is seen", || {
+        let metrics = get(program.internal, "/metrics").unwrap().1;
         metrics.contains("http_server_active_requests{http_request_method=\"POST\",url_scheme=\"http\"} 1.0")
     });
     program.signal("TERM");
-    program.until("nobody is let in any more", || {
-        exchange(program.public, "GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n").is_none()
+    until("nobody is let in any more", || {
+        exchange(program.public, "GET /health/live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").is_none()
     });
     stream.write_all(rest.as_bytes()).unwrap();
     let mut answer = String::new();
@@ -61,9 +61,9 @@ fn a_request_under_way_is_finished_and_new_ones_are_refused() {
 
 #[test]
 fn a_second_signal_stops_at_once() {
-    let program = Program::start(&[("GLASSHOUSE_SHUTDOWN__NOTICE", "8s")]);
+    let program = Program::start(&[("GLASSHOUSE_SHUTDOWN__NOTICE", "8s"), ("GLASSHOUSE_SHUTDOWN__GRACE", "5s")]);
     program.signal("TERM");
-    program.until("stopping has begun", || program.lines().iter().any(|(_, line)| line["message"] == "asked to stop"));
+    until("stopping has begun", || program.lines().iter().any(|(_, line)| line["message"] == "asked to stop"));
     let asked_again = Instant::now();
     program.signal("TERM");
     let ended = program.wait();
@@ -95,8 +95,8 @@ fn what_was_acknowledged_under_load_is_there_after_a_restart() {
             })
         })
         .collect();
-    program.until("there is load", || {
-        let metrics = program.get(program.internal, "/metrics").unwrap().1;
+    until("there is load", || {
+        let metrics = get(program.internal, "/metrics").unwrap().1;
         let registered = metrics.lines().find_map(|line| line.strip_prefix("glasshouse_users_registered_total "));
         registered.is_some_and(|count| count.parse::<f64>().unwrap() >= 8.0)
     });

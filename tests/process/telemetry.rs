@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::program::Program;
+use crate::program::{Program, get, until};
 
 #[test]
 fn a_log_line_is_out_within_a_tenth_of_a_second() {
@@ -15,7 +15,7 @@ fn a_log_line_is_out_within_a_tenth_of_a_second() {
         );
         crate::program::exchange(program.public, &request).unwrap();
         let answered = Instant::now();
-        program.until("its line is read", || program.lines().iter().any(|(_, line)| line["request_id"] == id.as_str()));
+        until("its line is read", || program.lines().iter().any(|(_, line)| line["request_id"] == id.as_str()));
         let (read, _) = program.lines().into_iter().find(|(_, line)| line["request_id"] == id.as_str()).unwrap();
         quickest = quickest.min(read.saturating_duration_since(answered));
     }
@@ -33,7 +33,7 @@ fn a_collector_that_is_away_is_said_once_and_counted() {
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "200"),
     ]);
     let failures = || {
-        let metrics = program.get(program.internal, "/metrics").unwrap().1;
+        let metrics = get(program.internal, "/metrics").unwrap().1;
         let failed =
             metrics.lines().filter_map(|line| line.strip_prefix("otel_sdk_exporter_span_exported_total{error_type=\""));
         failed
@@ -42,8 +42,8 @@ fn a_collector_that_is_away_is_said_once_and_counted() {
             .sum::<f64>()
     };
     for wanted in [1.0, 2.0, 3.0] {
-        program.until("exports fail", || {
-            assert_eq!(program.get(program.public, "/.well-known/jwks.json").unwrap().0, 200);
+        until("exports fail", || {
+            assert_eq!(get(program.public, "/.well-known/jwks.json").unwrap().0, 200);
             failures() >= wanted
         });
     }

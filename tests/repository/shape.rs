@@ -12,10 +12,19 @@ const EMPTY_NAMES: &[&str] = &[
 ];
 
 /// Where a test may sleep, and why nothing else does.
-const SLEEPS: &[(&str, &str)] = &[];
+const SLEEPS: &[(&str, &str)] = &[
+    ("benches/seen/load.rs", "what was exported late belongs to the slice before, so each slice is given a moment"),
+    ("benches/seen/server.rs", "a process tells nobody that it is ready: it is asked until it says so"),
+    ("tests/process/program.rs", "a process tells nobody what it is about to do: it is asked until it has done it"),
+    ("tests/service/support/mod.rs", "what nobody announces is looked for until it is there, in this one place"),
+    ("tests/support/postgres.rs", "a server tells nobody that it is ready: its notes are read until they say so"),
+];
 
 /// Where a test may name a port, and why it cannot be taken.
-const PORTS: &[(&str, &str)] = &[];
+const PORTS: &[(&str, &str)] = &[
+    ("tests/config/main.rs", "the reference shows the default port, and nothing is bound"),
+    ("tests/process/settings.rs", "the collector's usual port stands in a setting that is only printed"),
+];
 
 fn rust() -> Vec<String> {
     files::below(&["src/", "tests/", "benches/"], ".rs")

@@ -85,9 +85,11 @@ on_both_stores! {
         service.stop().await.outcome.unwrap();
 
         let spans = collector.spans();
-        let wait = named(&spans, "pool wait");
-        let server = spans.iter().find(|span| span.span_id == wait.parent_span_id).expect("its request");
-        assert_eq!(server.name, "GET /api/v1/users/me");
+        let waits = spans.iter().filter(|span| span.name == "pool wait");
+        let (wait, server) = waits
+            .filter_map(|wait| Some((wait, spans.iter().find(|span| span.span_id == wait.parent_span_id)?)))
+            .find(|(_, parent)| parent.name == "GET /api/v1/users/me")
+            .expect("a request that had to wait");
         let statement = spans.iter().find(|span| span.parent_span_id == server.span_id && span.name == "SELECT sessions");
         assert!(statement.expect("its statement").start_time_unix_nano >= wait.end_time_unix_nano);
     }

@@ -2,6 +2,8 @@
 //! binaries of this machine, also when the user is root. Where there is neither, tests fail and say what to install.
 
 #![allow(clippy::disallowed_methods, reason = "TEST_DATABASE_URL is a setting of the tests and of nothing else")]
+#![allow(clippy::unwrap_used, reason = "a test that has no server is to fail")]
+#![allow(unreachable_pub, reason = "several test binaries share this file, and some hand it on")]
 
 use std::{
     fmt::Write as _,
@@ -23,7 +25,7 @@ use url::Url;
 const MISSING: &str = "no PostgreSQL: install its server (Debian: apt-get install postgresql) or set TEST_DATABASE_URL";
 
 /// How long a cluster may take to answer, on a machine that is busy with other tests.
-const STARTING: Duration = Duration::from_secs(60);
+const STARTING: Duration = Duration::from_mins(1);
 
 /// The server runs as a child of a shell that waits on a pipe whose other end this process holds. However the process
 /// ends, the shell sees the end of the pipe, stops the server and removes its files.
@@ -34,7 +36,7 @@ cat >/dev/null
 kill -QUIT $!; wait $!; rm -rf "$folder""#;
 
 /// A server.
-pub(crate) struct Postgres {
+pub struct Postgres {
     /// With a user who may make databases.
     url: Url,
     /// Absent if the server is not ours.
@@ -50,7 +52,7 @@ struct Cluster {
 
 impl Postgres {
     /// The server that all tests of this process share.
-    pub(crate) fn get() -> &'static Self {
+    pub fn get() -> &'static Self {
         static SHARED: OnceLock<Postgres> = OnceLock::new();
         SHARED.get_or_init(|| match std::env::var("TEST_DATABASE_URL") {
             Ok(url) => Self::at(url.parse().expect("TEST_DATABASE_URL must be a URL"), None),
@@ -59,7 +61,7 @@ impl Postgres {
     }
 
     /// A server of the caller's own, with further settings such as `("log_statement", "all")`. It ends with the value.
-    pub(crate) fn start(extra: &[(&str, &str)]) -> Self {
+    pub fn start(extra: &[(&str, &str)]) -> Self {
         let binaries = binaries().expect(MISSING);
         // Nobody's port is free for long: another process may take it between our asking and the server's binding.
         (0..5).find_map(|_| Self::try_start(&binaries, extra)).expect("five ports were taken before the server was up")
@@ -131,7 +133,7 @@ impl Postgres {
     }
 
     /// A fresh database; its URL.
-    pub(crate) async fn database(&self) -> String {
+    pub async fn database(&self) -> String {
         let number = self.databases.fetch_add(1, Relaxed);
         let mut name = format!("glasshouse_test_{}", std::process::id());
         write!(name, "_{number}").unwrap();
@@ -148,7 +150,7 @@ impl Postgres {
     ///
     /// # Panics
     /// If the server is not ours.
-    pub(crate) fn log(&self) -> String {
+    pub fn log(&self) -> String {
         let cluster = self.cluster.as_ref().expect("only the log of a server of our own can be read");
         let log = fs::read(cluster.folder.join("log")).unwrap_or_default();
         String::from_utf8_lossy(&log).into_owned()

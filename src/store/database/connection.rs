@@ -31,7 +31,8 @@ pub(super) fn options<DB: Engine>(config: &Config, metrics: &StoreMetrics) -> Po
         .max_lifetime(config.max_lifetime)
         .test_before_acquire(false)
         .after_connect(move |_, _| {
-            // sqlx opens a connection inside of the call that asks for one, and says only when it is done.
+            // sqlx opens a connection inside of the call that asks for one, and says only when it is done: so this
+            // counts from the asking, and a wait for one of the pool's places is part of it.
             if let Ok(asked) = ASKED.try_with(|asked| *asked) {
                 metrics.create_time.observe(&[DB::SYSTEM], asked.elapsed().as_secs_f64());
             }

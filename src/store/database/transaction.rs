@@ -25,12 +25,18 @@ impl<DB: Engine> Transaction<DB> {
         Ok(Self { connection: beginning.0.take(), observer: Arc::clone(observer), place: Place::current() })
     }
 
+    fn open(&mut self) -> (&mut Connection<DB>, &Observer) {
+        let connection = self.connection.as_mut().expect("a transaction has its connection until it is consumed");
+        (connection, &self.observer)
+    }
+
     /// Keeps what was done.
     ///
     /// # Errors
     /// What the database says. Whether anything was kept is then unknown.
     pub async fn commit(mut self) -> Result<(), Failure> {
-        control(&DB::STATEMENTS.commit, self.connection.as_mut().expect(OPEN), &self.observer).await?;
+        let (connection, observer) = self.open();
+        control(&DB::STATEMENTS.commit, connection, observer).await?;
         self.connection = None;
         Ok(())
     }
@@ -40,8 +46,8 @@ impl<DB: Engine> Transaction<DB> {
     /// # Errors
     /// What the database says. Nothing was kept.
     pub async fn rollback(mut self) -> Result<(), Failure> {
-        let connection = self.connection.as_mut().expect(OPEN);
-        let rolled_back = rollback(connection, &self.observer).await;
+        let (connection, observer) = self.open();
+        let rolled_back = rollback(connection, observer).await;
         self.connection = None;
         rolled_back
     }
@@ -64,8 +70,8 @@ where
     where
         T: for<'r> FromRow<'r, DB::Row> + Send + Unpin,
     {
-        let connection = self.connection.as_mut().expect(OPEN).get();
-        fetch_all(&self.observer, connection, statement, bind(query_as(statement))).await
+        let (connection, observer) = self.open();
+        fetch_all(observer, connection.get(), statement, bind(query_as(statement))).await
     }
 
     /// The row of a statement that has at most one.
@@ -92,12 +98,10 @@ where
         statement: &'static Statement,
         bind: impl FnOnce(Writes<'q, DB>) -> Writes<'q, DB>,
     ) -> Result<u64, Failure> {
-        let connection = self.connection.as_mut().expect(OPEN).get();
-        execute(&self.observer, connection, statement, bind(query(statement))).await
+        let (connection, observer) = self.open();
+        execute(observer, connection.get(), statement, bind(query(statement))).await
     }
 }
-
-const OPEN: &str = "a transaction has its connection until it is consumed";
 
 /// What cannot be rolled back is closed, which comes to the same.
 async fn rollback<DB: Engine>(connection: &mut Connection<DB>, observer: &Observer) -> Result<(), Failure> {

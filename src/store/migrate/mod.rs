@@ -46,6 +46,14 @@ pub enum MigrateError {
     Dirty(i64),
 }
 
+impl MigrateError {
+    /// Whether the database is away, so that later may be better.
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Database(failure) | Self::Failed(_, failure) if failure.is_unavailable())
+    }
+}
+
 impl From<sqlx::Error> for MigrateError {
     fn from(error: sqlx::Error) -> Self {
         Self::Database(error.into())

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use sqlx::{
     ConnectOptions, Connection,
     migrate::Migrator,
-    sqlite::{SqliteConnectOptions, SqliteConnection, SqliteError},
+    sqlite::{SqliteConnectOptions, SqliteConnection},
 };
 
-use super::{MigrateError, Migration};
+use super::{Failure, MigrateError, Migration};
 
 static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite");
 
@@ -17,7 +17,7 @@ static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite");
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(in crate::store) async fn up(options: &SqliteConnectOptions) -> Result<(), MigrateError> {
-    let mut connection = connect(options).await?;
+    let mut connection = connect(options).await.map_err(MigrateError::Database)?;
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     super::up(&mut *transaction, &MIGRATOR).await?;
     transaction.commit().await?;
@@ -25,7 +25,7 @@ pub(in crate::store) async fn up(options: &SqliteConnectOptions) -> Result<(), M
 }
 
 pub(in crate::store) async fn down(options: &SqliteConnectOptions) -> Result<(), MigrateError> {
-    let mut connection = connect(options).await?;
+    let mut connection = connect(options).await.map_err(MigrateError::Database)?;
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     super::down(&mut *transaction, &MIGRATOR).await?;
     transaction.commit().await?;
@@ -33,7 +33,7 @@ pub(in crate::store) async fn down(options: &SqliteConnectOptions) -> Result<(),
 }
 
 pub(in crate::store) async fn status(options: &SqliteConnectOptions) -> Result<Vec<Migration>, MigrateError> {
-    let mut connection = connect(options).await?;
+    let mut connection = connect(options).await.map_err(MigrateError::Database)?;
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     let migrations = super::status(&mut *transaction, &MIGRATOR).await?;
     transaction.commit().await?;
@@ -43,19 +43,14 @@ pub(in crate::store) async fn status(options: &SqliteConnectOptions) -> Result<V
 
 /// Several that turn a new file to write-ahead logging at once may be told that it is busy, without being made to
 /// wait: SQLite sees a deadlock in it. So they try again.
-async fn connect(options: &SqliteConnectOptions) -> Result<SqliteConnection, sqlx::Error> {
+async fn connect(options: &SqliteConnectOptions) -> Result<SqliteConnection, Failure> {
     let began = Instant::now();
     loop {
-        match options.connect().await {
-            Err(error) if is_busy(&error) && began.elapsed() < PATIENCE => {
+        match options.connect().await.map_err(Failure::from) {
+            Err(failure) if failure.is_busy() && began.elapsed() < PATIENCE => {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
             connected => return connected,
         }
     }
-}
-
-fn is_busy(error: &sqlx::Error) -> bool {
-    let error = error.as_database_error().and_then(|error| error.try_downcast_ref::<SqliteError>());
-    error.is_some_and(|error| error.to_string().contains("locked"))
 }

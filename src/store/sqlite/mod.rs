@@ -60,6 +60,7 @@ pub(super) fn patient(options: &SqliteConnectOptions) -> SqliteConnectOptions {
 
 /// The file's name; its folder is nobody's business.
 pub(super) fn location(options: &SqliteConnectOptions) -> Location {
-    let name = options.get_filename().file_name().map(Path::new).unwrap_or_else(|| options.get_filename());
+    let file = options.get_filename();
+    let name = file.file_name().map_or(file, Path::new);
     Location { namespace: name.to_string_lossy().into_owned(), server: None }
 }

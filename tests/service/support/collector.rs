@@ -129,7 +129,7 @@ impl TraceService for Kept {
             return Err(Status::unavailable("refusing"));
         }
         self.traces.lock().unwrap().push(request.into_inner());
-        Ok(Response::new(Default::default()))
+        Ok(Response::new(ExportTraceServiceResponse::default()))
     }
 }
 
@@ -143,7 +143,7 @@ impl LogsService for Kept {
             return Err(Status::unavailable("refusing"));
         }
         self.logs.lock().unwrap().push(request.into_inner());
-        Ok(Response::new(Default::default()))
+        Ok(Response::new(ExportLogsServiceResponse::default()))
     }
 }
 

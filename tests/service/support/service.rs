@@ -111,7 +111,7 @@ impl Service {
         let (stops, requests) = mpsc::channel(2);
         let app = App::build(settings, output, Logging::Threads).unwrap();
         let (public, internal) = (app.public_address().unwrap(), app.internal_address().unwrap());
-        let running = std::thread::spawn(move || app.run(clock, || Ok(requests)));
+        let running = std::thread::spawn(move || app.run(&clock, || Ok(requests)));
         let service =
             Self { public, internal, database_url, stops, running: Some(running), log, ahead, _folder: folder };
         service.ready().await;

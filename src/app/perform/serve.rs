@@ -1,0 +1,21 @@
+//! `glasshouse serve`.
+
+use std::io::{self, IsTerminal};
+
+use anyhow::Context;
+
+use super::Failure;
+use crate::{
+    app::{App, Logging, stop_signals},
+    config::Settings,
+    domain::Clock,
+    telemetry::Output,
+};
+
+/// Runs the service until it is asked to stop.
+pub(super) fn serve(mut settings: Settings) -> Result<(), Failure> {
+    settings.keep_signing_key().context("the signing key cannot be kept")?;
+    let output = Output { writer: Box::new(io::stdout()), is_terminal: io::stdout().is_terminal() };
+    let app = App::build(settings, output, Logging::Process)?;
+    Ok(app.run(&Clock::system(), stop_signals)?)
+}

@@ -1,0 +1,57 @@
+//! `glasshouse user create`: the first admin has nobody to ask.
+
+use std::io;
+
+use anyhow::{Context, anyhow};
+
+use super::{Failure, print};
+use crate::{
+    app::{
+        command::{NewUser, User as Command},
+        stack::Stack,
+    },
+    config::Settings,
+    domain::{
+        Clock, Fault,
+        auth::Password,
+        users::{Email, Name, Registration},
+    },
+    store::Store,
+    telemetry::{Metrics, Tracer},
+};
+
+/// Creates an account, as an admin if that is asked for, and prints its id.
+pub(super) fn user(settings: &Settings, Command::Create(user): Command) -> Result<(), Failure> {
+    let password = if user.password_stdin { first_line()? } else { rpassword::prompt_password("password: ")? };
+    let registration = registration(&user, &password)?;
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+        let metrics = Metrics::new(settings.telemetry.max_series);
+        let store = Store::open(&settings.store, Tracer::off(), &metrics).await?;
+        let users = Stack::build(settings, &store, &Clock::system(), &metrics)?.users;
+        let created =
+            if user.admin { users.register_admin(registration).await } else { users.register(registration).await };
+        let created = created.context("the user was not created")?;
+        print(&format!("{}\n", created.id.0))
+    })
+}
+
+/// Every fault at once, by the name of its argument.
+fn registration(user: &NewUser, password: &str) -> Result<Registration, Failure> {
+    let (email, name, password) = (Email::parse(&user.email), Name::parse(&user.name), Password::parse(password));
+    let faults =
+        [("--email", email.as_ref().err()), ("--name", name.as_ref().err()), ("password", password.as_ref().err())];
+    let faults = faults
+        .into_iter()
+        .filter_map(|(argument, fault): (_, Option<&Fault>)| Some(format!("{argument} {}", fault?.message)));
+    let faults = faults.collect::<Vec<_>>().join("; ");
+    match (email, name, password) {
+        (Ok(email), Ok(name), Ok(password)) => Ok(Registration { email, name, password }),
+        _ => Err(anyhow!(faults).into()),
+    }
+}
+
+fn first_line() -> io::Result<String> {
+    let mut line = String::new();
+    io::stdin().read_line(&mut line)?;
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+}

@@ -1,0 +1,248 @@
+//! The door: every statement is one that its engine takes, and calls and waits are counted.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use futures_util::future::join_all;
+use glasshouse::{
+    domain::users::{StoreError, UserId},
+    store::{self, OpenError, Store},
+    telemetry::{Metrics, Request, Tracer},
+};
+use prometheus::proto::MetricType;
+use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
+
+use crate::support::{On, Opened, config, hash, session, user};
+
+crate::on_both! {
+    each_call_is_counted_once_with_its_outcome,
+    a_request_knows_its_statements,
+    waiting_for_a_pool_of_one_is_seen,
+    a_call_that_waits_in_vain_is_unavailable_and_counted,
+    a_transaction_that_nobody_waits_for_is_rolled_back,
+    a_row_that_means_nothing_is_broken,
+    a_closed_store_is_unavailable,
+}
+
+#[tokio::test]
+async fn every_statement_prepares_on_sqlite() {
+    let store = On::Sqlite.open().await;
+    let mut connection = SqliteConnection::connect(&store.fresh.url).await.unwrap();
+    for (name, statement) in store::sqlite::STATEMENTS.all() {
+        let prepared = connection.prepare(sqlx::SqlSafeStr::into_sql_str(statement.sql)).await;
+        prepared.unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+}
+
+#[tokio::test]
+async fn every_statement_prepares_on_postgres() {
+    let store = On::Postgres.open().await;
+    let mut connection = PgConnection::connect(&store.fresh.url).await.unwrap();
+    for (name, statement) in store::postgres::STATEMENTS.all() {
+        let prepared = connection.prepare(sqlx::SqlSafeStr::into_sql_str(statement.sql)).await;
+        prepared.unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+}
+
+#[tokio::test]
+async fn a_url_that_cannot_work_is_refused_in_words() {
+    for (url, expected) in [
+        ("mysql://localhost/users", "the scheme of DATABASE_URL must be one of: sqlite, postgres, postgresql"),
+        ("sqlite::memory:", "DATABASE_URL must name a file: a database in memory ends with its connection"),
+        (
+            "sqlite://users.db?mode=memory",
+            "DATABASE_URL must name a file: a database in memory ends with its connection",
+        ),
+        ("sqlite://users.db?mode=odd", "DATABASE_URL must be like sqlite://path?mode=rwc, with mode rwc or rw"),
+    ] {
+        let refused: Result<_, OpenError> = Store::open(&config(url), Tracer::off(), &Metrics::new(1000)).await;
+        assert_eq!(refused.err().expect(url).to_string(), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_is_unavailable_and_its_password_is_not_told() {
+    // Nobody listens on port 1.
+    let mut config = config("postgres://ann:s3cret-canary@127.0.0.1:1/users");
+    config.acquire_timeout = Duration::from_millis(50);
+    let store = Store::open(&config, Tracer::off(), &Metrics::new(1000)).await.unwrap();
+    let told = store.ping().await.unwrap_err();
+    assert!(!told.contains("s3cret-canary"), "{told}");
+    let failed = store.users.get(UserId::generate()).await.unwrap_err();
+    assert!(matches!(failed, StoreError::Unavailable(_)), "{failed:?}");
+    assert!(!format!("{failed:?}").contains("s3cret-canary"));
+}
+
+#[tokio::test]
+async fn a_read_survives_that_the_server_ends_every_connection() {
+    let store = On::Postgres.open_with(|config| config.max_connections = 3).await;
+    let ann = store.with_user("ann@example.com").await;
+    join_all((0..3).map(|_| store.users.get(ann.id))).await;
+    end_connections(&store).await;
+    assert_eq!(store.users.get(ann.id).await.unwrap(), Some(ann.clone()));
+    end_connections(&store).await;
+    store.users.set_password(ann.id, &hash("first"), &hash("second"), None).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_write_on_a_dead_connection_is_unavailable_and_not_repeated() {
+    let store = On::Postgres.open_with(|config| config.max_connections = 1).await;
+    let ann = store.with_user("ann@example.com").await;
+    end_connections(&store).await;
+    let failed = store.users.remove(ann.id, None).await.unwrap_err();
+    assert!(matches!(failed, StoreError::Unavailable(_)), "{failed:?}");
+    assert_eq!(store.users.get(ann.id).await.unwrap(), Some(ann));
+}
+
+/// Ends every connection to the store's database but its own.
+async fn end_connections(store: &Opened) {
+    let mut connection = PgConnection::connect(&store.fresh.url).await.unwrap();
+    let end = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity \
+               WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    connection.execute(end).await.unwrap();
+}
+
+async fn each_call_is_counted_once_with_its_outcome(on: On) {
+    let store = on.open().await;
+    let ann = store.with_user("ann@example.com").await;
+    store.users.insert(&user("ann@example.com"), &hash("x")).await.unwrap_err();
+    store.users.set_password(ann.id, &hash("first"), &hash("second"), None).await.unwrap();
+    let taken = if on == On::Sqlite { "2067" } else { "23505" };
+    let expected = [
+        ("BEGIN", "", 1),
+        ("COMMIT", "", 1),
+        ("DELETE sessions", "", 1),
+        ("INSERT users", "", 1),
+        ("INSERT users", taken, 1),
+        ("UPDATE users", "", 1),
+    ];
+    let expected = expected.map(|(summary, error, count)| ((summary.to_owned(), error.to_owned()), count));
+    assert_eq!(calls(&store.metrics), BTreeMap::from(expected));
+}
+
+async fn a_request_knows_its_statements(on: On) {
+    let store = on.open().await;
+    let request = std::sync::Arc::new(Request::new("r".to_owned()));
+    let (old, new) = (hash("first"), hash("second"));
+    let change = store.users.set_password(UserId::generate(), &old, &new, None);
+    request.clone().scope(change).await.unwrap_err();
+    assert_eq!(request.statements(), 3, "BEGIN, UPDATE, ROLLBACK");
+    assert!(request.statement_time() > Duration::ZERO);
+}
+
+async fn waiting_for_a_pool_of_one_is_seen(on: On) {
+    let store = on.open_with(|config| config.max_connections = 1).await;
+    let ann = store.with_user("ann@example.com").await;
+    let before = observations(&store.metrics, "db_client_connection_wait_time_seconds");
+    join_all((0..10).map(|_| store.users.get(ann.id))).await;
+    assert_eq!(observations(&store.metrics, "db_client_connection_wait_time_seconds"), before + 10);
+    assert_eq!(observations(&store.metrics, "db_client_connection_create_time_seconds"), 1);
+    assert!(observations(&store.metrics, "db_client_connection_use_time_seconds") >= 10);
+    assert_eq!(value(&store.metrics, "db_client_connection_max"), 1.0);
+    assert_eq!(value(&store.metrics, "db_client_connection_pending_requests"), 0.0);
+}
+
+async fn a_call_that_waits_in_vain_is_unavailable_and_counted(on: On) {
+    let store = on.open_with(|config| {
+        config.max_connections = 1;
+        config.acquire_timeout = Duration::from_millis(200);
+    });
+    let store = store.await;
+    let ann = store.with_user("ann@example.com").await;
+    // Somebody else has what a write needs, so that the write keeps the only connection.
+    let (mut sqlite, mut postgres) = (None, None);
+    match on {
+        On::Sqlite => {
+            let other = sqlite.insert(SqliteConnection::connect(&store.fresh.url).await.unwrap());
+            other.execute("BEGIN IMMEDIATE").await.unwrap();
+        }
+        On::Postgres => {
+            let other = postgres.insert(PgConnection::connect(&store.fresh.url).await.unwrap());
+            other.execute("BEGIN; LOCK TABLE users IN EXCLUSIVE MODE").await.unwrap();
+        }
+    }
+    let blocked = store.users.remove(ann.id, None);
+    let waits = async {
+        let failed = store.users.get(ann.id).await.unwrap_err();
+        assert!(matches!(failed, StoreError::Unavailable(_)), "{failed:?}");
+        if let Some(other) = sqlite {
+            other.close().await.unwrap();
+        }
+        if let Some(other) = postgres {
+            other.close().await.unwrap();
+        }
+    };
+    let (removed, ()) = tokio::join!(biased; blocked, waits);
+    removed.unwrap();
+    assert_eq!(value(&store.metrics, "db_client_connection_timeouts_total"), 1.0);
+}
+
+async fn a_transaction_that_nobody_waits_for_is_rolled_back(on: On) {
+    let store = on.open_with(|config| config.max_connections = 1).await;
+    let ann = store.with_user("ann@example.com").await;
+    // Dropped after each number of polls that it can be dropped after: in BEGIN, in between, in COMMIT.
+    for polls in 1..40 {
+        let (old, new) = (hash("never"), hash("second"));
+        let mut change = Box::pin(store.users.set_password(ann.id, &old, &new, None));
+        for _ in 0..polls {
+            if futures_util::poll!(&mut change).is_ready() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(change);
+        store.users.insert(&user(&format!("u{polls}@example.com")), &hash("x")).await.unwrap();
+    }
+    // Seen from outside the pool, nothing that was acknowledged is part of a transaction that nobody commits.
+    let other = Store::open(&config(&store.fresh.url), Tracer::off(), &Metrics::new(1000)).await.unwrap();
+    assert_eq!(other.users.list(&glasshouse::domain::users::Filter::default(), None, 100).await.unwrap().len(), 40);
+}
+
+async fn a_row_that_means_nothing_is_broken(on: On) {
+    let store = on.open().await;
+    let ann = store.with_user("ann@example.com").await;
+    let spoil = "UPDATE users SET email = 'canary'";
+    match on {
+        On::Sqlite => drop(SqliteConnection::connect(&store.fresh.url).await.unwrap().execute(spoil).await.unwrap()),
+        On::Postgres => drop(PgConnection::connect(&store.fresh.url).await.unwrap().execute(spoil).await.unwrap()),
+    }
+    let failed = store.users.get(ann.id).await.unwrap_err();
+    assert!(matches!(failed, StoreError::Broken(_)), "{failed:?}");
+    assert!(!format!("{failed:?}").contains("canary"), "{failed:?}");
+}
+
+async fn a_closed_store_is_unavailable(on: On) {
+    let store = on.open().await;
+    store.close().await;
+    let failed = store.sessions.start(&session(UserId::generate())).await.unwrap_err();
+    assert!(matches!(failed, StoreError::Unavailable(_)), "{failed:?}");
+    assert!(store.ping().await.is_err());
+}
+
+/// How many calls there were by summary and `error_type`, without those that never happened.
+fn calls(metrics: &Metrics) -> BTreeMap<(String, String), u64> {
+    let family = metrics.gather().into_iter().find(|it| it.name() == "db_client_operation_duration_seconds").unwrap();
+    let mut calls = BTreeMap::new();
+    for series in family.get_metric() {
+        let label = |name| series.get_label().iter().find(|it| it.name() == name).unwrap().value().to_owned();
+        let count = series.get_histogram().get_sample_count();
+        if count > 0 {
+            *calls.entry((label("db_query_summary"), label("error_type"))).or_default() += count;
+        }
+    }
+    calls
+}
+
+fn observations(metrics: &Metrics, name: &str) -> u64 {
+    let family = metrics.gather().into_iter().find(|it| it.name() == name).unwrap();
+    family.get_metric()[0].get_histogram().get_sample_count()
+}
+
+fn value(metrics: &Metrics, name: &str) -> f64 {
+    let family = metrics.gather().into_iter().find(|it| it.name() == name).unwrap();
+    let series = &family.get_metric()[0];
+    if family.get_field_type() == MetricType::COUNTER {
+        series.get_counter().get_value()
+    } else {
+        series.get_gauge().get_value()
+    }
+}

@@ -1,0 +1,13 @@
+//! What the two store traits promise, sentence by sentence, on SQLite and on PostgreSQL.
+
+#![expect(clippy::unwrap_used, reason = "a test that meets what it did not expect is to fail")]
+#![expect(clippy::float_cmp, reason = "gauges and counters of whole numbers")]
+
+mod database;
+mod migrations;
+mod plans;
+#[path = "../support/postgres.rs"]
+mod postgres;
+mod sessions;
+mod support;
+mod users;

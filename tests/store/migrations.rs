@@ -1,0 +1,51 @@
+//! Up, down and up again; and many at once.
+
+use glasshouse::{
+    store::Store,
+    telemetry::{Metrics, Tracer},
+};
+
+use crate::support::{On, config};
+
+crate::on_both! {
+    migrations_go_up_and_down_and_up,
+    eight_that_start_at_once_do_not_collide,
+    a_store_opens_before_its_database_has_a_schema,
+}
+
+async fn migrations_go_up_and_down_and_up(on: On) {
+    let store = on.open().await;
+    let migrations = store.migrations().await.unwrap();
+    assert!(!migrations.is_empty() && migrations.iter().all(|migration| migration.applied), "{migrations:?}");
+    for _ in &migrations {
+        store.migrate_down().await.unwrap();
+    }
+    assert!(store.migrations().await.unwrap().iter().all(|migration| !migration.applied));
+    store.migrate_down().await.unwrap();
+    store.migrate_up().await.unwrap();
+    store.migrate_up().await.unwrap();
+    assert_eq!(store.migrations().await.unwrap(), migrations);
+    store.with_user("ann@example.com").await;
+}
+
+async fn eight_that_start_at_once_do_not_collide(on: On) {
+    let fresh = on.fresh().await;
+    let starts = (0..8).map(|_| {
+        let config = config(&fresh.url);
+        tokio::task::Builder::new().spawn(async move {
+            let store = Store::open(&config, Tracer::off(), &Metrics::new(1000)).await.unwrap();
+            store.migrate_up().await.unwrap();
+            store.ping().await.unwrap();
+        })
+    });
+    for start in starts.collect::<Vec<_>>() {
+        start.unwrap().await.unwrap();
+    }
+}
+
+async fn a_store_opens_before_its_database_has_a_schema(on: On) {
+    let fresh = on.fresh().await;
+    let store = Store::open(&config(&fresh.url), Tracer::off(), &Metrics::new(1000)).await.unwrap();
+    store.ping().await.unwrap();
+    assert!(store.migrations().await.unwrap().iter().all(|migration| !migration.applied));
+}

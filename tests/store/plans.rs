@@ -1,0 +1,108 @@
+//! How PostgreSQL finds what it is asked for, with 100,000 users and as many sessions: by an index wherever one is
+//! meant. The plans are kept in `tests/golden/plans.txt`; `UPDATE_GOLDEN=1` writes them anew.
+
+use std::{fmt::Write, fs, path::Path};
+
+use glasshouse::store::postgres::STATEMENTS;
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row};
+
+use crate::support::On;
+
+/// The planner's text differs from one major version to the next; the golden file is of this one.
+const VERSION: u32 = 15;
+
+/// Every 1000th user is an admin; sessions end one second after another. Every row is looked at for the statistics,
+/// so that they are the same each time.
+const LOAD: &str = "
+INSERT INTO users
+SELECT ('01900000-0000-7000-8000-' || lpad(to_hex(i), 12, '0'))::uuid, 'User' || i || '@Example.com',
+       'user' || i || '@example.com', 'User ' || i, CASE WHEN i % 1000 = 0 THEN 'admin' ELSE 'user' END,
+       repeat('h', 97), 1, '2026-01-01Z', '2026-01-01Z'
+FROM generate_series(1, 100000) AS i;
+INSERT INTO sessions
+SELECT ('01900001-0000-7000-8000-' || lpad(to_hex(i), 12, '0'))::uuid,
+       ('01900000-0000-7000-8000-' || lpad(to_hex(i), 12, '0'))::uuid, md5('family' || i)::uuid,
+       decode(md5('a' || i) || md5('b' || i), 'hex'), '2026-01-01Z', '2026-02-01Z'::timestamptz + i * interval '1 s'
+FROM generate_series(1, 100000) AS i;
+SET default_statistics_target = 1000;
+ANALYZE users, sessions;
+SET max_parallel_workers_per_gather = 0;
+SET plan_cache_mode = force_custom_plan";
+
+const USER: &str = "'01900000-0000-7000-8000-00000000c350'";
+const SESSION: &str = "'01900001-0000-7000-8000-00000000c350'";
+const FAMILY: &str = "'00000000-0000-4000-8000-000000000000'";
+const SECRET: &str = "'\\x00'";
+const NOW: &str = "'2026-02-01 00:16:40Z'";
+
+/// Values as a busy service would bind them; none for what reads no table.
+fn values(name: &str) -> Option<Vec<&'static str>> {
+    let values = match name {
+        "begin" | "commit" | "rollback" | "ping" => return None,
+        "insert_user" => {
+            vec![FAMILY, "'Ann@example.com'", "'ann@example.com'", "'Ann'", "'user'", "'h'", "1", NOW, NOW]
+        }
+        "get_user" | "get_password" | "delete_user" | "end_sessions" => vec![USER],
+        "get_credentials" => vec!["'user50000@example.com'"],
+        "list_users" => vec![USER, "21"],
+        "list_users_by_role" => vec![USER, "21", "'admin'"],
+        "list_users_by_prefix" => vec![USER, "21", "'user7777'", "'user7777\u{7f}'"],
+        "list_users_by_role_and_prefix" => vec![USER, "21", "'user7777'", "'user7777\u{7f}'", "'admin'"],
+        "update_user" => vec![USER, "1", "'Ann@example.com'", "'ann@example.com'", "'Ann'", "'user'", "2", NOW],
+        "update_password" => vec![USER, "'h'", "'i'"],
+        "delete_user_version" => vec![USER, "1"],
+        "insert_session" => vec![SESSION, USER, FAMILY, SECRET, NOW, NOW],
+        "recognise_session" => vec![SESSION, NOW],
+        "rotate_session" => vec![FAMILY, SECRET, SECRET, NOW, NOW],
+        "end_reused_session" => vec![FAMILY, NOW],
+        "end_session" => vec![SESSION],
+        "end_other_sessions" => vec![USER, SESSION],
+        "sweep_sessions" => vec![NOW, "100"],
+        unknown => panic!("{unknown}: give it values here"),
+    };
+    Some(values)
+}
+
+/// What is meant to read nothing at all, and so has no index to use.
+const READS_NOTHING: [&str; 2] = ["insert_user", "insert_session"];
+
+#[tokio::test]
+async fn statements_find_their_rows_by_an_index() {
+    let store = On::Postgres.open().await;
+    let mut connection = PgConnection::connect(&store.fresh.url).await.unwrap();
+    connection.execute(LOAD).await.unwrap();
+
+    let mut plans = String::from(
+        "How PostgreSQL runs each statement, with 100,000 users and 100,000 sessions.\n\
+         Written by tests/store/plans.rs with UPDATE_GOLDEN=1.\n",
+    );
+    for (name, statement) in STATEMENTS.all() {
+        let Some(values) = values(name) else { continue };
+        // The types of a statement's values are PostgreSQL's to infer, as they are when the service asks.
+        connection.execute(AssertSqlSafe(format!("PREPARE {name} AS {}", statement.sql))).await.unwrap();
+        let explain = format!("EXPLAIN (COSTS OFF) EXECUTE {name}({})", values.join(", "));
+        let mut plan = String::new();
+        for row in connection.fetch_all(AssertSqlSafe(explain)).await.unwrap() {
+            writeln!(plan, "    {}", row.get::<&str, _>(0)).unwrap();
+        }
+        assert!(!plan.contains("Seq Scan"), "{name} reads a whole table:\n{plan}");
+        if !READS_NOTHING.contains(&name) {
+            assert!(plan.contains("Index"), "{name} uses no index:\n{plan}");
+        }
+        write!(plans, "\n{name}: {}\n{}", statement.sql, plan.replace('\u{7f}', "\\x7f")).unwrap();
+    }
+
+    let version = connection.fetch_one("SHOW server_version_num").await.unwrap();
+    let version: u32 = version.get::<&str, _>(0).parse().unwrap();
+    if version / 10000 != VERSION {
+        return;
+    }
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/plans.txt");
+    #[expect(clippy::disallowed_methods, reason = "UPDATE_GOLDEN is a setting of the tests and of nothing else")]
+    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
+    if update {
+        fs::write(&golden, &plans).unwrap();
+    }
+    let kept = fs::read_to_string(&golden).unwrap_or_default();
+    assert!(plans == kept, "the plans are not those of tests/golden/plans.txt:\n{plans}");
+}
