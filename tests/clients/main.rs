@@ -1,4 +1,5 @@
 //! The service as others meet it: programs and libraries that were not made for it, and plain octets on its sockets.
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed, and says where")]
 
 mod connections;
 mod fuzzer;

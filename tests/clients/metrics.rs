@@ -1,4 +1,4 @@
-//! `/metrics` as the programs read it that it is written for: promtool, and both parsers of PyPI's prometheus-client.
+//! `/metrics` as the programs read it that it is written for: promtool, and both parsers of prometheus-client.
 
 use std::{collections::BTreeMap, io::Read, process::Command};
 

@@ -23,7 +23,7 @@ use crate::{
 const SUPERVISOR: &str = r#""$@" & cat >/dev/null; kill -KILL $!; wait"#;
 
 /// How long it may take to listen, on a machine that is busy with other tests.
-const STARTING: Duration = Duration::from_secs(60);
+const STARTING: Duration = Duration::from_mins(1);
 
 struct Prometheus {
     address: SocketAddr,
