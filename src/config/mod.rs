@@ -234,6 +234,7 @@ fn telemetry(values: &Values, faults: &mut Faults) -> telemetry::Config {
     telemetry::Config {
         service_name,
         resource,
+        recording: !values.flag("OTEL_SDK_DISABLED"),
         log_filter: values.text("log.filter").to_owned(),
         log_format: match values.text("log.format") {
             "json" => LogFormat::Json,

@@ -44,7 +44,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         "",
         "Further resource attributes: deployment.environment.name=staging.",
     ),
-    setting("OTEL_SDK_DISABLED", Shape::Flag, "false", "Whether nothing is exported at all."),
+    setting(
+        "OTEL_SDK_DISABLED",
+        Shape::Flag,
+        "false",
+        "Whether nothing is recorded or exported: no span, no metric, no log record. Lines on stdout are still written.",
+    ),
     setting(
         "OTEL_PROPAGATORS",
         Shape::Words,

@@ -12,6 +12,8 @@ pub struct Config {
     pub service_name: String,
     /// Further resource attributes (`OTEL_RESOURCE_ATTRIBUTES`).
     pub resource: BTreeMap<String, String>,
+    /// Whether metrics are recorded: not with `OTEL_SDK_DISABLED`.
+    pub recording: bool,
     /// Which events are logged, as an `EnvFilter`: `info`, `info,glasshouse=debug`.
     pub log_filter: String,
     /// How lines look.

@@ -20,6 +20,7 @@ pub struct Metrics(Arc<Inner>);
 
 struct Inner {
     registry: Registry,
+    recording: bool,
     max_series: usize,
     series: prometheus::IntGaugeVec,
     overflow: IntCounterVec,
@@ -36,6 +37,17 @@ impl Metrics {
     /// An empty registry, in which each family holds at most `max_series` series.
     #[must_use]
     pub fn new(max_series: usize) -> Self {
+        Self::with(max_series, true)
+    }
+
+    /// A registry whose families stay as they began: what `OTEL_SDK_DISABLED` asks for. What is read only when
+    /// somebody asks, such as the process's memory, is still told.
+    #[must_use]
+    pub fn silent(max_series: usize) -> Self {
+        Self::with(max_series, false)
+    }
+
+    fn with(max_series: usize, recording: bool) -> Self {
         let series =
             prometheus::IntGaugeVec::new(opts(&catalog::METRIC_SERIES), catalog::METRIC_SERIES.labels).expect(VALID);
         let overflow =
@@ -43,6 +55,7 @@ impl Metrics {
                 .expect(VALID);
         let metrics = Self(Arc::new(Inner {
             registry: Registry::new(),
+            recording,
             max_series,
             series,
             overflow,
@@ -124,6 +137,7 @@ impl Metrics {
     fn family<T>(&self, metric: &'static Metric, make: impl Fn(&[&str]) -> T + Send + Sync + 'static) -> Series<T> {
         let series = Series::new(
             metric,
+            self.0.recording,
             self.0.max_series,
             self.0.series.with_label_values(&[metric.name]),
             self.0.overflow.with_label_values(&[metric.name]),
@@ -160,7 +174,9 @@ impl Counter {
 
     /// Some more; 0 makes the series appear, so that its first increase is seen.
     pub fn add(&self, labels: &[&str], count: u64) {
-        self.0.with(labels).inc_by(count);
+        if count == 0 || self.0.is_recording() {
+            self.0.with(labels).inc_by(count);
+        }
     }
 }
 
@@ -177,18 +193,22 @@ impl Gauge {
     /// One more until the guard is dropped.
     #[must_use]
     pub fn hold(&self, labels: &[&str]) -> Held {
-        let gauge = self.0.with(labels);
-        gauge.inc();
+        let gauge = self.0.is_recording().then(|| self.0.with(labels));
+        if let Some(gauge) = &gauge {
+            gauge.inc();
+        }
         Held(gauge)
     }
 }
 
 /// Keeps a gauge one higher while it lives.
-pub struct Held(Arc<prometheus::Gauge>);
+pub struct Held(Option<Arc<prometheus::Gauge>>);
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.0.dec();
+        if let Some(gauge) = &self.0 {
+            gauge.dec();
+        }
     }
 }
 
@@ -199,11 +219,16 @@ pub struct Histogram(Arc<Series<Observed>>);
 impl Histogram {
     /// One value. If the current trace is sampled, it becomes the exemplar of the value's bucket.
     pub fn observe(&self, labels: &[&str], value: f64) {
-        self.observe_in(labels, value, super::traces::current_sampled());
+        if self.0.is_recording() {
+            self.observe_in(labels, value, super::traces::current_sampled());
+        }
     }
 
     /// One value with the trace that it belongs to, for whoever is no longer inside of it.
     pub fn observe_in(&self, labels: &[&str], value: f64, trace: Option<super::SpanIds>) {
+        if !self.0.is_recording() {
+            return;
+        }
         let series = self.0.with(labels);
         series.histogram.observe(value);
         if let Some(trace) = trace {

@@ -19,6 +19,7 @@ pub const OVERFLOW: &str = "_overflow";
 /// into one whose every label is `_overflow`, and each observation that lands there is counted.
 pub(super) struct Series<T> {
     metric: &'static Metric,
+    recording: bool,
     max: usize,
     index: RwLock<hashbrown::HashMap<Kept, Arc<T>>>,
     count: IntGauge,
@@ -33,12 +34,18 @@ type Make<T> = Box<dyn Fn(&[&str]) -> T + Send + Sync>;
 impl<T> Series<T> {
     pub(super) fn new(
         metric: &'static Metric,
+        recording: bool,
         max: usize,
         count: IntGauge,
         overflow: IntCounter,
         make: impl Fn(&[&str]) -> T + Send + Sync + 'static,
     ) -> Self {
-        Self { metric, max, index: RwLock::default(), count, overflow, make: Box::new(make) }
+        Self { metric, recording, max, index: RwLock::default(), count, overflow, make: Box::new(make) }
+    }
+
+    /// Whether anything is observed at all.
+    pub(super) const fn is_recording(&self) -> bool {
+        self.recording
     }
 
     pub(super) const fn metric(&self) -> &'static Metric {

@@ -67,7 +67,8 @@ impl Telemetry {
     /// # Errors
     /// As [`StartError`] says.
     pub fn start(config: &Config, output: Output, exporting: &Handle) -> Result<Self, StartError> {
-        let metrics = Metrics::new(config.max_series);
+        let metrics =
+            if config.recording { Metrics::new(config.max_series) } else { Metrics::silent(config.max_series) };
         build::register(&metrics);
         process::register(&metrics);
         allocator::register(&metrics);
