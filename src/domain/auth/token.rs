@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, Header, Validation, decode, decode_header, encode, errors::ErrorKind};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -148,7 +149,7 @@ impl Tokens {
         if token.len() > Self::MAX_OCTETS {
             return Err(TokenError::Malformed);
         }
-        let header = decode_header(token).map_err(reason)?;
+        let header = decode_header(token).map_err(|error| unreadable(token, error))?;
         if header.alg != Algorithm::EdDSA {
             return Err(TokenError::Algorithm);
         }
@@ -162,6 +163,20 @@ impl Tokens {
             return Err(TokenError::NotYet);
         }
         Ok((UserId(claims.sub), SessionId(claims.sid)))
+    }
+}
+
+/// Why a header cannot be read. The library takes one whose algorithm it does not know, such as `none`, for none at all.
+fn unreadable(token: &str, error: jsonwebtoken::errors::Error) -> TokenError {
+    #[derive(Deserialize)]
+    struct Named {
+        alg: String,
+    }
+
+    let header = token.split('.').next().and_then(|header| URL_SAFE_NO_PAD.decode(header).ok());
+    match header.and_then(|header| serde_json::from_slice::<Named>(&header).ok()) {
+        Some(Named { alg }) if alg != "EdDSA" => TokenError::Algorithm,
+        _ => reason(error),
     }
 }
 

@@ -80,7 +80,9 @@ async fn serve_document() -> impl IntoResponse {
 
 fn serve_page(path: &str) -> Response {
     static SETTINGS: OnceLock<Arc<utoipa_swagger_ui::Config<'static>>> = OnceLock::new();
-    let settings = SETTINGS.get_or_init(|| Arc::new(utoipa_swagger_ui::Config::from(DOCUMENT_PATH)));
+    // By itself the page would ask swagger.io what it thinks of the document.
+    let settings =
+        SETTINGS.get_or_init(|| Arc::new(utoipa_swagger_ui::Config::from(DOCUMENT_PATH).validator_url("none")));
     let Ok(Some(file)) = utoipa_swagger_ui::serve(path, Arc::clone(settings)) else {
         return Problem::new(StatusCode::NOT_FOUND, "route_not_found", "nothing is at this path").into_response();
     };
