@@ -28,6 +28,7 @@ use crate::{
 pub struct App {
     settings: Settings,
     telemetry: Telemetry,
+    logging: Logging,
     internal: Thread,
     main: Runtime,
     public_port: TcpListener,
@@ -68,7 +69,7 @@ impl App {
 
         let public_port = bind(settings.http.listen, "public")?;
         let internal_port = bind(settings.internal.listen, "internal")?;
-        Ok(Self { settings, telemetry, internal, main, public_port, internal_port })
+        Ok(Self { settings, telemetry, logging, internal, main, public_port, internal_port })
     }
 
     /// Where the public port listens, now that the system has chosen.

@@ -5,7 +5,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use anyhow::Context;
 use tokio::{sync::mpsc, time::Instant};
 
-use super::{App, INTERNAL_BUDGET, stack::Stack};
+use super::{App, INTERNAL_BUDGET, Logging, stack::Stack};
 use crate::{
     domain::Clock,
     http::{self, Api, ConnectionMetrics},
@@ -34,6 +34,8 @@ impl App {
         clock: Clock,
         stops: impl FnOnce() -> std::io::Result<mpsc::Receiver<&'static str>>,
     ) -> anyhow::Result<()> {
+        let dispatch = self.telemetry.dispatch();
+        let _log = (self.logging == Logging::Threads).then(|| tracing::dispatcher::set_default(dispatch));
         let main = self.main.handle().clone();
         let outcome = main.block_on(async {
             let mut stops = stops().context("cannot listen for signals")?;

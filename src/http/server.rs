@@ -84,7 +84,7 @@ pub async fn serve(
             }
             Err(error) => {
                 server.metrics.failed(Refusal::Accept);
-                tracing::debug!(target: "glasshouse::http", { error = %error }, "no connection could be accepted");
+                tracing::debug!(target: "glasshouse::http", { error.message = %error }, "no connection could be accepted");
                 tokio::select! {
                     () = draining.asked() => break,
                     () = sleep(ACCEPT_PAUSE) => {}

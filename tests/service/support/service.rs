@@ -32,6 +32,7 @@ pub(crate) struct Service {
     pub(crate) public: SocketAddr,
     pub(crate) internal: SocketAddr,
     pub(crate) database_url: String,
+    pub(super) store: glasshouse::store::Config,
     stops: mpsc::Sender<&'static str>,
     running: Option<JoinHandle<anyhow::Result<()>>>,
     log: Log,
@@ -109,11 +110,12 @@ impl Service {
             Clock::from_fn(move || now() + *ahead.lock().unwrap())
         };
         let (stops, requests) = mpsc::channel(2);
+        let store = settings.store.clone();
         let app = App::build(settings, output, Logging::Threads).unwrap();
         let (public, internal) = (app.public_address().unwrap(), app.internal_address().unwrap());
         let running = std::thread::spawn(move || app.run(clock, || Ok(requests)));
         let service =
-            Self { public, internal, database_url, stops, running: Some(running), log, ahead, _folder: folder };
+            Self { public, internal, database_url, store, stops, running: Some(running), log, ahead, _folder: folder };
         service.ready().await;
         service
     }
@@ -151,6 +153,15 @@ impl Service {
     /// What has been logged so far, parsed.
     pub(crate) fn lines(&self) -> Vec<Value> {
         parsed(&self.log.text())
+    }
+
+    /// The one line that tells how the request of that id went.
+    pub(crate) async fn line(&self, request_id: &str) -> Value {
+        super::eventually("the request's line is written", async || {
+            let of_request = |line: &Value| line["request_id"] == request_id && line["http.route"].is_string();
+            self.lines().into_iter().find(of_request)
+        })
+        .await
     }
 
     /// Asks it to stop, waits until it has, and says what it left.
