@@ -1,11 +1,15 @@
 //! The service in this process, asked through its front door: what it does, and what it says of itself.
 
+mod any_bytes;
 mod changing;
 mod contract;
+mod identity;
 mod listing;
+mod permissions;
 mod reading;
 mod registering;
 mod removing;
 mod signing_in;
+mod statements;
 mod support;
 mod traces;

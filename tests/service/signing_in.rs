@@ -205,7 +205,8 @@ async fn a_forged_token_proves_nothing() {
     let bob = service.client().joined("bob@example.com").await;
     let token = &ann.access_token;
     let unsigned = forged(token, 0, |header| header["alg"] = json!("none"));
-    let (body, signature) = token.rsplit_once('.').unwrap();
+    let (body, _) = token.rsplit_once('.').unwrap();
+    let (_, signature) = bob.access_token.rsplit_once('.').unwrap();
     for (forged, code) in [
         (forged(token, 1, |claims| claims["sub"] = json!(bob.id)), "token_signature"),
         (forged(token, 1, |claims| claims["exp"] = json!(4_102_444_800_u64)), "token_signature"),
@@ -215,8 +216,7 @@ async fn a_forged_token_proves_nothing() {
         (format!("{}.", unsigned.rsplit_once('.').unwrap().0), "token_malformed"),
         (unsigned, "token_malformed"),
         (format!("{body}."), "token_signature"),
-        (format!("{body}.{}", signature.to_lowercase()), "token_signature"),
-        (format!("{token}x"), "token_signature"),
+        (format!("{body}.{signature}"), "token_signature"),
         ("x".repeat(3000), "token_malformed"),
         (ann.refresh_token.clone(), "token_malformed"),
     ] {
