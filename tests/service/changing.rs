@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::support::{Reply, Session, Service, on_both_stores};
+use crate::support::{Reply, Service, Session, on_both_stores};
 
 /// PATCH with these `If-Match` lines.
 async fn change_if(user: &Session, tags: &[&str], body: &serde_json::Value) -> Reply {
@@ -52,7 +52,9 @@ on_both_stores! {
 async fn what_changes_nothing_is_no_new_version() {
     let service = Service::start().await;
     let ann = service.client().joined("ann@example.com").await;
-    for body in [json!({}), json!({ "name": "Ann" }), json!({ "name": "Ann", "email": "ann@example.com", "role": "user" })] {
+    for body in
+        [json!({}), json!({ "name": "Ann" }), json!({ "name": "Ann", "email": "ann@example.com", "role": "user" })]
+    {
         let reply = ann.client.change(&ann.id, &ann.etag, &body).await;
         assert_eq!((reply.status.as_u16(), reply.header("etag")), (200, ann.etag.as_str()), "{body}");
         assert_eq!(reply.json["updated_at"], reply.json["created_at"]);

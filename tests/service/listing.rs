@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::support::{Reply, Session, Service, on_both_stores};
+use crate::support::{Reply, Service, Session, on_both_stores};
 
 /// Registers so many, `name0@…` first; their ids in that order.
 async fn registered(service: &Service, name: &str, count: usize) -> Vec<String> {
@@ -108,9 +108,23 @@ async fn what_cannot_be_understood_is_refused_and_not_guessed() {
     let next = admin.client.list("?limit=1").await.json["next"].as_str().unwrap().to_owned();
     let tampered = format!("{}A", &next[..next.len() - 2]);
     for query in [
-        "?limit=0", "?limit=101", "?limit=-1", "?limit=ten", "?limit=", "?limit=1&limit=2", "?limit=%2B1",
-        "?role=root", "?role=", "?email_prefix=", "?email_prefix=%C3%A9", "?page=2", "?cursor=", "?cursor=1",
-        &format!("?cursor={}", admin.id), &format!("?cursor={tampered}"), &format!("?cursor={next}x"),
+        "?limit=0",
+        "?limit=101",
+        "?limit=-1",
+        "?limit=ten",
+        "?limit=",
+        "?limit=1&limit=2",
+        "?limit=%2B1",
+        "?role=root",
+        "?role=",
+        "?email_prefix=",
+        "?email_prefix=%C3%A9",
+        "?page=2",
+        "?cursor=",
+        "?cursor=1",
+        &format!("?cursor={}", admin.id),
+        &format!("?cursor={tampered}"),
+        &format!("?cursor={next}x"),
     ] {
         let reply = admin.client.list(query).await;
         assert_eq!((reply.status.as_u16(), reply.code()), (422, "validation_failed"), "{query}");

@@ -3,8 +3,10 @@
 mod any_bytes;
 mod changing;
 mod contract;
+mod failing;
 mod identity;
 mod listing;
+mod metrics;
 mod permissions;
 mod reading;
 mod registering;

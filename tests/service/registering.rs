@@ -57,7 +57,8 @@ on_both_stores! {
 #[tokio::test]
 async fn every_fault_is_told_at_once_and_no_value_is_repeated() {
     let service = Service::start().await;
-    let body = json!({ "email": "nobody-at-all", "password": "short-7", "name": "", "role": "admin", "extra": "canary" });
+    let body =
+        json!({ "email": "nobody-at-all", "password": "short-7", "name": "", "role": "admin", "extra": "canary" });
     let reply = service.client().post("/api/v1/users", &body).await;
     assert_eq!((reply.status.as_u16(), reply.code()), (422, "validation_failed"));
     let expected =
@@ -143,4 +144,3 @@ async fn an_account_outlives_the_service() {
         service.stop().await.outcome.unwrap();
     }
 }
-

@@ -264,7 +264,10 @@ async fn tokens_survive_a_rotation_of_keys() {
 
 /// The public half of a key, as `openssl pkey -pubout` writes it.
 fn public_pem(private: &str) -> String {
-    use base64::{Engine, engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD}};
+    use base64::{
+        Engine,
+        engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+    };
     let keys = Keys::parse(&private.into(), &[]).unwrap();
     let jwk = serde_json::to_value(&keys.public().keys[0]).unwrap();
     let point = URL_SAFE_NO_PAD.decode(jwk["x"].as_str().unwrap()).unwrap();

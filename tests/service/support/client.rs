@@ -38,8 +38,8 @@ pub(crate) struct Session {
 pub(crate) const PASSWORD: &str = "canary-password-7b1f";
 
 impl Client {
-    pub(crate) fn new(address: SocketAddr) -> Self {
-        Self { http: reqwest::Client::new(), base: format!("http://{address}"), token: None }
+    pub(crate) fn new(http: reqwest::Client, address: SocketAddr) -> Self {
+        Self { http, base: format!("http://{address}"), token: None }
     }
 
     pub(crate) fn as_bearer(&self, token: &str) -> Self {
