@@ -68,6 +68,7 @@ impl Telemetry {
     /// As [`StartError`] says.
     pub fn start(config: &Config, output: Output, exporting: &Handle) -> Result<Self, StartError> {
         let metrics = Metrics::new(config.max_series);
+        metrics.belong_to(config.attributes());
         build::register(&metrics);
         process::register(&metrics);
         allocator::register(&metrics);

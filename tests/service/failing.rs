@@ -182,6 +182,21 @@ async fn a_refusal_arrives_also_where_the_body_was_not_looked_at() {
     }
 }
 
+/// A reset would take the answer away from whoever has not read it yet.
+#[tokio::test]
+async fn a_client_that_is_still_sending_is_not_reset() {
+    let service = Service::start().await;
+    let mut stream = TcpStream::connect(service.public).await.unwrap();
+    stream.write_all(b"POST /nowhere HTTP/1.1\r\nhost: a\r\ncontent-length: 60000\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 404 ") && answer.contains("\r\nconnection: close\r\n"), "{answer}");
+    for _ in 0..10 {
+        stream.write_all(&[b'x'; 4096]).await.unwrap();
+        assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
+    }
+}
+
 #[tokio::test]
 async fn one_connection_more_than_is_allowed_waits_for_its_turn() {
     let service = Service::start_with(Engine::Sqlite, &[("GLASSHOUSE_HTTP__MAX_CONNECTIONS", "1")]).await;
