@@ -20,7 +20,16 @@ async fn every_path_of_the_catalogue_answers_and_no_other() {
         assert_eq!(reply.status(), 200, "{}", path.name);
         assert_eq!(reply.headers()["x-content-type-options"], "nosniff");
     }
-    for path in ["/health", "/health/", "/health/live/", "/metric", "/metrics/", "/debug", "/debug/pprof/nothing", "/api/v1/users"] {
+    for path in [
+        "/health",
+        "/health/",
+        "/health/live/",
+        "/metric",
+        "/metrics/",
+        "/debug",
+        "/debug/pprof/nothing",
+        "/api/v1/users",
+    ] {
         assert_eq!(service.internal(path).await.status(), 404, "{path}");
     }
 }
@@ -79,7 +88,8 @@ async fn metrics_come_in_the_format_and_the_coding_that_are_asked_for() {
     assert!(page.ends_with("# EOF\n"));
     assert!(page.contains("# TYPE glasshouse_users_registered counter\n"));
     assert!(page.contains("\nglasshouse_users_registered_total 0.0\n"), "{page}");
-    let target = format!("target_info{{service_name=\"glasshouse\",service_version=\"{}\"}} 1.0\n", env!("CARGO_PKG_VERSION"));
+    let target =
+        format!("target_info{{service_name=\"glasshouse\",service_version=\"{}\"}} 1.0\n", env!("CARGO_PKG_VERSION"));
     assert!(page.contains(&target), "{page}");
 }
 

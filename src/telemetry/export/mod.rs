@@ -27,7 +27,5 @@ pub struct ExportError {
 /// What all our telemetry comes from.
 fn resource(config: &Config) -> Resource {
     let attributes = config.attributes().into_iter().map(|(key, value)| KeyValue::new(key, value));
-    Resource::builder()
-        .with_attributes(attributes)
-        .build()
+    Resource::builder().with_attributes(attributes).build()
 }
