@@ -6,6 +6,7 @@ mod extract;
 mod health;
 mod jwks;
 mod layers;
+mod lingering;
 mod metrics;
 pub mod openapi;
 mod problem;

@@ -28,6 +28,7 @@ use tower::Service;
 use super::{
     Config,
     layers::Peer,
+    lingering::Lingering,
     metrics::{ConnectionMetrics, Refusal},
 };
 use crate::{lifecycle::Draining, telemetry};
@@ -84,7 +85,7 @@ pub async fn serve(
             }
             Err(error) => {
                 server.metrics.failed(Refusal::Accept);
-                tracing::debug!(target: "glasshouse::http", { error = %error }, "no connection could be accepted");
+                tracing::debug!(target: "glasshouse::http", { error.message = %error }, "no connection could be accepted");
                 tokio::select! {
                     () = draining.asked() => break,
                     () = sleep(ACCEPT_PAUSE) => {}
@@ -171,7 +172,7 @@ impl Server {
                 answer
             }
         });
-        let mut connection = pin!(self.builder.serve_connection(TokioIo::new(stream), service));
+        let mut connection = pin!(self.builder.serve_connection(TokioIo::new(Lingering::new(stream)), service));
         let mut look = interval_at(tokio::time::Instant::now() + self.patience, self.patience);
         let mut seen = 0;
         let mut closing: Option<Instant> = None;

@@ -20,6 +20,7 @@ mod word {
     pub(super) const CLOSED: &str = "pool_closed";
     pub(super) const IO: &str = "io";
     pub(super) const TLS: &str = "tls";
+    pub(super) const PROTOCOL: &str = "protocol";
     pub(super) const DECODE: &str = "decode";
     pub(super) const OTHER: &str = "_OTHER";
 }
@@ -36,6 +37,7 @@ impl Failure {
             sqlx::Error::PoolClosed => word::CLOSED,
             sqlx::Error::Io(_) => word::IO,
             sqlx::Error::Tls(_) => word::TLS,
+            sqlx::Error::Protocol(_) => word::PROTOCOL,
             sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnNotFound(_) => word::DECODE,
             _ => word::OTHER,
         })
@@ -57,7 +59,7 @@ impl Failure {
     #[must_use]
     pub fn is_dead_connection(&self) -> bool {
         match &self.0 {
-            sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed => true,
+            sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => true,
             // Shut down by an administrator, by a crash, or for being idle; the connection does not exist.
             _ => matches!(self.sqlstate().as_deref(), Some("57P01" | "57P02" | "57P05" | "08003" | "08006")),
         }
@@ -75,6 +77,8 @@ impl Failure {
         match &self.0 {
             sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
+            // A proxy whose server is gone takes a connection and hangs up.
+            | sqlx::Error::Protocol(_)
             | sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed

@@ -34,6 +34,17 @@ pub struct Config {
     pub max_series: usize,
 }
 
+impl Config {
+    /// The resource: what every span, log record and number of this process belongs to.
+    #[must_use]
+    pub fn attributes(&self) -> BTreeMap<String, String> {
+        let mut attributes = self.resource.clone();
+        attributes.insert("service.name".to_owned(), self.service_name.clone());
+        attributes.insert("service.version".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
+        attributes
+    }
+}
+
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {

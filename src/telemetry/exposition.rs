@@ -3,7 +3,7 @@
 //! Both are written here, because the `prometheus` crate knows no OpenMetrics, and because both must write a bound in
 //! the same way: `le="1"` and `le="1.0"` are two series to an older Prometheus that meets both formats.
 
-use std::{fmt::Write, time::UNIX_EPOCH};
+use std::{collections::BTreeMap, fmt::Write, time::UNIX_EPOCH};
 
 use prometheus::proto::{LabelPair, Metric as Sample, MetricFamily, MetricType};
 
@@ -44,6 +44,9 @@ impl Exposition {
     #[must_use]
     pub fn write(self, metrics: &Metrics) -> String {
         let mut page = Page { out: String::with_capacity(64 * 1024), format: self };
+        if let (Self::OpenMetrics, Some(attributes)) = (self, metrics.target()) {
+            page.target(attributes);
+        }
         for family in metrics.gather() {
             page.family(&family, metrics);
         }
@@ -67,6 +70,17 @@ struct Page {
 }
 
 impl Page {
+    /// Who says all this: OpenTelemetry's resource as the info metric that OpenMetrics has for it.
+    fn target(&mut self, attributes: &BTreeMap<String, String>) {
+        // Two attributes may become one label; the alphabet decides, since a label that is there twice is none.
+        let labels: BTreeMap<_, _> = attributes.iter().rev().map(|(name, value)| (label_name(name), value)).collect();
+        let labels: Vec<_> =
+            labels.into_iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value, true))).collect();
+        self.line(format_args!("# HELP target Who says this"));
+        self.line(format_args!("# TYPE target info"));
+        self.line(format_args!("target_info{{{}}} 1.0", labels.join(",")));
+    }
+
     fn family(&mut self, family: &MetricFamily, metrics: &Metrics) {
         let name = family.name();
         let kind = family.get_field_type();
@@ -141,6 +155,12 @@ fn in_catalogue_order<'a>(metrics: &Metrics, family: &str, labels: &'a [LabelPai
     metrics.label_names(family).iter().map(value_of).collect()
 }
 
+/// An attribute's name as a label: what may not stand in one becomes an underscore.
+fn label_name(attribute: &str) -> String {
+    let name = attribute.chars().map(|char| if char.is_ascii_alphanumeric() { char } else { '_' }).collect::<String>();
+    if name.starts_with(|first: char| first.is_ascii_digit()) { format!("_{name}") } else { name }
+}
+
 fn labels(labels: &[LabelPair]) -> String {
     let pairs = labels.iter().map(|label| format!("{}=\"{}\"", label.name(), escaped(label.value(), true)));
     pairs.collect::<Vec<_>>().join(",")
@@ -167,7 +187,7 @@ fn number(value: f64) -> String {
 mod tests {
     use opentelemetry::{SpanId, TraceId};
 
-    use super::{Exposition, number};
+    use super::{Exposition, label_name, number};
     use crate::telemetry::{Metrics, SpanIds, catalog};
 
     #[test]
@@ -224,6 +244,13 @@ mod tests {
         assert!(!page.contains("beyond the cap"), "{page}");
         let folded = "glasshouse_metric_series_overflow_total{family=\"glasshouse_sign_ins_total\"} 2.0\n";
         assert!(page.contains(folded), "{page}");
+    }
+
+    #[test]
+    fn an_attribute_is_a_label_that_every_scraper_reads() {
+        for (name, label) in [("service.name", "service_name"), ("k8s.pod-name", "k8s_pod_name"), ("2é", "_2_")] {
+            assert_eq!(label_name(name), label);
+        }
     }
 
     #[test]

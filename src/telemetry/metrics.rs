@@ -1,9 +1,9 @@
 //! The registry and the families in it: every one from the catalogue, every one capped, duration histograms with exemplars.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, core::Collector, proto::MetricFamily};
@@ -25,6 +25,7 @@ struct Inner {
     series: prometheus::IntGaugeVec,
     overflow: IntCounterVec,
     exemplars: Mutex<HashMap<&'static str, Arc<Series<Observed>>>>,
+    target: OnceLock<BTreeMap<String, String>>,
 }
 
 /// A histogram's series, with the newest exemplar of each bucket.
@@ -60,6 +61,7 @@ impl Metrics {
             series,
             overflow,
             exemplars: Mutex::default(),
+            target: OnceLock::new(),
         }));
         metrics.register(metrics.0.series.clone());
         metrics.register(metrics.0.overflow.clone());
@@ -119,6 +121,16 @@ impl Metrics {
     #[must_use]
     pub fn gather(&self) -> Vec<MetricFamily> {
         self.0.registry.gather()
+    }
+
+    /// Says whose metrics these are, as resource attributes; the first word counts.
+    pub(super) fn belong_to(&self, attributes: BTreeMap<String, String>) {
+        self.0.target.get_or_init(|| attributes);
+    }
+
+    /// Whose metrics these are, if that was said.
+    pub(super) fn target(&self) -> Option<&BTreeMap<String, String>> {
+        self.0.target.get()
     }
 
     /// The newest exemplar of each bucket of one series, the last for `+Inf`; none if there is no such series.

@@ -185,7 +185,7 @@ impl Account {
                         db.wait_seconds = self.request.wait_time().as_secs_f64(),
                         error.type = self.error_type(),
                         error.code = self.failure.as_ref().map(|failure| failure.code),
-                        error = cause.as_deref(),
+                        error.message = cause.as_deref(),
                     },
                     "{} {} {}",
                     self.method,

@@ -10,7 +10,9 @@ use axum::{
     extract::{MatchedPath, Request as HttpRequest, State},
     http::{
         HeaderMap, HeaderName, HeaderValue, Version,
-        header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, USER_AGENT, X_CONTENT_TYPE_OPTIONS},
+        header::{
+            CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, REFERRER_POLICY, USER_AGENT, X_CONTENT_TYPE_OPTIONS,
+        },
     },
     middleware::Next,
     response::Response,
@@ -54,6 +56,7 @@ pub(in crate::http) async fn observe(
     next: Next,
 ) -> Response {
     let started = Instant::now();
+    let is_multiplexed = http.version() >= Version::HTTP_2;
     let mut account = observer.open(started, &mut http);
     let request = Arc::clone(&account.request);
     let mut response = request.scope(account.span.within(next.run(http))).await;
@@ -61,6 +64,10 @@ pub(in crate::http) async fn observe(
     account.status = Some(response.status());
     account.failure = response.extensions_mut().remove::<Failure>();
     tell(&account, response.headers_mut());
+    if account.upload.is_abandoned() && !is_multiplexed {
+        // The rest of the body would be read as the next request: the connection ends, and the client must know.
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     response.map(|body| Sent::counted(body, account))
 }
 

@@ -14,11 +14,12 @@ use http_body::{Body as _, Frame, SizeHint};
 
 use super::account::Account;
 
-/// How much of a request's body was read, and whether somebody is waiting for more of it.
+/// How much of a request's body was read, and whether somebody is waiting for more of it, or nobody ever will.
 #[derive(Debug, Default)]
 pub(super) struct Upload {
     bytes: AtomicU64,
     waiting: AtomicBool,
+    abandoned: AtomicBool,
 }
 
 impl Upload {
@@ -31,12 +32,18 @@ impl Upload {
     pub(super) fn is_waiting(&self) -> bool {
         self.waiting.load(Relaxed)
     }
+
+    /// Whether nobody will read the rest of it.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.abandoned.load(Relaxed)
+    }
 }
 
 /// A request's body; what is read of it is counted.
 pub(super) struct Received {
     body: Body,
     upload: Arc<Upload>,
+    ended: bool,
 }
 
 impl Received {
@@ -45,7 +52,7 @@ impl Received {
         if body.is_end_stream() {
             return body;
         }
-        Body::new(Self { body, upload: Arc::clone(upload) })
+        Body::new(Self { body, upload: Arc::clone(upload), ended: false })
     }
 }
 
@@ -59,8 +66,10 @@ impl http_body::Body for Received {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(context);
         self.upload.waiting.store(polled.is_pending(), Relaxed);
-        if let Poll::Ready(Some(Ok(frame))) = &polled {
-            self.upload.bytes.fetch_add(octets(frame), Relaxed);
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => drop(self.upload.bytes.fetch_add(octets(frame), Relaxed)),
+            Poll::Ready(None) => self.ended = true,
+            Poll::Ready(Some(Err(_))) | Poll::Pending => {}
         }
         polled
     }
@@ -71,6 +80,14 @@ impl http_body::Body for Received {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+impl Drop for Received {
+    fn drop(&mut self) {
+        if !self.ended && !self.body.is_end_stream() {
+            self.upload.abandoned.store(true, Relaxed);
+        }
     }
 }
 

@@ -26,10 +26,6 @@ pub struct ExportError {
 
 /// What all our telemetry comes from.
 fn resource(config: &Config) -> Resource {
-    let attributes = config.resource.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
-    Resource::builder()
-        .with_attributes(attributes)
-        .with_service_name(config.service_name.clone())
-        .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
-        .build()
+    let attributes = config.attributes().into_iter().map(|(key, value)| KeyValue::new(key, value));
+    Resource::builder().with_attributes(attributes).build()
 }

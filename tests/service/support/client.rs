@@ -30,6 +30,7 @@ pub(crate) struct Session {
     pub(crate) id: String,
     pub(crate) email: String,
     pub(crate) etag: String,
+    pub(crate) access_token: String,
     pub(crate) refresh_token: String,
 }
 
@@ -37,8 +38,8 @@ pub(crate) struct Session {
 pub(crate) const PASSWORD: &str = "canary-password-7b1f";
 
 impl Client {
-    pub(crate) fn new(address: SocketAddr) -> Self {
-        Self { http: reqwest::Client::new(), base: format!("http://{address}"), token: None }
+    pub(crate) fn new(http: reqwest::Client, address: SocketAddr) -> Self {
+        Self { http, base: format!("http://{address}"), token: None }
     }
 
     pub(crate) fn as_bearer(&self, token: &str) -> Self {
@@ -125,15 +126,28 @@ impl Client {
     pub(crate) async fn joined(&self, email: &str) -> Session {
         let registered = self.register(email).await;
         assert_eq!(registered.status, StatusCode::CREATED, "{}", registered.text);
-        let signed_in = self.sign_in(email, PASSWORD).await;
-        assert_eq!(signed_in.status, StatusCode::OK, "{}", signed_in.text);
+        self.signed_in(email).await
+    }
+
+    /// Signs in whoever is registered with [`PASSWORD`].
+    pub(crate) async fn signed_in(&self, email: &str) -> Session {
+        let granted = self.sign_in(email, PASSWORD).await;
+        assert_eq!(granted.status, StatusCode::OK, "{}", granted.text);
+        let client = self.as_bearer(granted.json["access_token"].as_str().unwrap());
+        let own = client.me().await;
         Session {
-            client: self.as_bearer(signed_in.json["access_token"].as_str().unwrap()),
-            id: registered.json["id"].as_str().unwrap().to_owned(),
+            id: own.json["id"].as_str().unwrap().to_owned(),
             email: email.to_owned(),
-            etag: registered.header("etag").to_owned(),
-            refresh_token: signed_in.json["refresh_token"].as_str().unwrap().to_owned(),
+            etag: own.header("etag").to_owned(),
+            access_token: granted.json["access_token"].as_str().unwrap().to_owned(),
+            refresh_token: granted.json["refresh_token"].as_str().unwrap().to_owned(),
+            client,
         }
+    }
+
+    /// The same, named: for whoever wants to find its line in the log.
+    pub(crate) async fn named(&self, request_id: &str, request: reqwest::RequestBuilder) -> Reply {
+        self.send(request.header("x-request-id", request_id)).await
     }
 }
 

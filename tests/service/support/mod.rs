@@ -1,14 +1,17 @@
 //! What every service test stands on: a whole service in this process, a client, and a collector of its own.
 
+mod admin;
 mod client;
 mod collector;
 #[path = "../../support/postgres.rs"]
 mod postgres;
+mod proxy;
 mod service;
 
 pub(crate) use client::{Client, PASSWORD, Reply, Session};
 pub(crate) use collector::{Collector, attribute, hex};
 pub(crate) use postgres::Postgres;
+pub(crate) use proxy::Proxy;
 pub(crate) use service::{Engine, Service, Stopped};
 
 /// Asks again and again until the answer is there; fails after ten seconds.

@@ -32,6 +32,9 @@ pub(crate) struct Service {
     pub(crate) public: SocketAddr,
     pub(crate) internal: SocketAddr,
     pub(crate) database_url: String,
+    pub(super) store: glasshouse::store::Config,
+    /// Made once: making one costs more than most requests.
+    http: reqwest::Client,
     stops: mpsc::Sender<&'static str>,
     running: Option<JoinHandle<anyhow::Result<()>>>,
     log: Log,
@@ -83,6 +86,13 @@ impl Service {
 
     /// On a database that is somewhere already.
     pub(crate) async fn start_on(folder: TempDir, database_url: String, settings: &[(&str, &str)]) -> Self {
+        let service = Self::started_on(folder, database_url, settings);
+        service.ready().await;
+        service
+    }
+
+    /// The same, without waiting until it is ready: only its ports are open.
+    pub(crate) fn started_on(folder: TempDir, database_url: String, settings: &[(&str, &str)]) -> Self {
         let key = folder.path().join("key.pem").display().to_string();
         let mut environment: Vec<(String, String)> = [
             ("DATABASE_URL", database_url.as_str()),
@@ -109,19 +119,28 @@ impl Service {
             Clock::from_fn(move || now() + *ahead.lock().unwrap())
         };
         let (stops, requests) = mpsc::channel(2);
+        let store = settings.store.clone();
         let app = App::build(settings, output, Logging::Threads).unwrap();
         let (public, internal) = (app.public_address().unwrap(), app.internal_address().unwrap());
         let running = std::thread::spawn(move || app.run(&clock, || Ok(requests)));
-        let service =
-            Self { public, internal, database_url, stops, running: Some(running), log, ahead, _folder: folder };
-        service.ready().await;
-        service
+        Self {
+            public,
+            internal,
+            database_url,
+            store,
+            http: reqwest::Client::new(),
+            stops,
+            running: Some(running),
+            log,
+            ahead,
+            _folder: folder,
+        }
     }
 
     async fn ready(&self) {
         let url = format!("http://{}/health/ready", self.internal);
         super::eventually("the service is ready", async || {
-            let reply = reqwest::get(&url).await.ok()?;
+            let reply = self.http.get(&url).send().await.ok()?;
             reply.status().is_success().then_some(())
         })
         .await;
@@ -129,7 +148,7 @@ impl Service {
 
     /// A client that is nobody yet.
     pub(crate) fn client(&self) -> Client {
-        Client::new(self.public)
+        Client::new(self.http.clone(), self.public)
     }
 
     /// Lets the service's clock run ahead.
@@ -139,7 +158,12 @@ impl Service {
 
     /// What the internal port answers there.
     pub(crate) async fn internal(&self, path: &str) -> reqwest::Response {
-        reqwest::get(format!("http://{}{path}", self.internal)).await.unwrap()
+        self.ask(path).send().await.unwrap()
+    }
+
+    /// A request to the internal port, to be filled further.
+    pub(crate) fn ask(&self, path: &str) -> reqwest::RequestBuilder {
+        self.http.get(format!("http://{}{path}", self.internal))
     }
 
     /// The value of one series, by its exact text before the space.
@@ -151,6 +175,15 @@ impl Service {
     /// What has been logged so far, parsed.
     pub(crate) fn lines(&self) -> Vec<Value> {
         parsed(&self.log.text())
+    }
+
+    /// The one line that tells how the request of that id went.
+    pub(crate) async fn line(&self, request_id: &str) -> Value {
+        super::eventually("the request's line is written", async || {
+            let of_request = |line: &Value| line["request_id"] == request_id && line["http.route"].is_string();
+            self.lines().into_iter().find(of_request)
+        })
+        .await
     }
 
     /// Asks it to stop, waits until it has, and says what it left.

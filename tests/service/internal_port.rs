@@ -1,0 +1,168 @@
+//! The internal port: what it answers, to whom, and that it still does when the service itself is stuck.
+
+use std::{io::Read, sync::mpsc, time::Duration};
+
+use flate2::read::GzDecoder;
+use glasshouse::{
+    internal::{self, Shown, Thread, Watch},
+    lifecycle::Readiness,
+    telemetry::{Output, Telemetry, catalog, runtime},
+};
+use serde_json::{Value, json};
+
+use crate::support::{Service, eventually};
+
+#[tokio::test]
+async fn every_path_of_the_catalogue_answers_and_no_other() {
+    let service = Service::start().await;
+    for path in catalog::PATHS {
+        let reply = service.internal(path.name).await;
+        assert_eq!(reply.status(), 200, "{}", path.name);
+        assert_eq!(reply.headers()["x-content-type-options"], "nosniff");
+    }
+    for path in [
+        "/health",
+        "/health/",
+        "/health/live/",
+        "/metric",
+        "/metrics/",
+        "/debug",
+        "/debug/pprof/nothing",
+        "/api/v1/users",
+    ] {
+        assert_eq!(service.internal(path).await.status(), 404, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_index_is_for_people_and_for_programs() {
+    let service = Service::start().await;
+    let page = service.internal("/").await;
+    assert!(page.headers()["content-type"].to_str().unwrap().starts_with("text/html"));
+    let page = page.text().await.unwrap();
+    let json: Value = service.ask("/").header("accept", "application/json").send().await.unwrap().json().await.unwrap();
+    assert_eq!(json["version"], env!("CARGO_PKG_VERSION"));
+    let paths: Vec<_> = json["paths"].as_array().unwrap().iter().map(|path| path["path"].as_str().unwrap()).collect();
+    assert_eq!(paths, catalog::PATHS.iter().map(|path| path.name).collect::<Vec<_>>());
+    for path in paths {
+        assert!(page.contains(&format!("href=\"{path}\"")), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_strange_host_is_misdirected_but_may_scrape() {
+    let service = Service::start().await;
+    for (path, host, status) in [
+        ("/", "evil.example", 421),
+        ("/debug/config", "evil.example:6060", 421),
+        ("/debug/log", "", 421),
+        ("/debug/config", "localhost:6060", 200),
+        ("/debug/config", "127.0.0.1", 200),
+        ("/debug/config", "[::1]:6060", 200),
+        ("/metrics", "evil.example", 200),
+        ("/health/ready", "evil.example", 200),
+    ] {
+        let reply = service.ask(path).header("host", host).send().await.unwrap();
+        assert_eq!(reply.status(), status, "{path} {host}");
+    }
+    let foreign = service.ask("/debug/config").header("sec-fetch-site", "cross-site").send().await.unwrap();
+    assert_eq!(foreign.status(), 403);
+}
+
+#[tokio::test]
+async fn metrics_come_in_the_format_and_the_coding_that_are_asked_for() {
+    let service = Service::start().await;
+    let text = service.internal("/metrics").await;
+    assert_eq!(text.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+    assert!(text.headers().get("content-encoding").is_none());
+    assert!(!text.text().await.unwrap().contains("# EOF"));
+
+    let accept = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3";
+    let request = service.ask("/metrics").header("accept", accept).header("accept-encoding", "gzip");
+    let reply = request.send().await.unwrap();
+    assert_eq!(reply.headers()["content-type"], "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    assert_eq!(reply.headers()["content-encoding"], "gzip");
+    assert_eq!(reply.headers()["vary"], "accept, accept-encoding");
+    let mut page = String::new();
+    GzDecoder::new(&reply.bytes().await.unwrap()[..]).read_to_string(&mut page).unwrap();
+    assert!(page.ends_with("# EOF\n"));
+    assert!(page.contains("# TYPE glasshouse_users_registered counter\n"));
+    assert!(page.contains("\nglasshouse_users_registered_total 0.0\n"), "{page}");
+    let target =
+        format!("target_info{{service_name=\"glasshouse\",service_version=\"{}\"}} 1.0\n", env!("CARGO_PKG_VERSION"));
+    assert!(page.contains(&target), "{page}");
+}
+
+#[tokio::test]
+async fn settings_are_shown_with_where_they_come_from() {
+    let service = Service::start().await;
+    let shown: Value = service.internal("/debug/config").await.json().await.unwrap();
+    assert_eq!(shown["http.slow"], json!({ "value": "250ms", "origin": "default" }));
+    assert_eq!(shown["http.listen"]["value"], "127.0.0.1:0");
+    let build: Value = service.internal("/debug/build").await.json().await.unwrap();
+    assert_eq!(build["version"], env!("CARGO_PKG_VERSION"));
+}
+
+/// A main runtime whose only worker is blocked: nothing that runs on it gets anywhere until it is let go.
+struct Stuck {
+    main: tokio::runtime::Runtime,
+    let_go: mpsc::Sender<()>,
+}
+
+impl Stuck {
+    fn new() -> Self {
+        let main = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let (let_go, wait) = mpsc::channel::<()>();
+        let (began, begun) = mpsc::channel();
+        main.spawn(async move {
+            began.send(()).unwrap();
+            wait.recv().ok();
+        });
+        begun.recv().unwrap();
+        Self { main, let_go }
+    }
+}
+
+/// There is no way to block the runtime through the front door, so the port is put together here as `app` does.
+#[test]
+fn it_answers_while_the_main_runtime_is_stuck_and_says_so() {
+    let limit = Duration::from_millis(300);
+    let thread = Thread::start().unwrap();
+    let settings = glasshouse::config::load(&glasshouse::config::Sources::given(None, Vec::new())).unwrap();
+    let output = Output { writer: Box::new(std::io::sink()), is_terminal: false };
+    let telemetry = Telemetry::start(&settings.telemetry, output, thread.runtime()).unwrap();
+    let stuck = Stuck::new();
+    let metrics = telemetry.metrics.clone();
+    runtime::register(&metrics, vec![("main", stuck.main.handle().clone())]);
+    let shown = Shown {
+        metrics: metrics.clone(),
+        readiness: Readiness::new(&metrics),
+        watch: Watch::start(&thread, stuck.main.handle().clone(), limit, &metrics),
+        log_filter: telemetry.log_filter.clone(),
+        settings: settings.redacted(),
+    };
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    thread.serve(listener, internal::router(&settings.internal, shown)).unwrap();
+
+    let asking = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    asking.block_on(async {
+        let http = reqwest::Client::new();
+        let status = async |path: &str| http.get(format!("{base}{path}")).send().await.unwrap().status().as_u16();
+        let page = async || http.get(format!("{base}/metrics")).send().await.unwrap().text().await.unwrap();
+        eventually("liveness fails", async || (status("/health/live").await == 503).then_some(())).await;
+        assert_eq!(status("/metrics").await, 200);
+        assert_eq!(status("/health/ready").await, 200, "stuck is not the same as not ready");
+        eventually("the metric says so", async || {
+            page().await.contains("\ntokio_runtime_stalled{runtime=\"main\"} 1.0\n").then_some(())
+        })
+        .await;
+        stuck.let_go.send(()).unwrap();
+        eventually("liveness is back", async || (status("/health/live").await == 200).then_some(())).await;
+        eventually("the metric says so", async || {
+            page().await.contains("\ntokio_runtime_stalled{runtime=\"main\"} 0.0\n").then_some(())
+        })
+        .await;
+    });
+    thread.stop(Duration::from_secs(1));
+}

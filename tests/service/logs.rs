@@ -1,0 +1,209 @@
+//! What the service writes: one line for each request, every field in the catalogue, and never a secret.
+
+use std::collections::BTreeSet;
+
+use glasshouse::telemetry::catalog;
+use reqwest::Method;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::{Engine, PASSWORD, Postgres, Service, eventually, on_both_stores};
+
+/// What ends a request; `error.*` and `user.id` only where there is something to say.
+const CANONICAL: &[&str] = &[
+    "client.address",
+    "db.duration_seconds",
+    "db.queries",
+    "db.wait_seconds",
+    "duration_seconds",
+    "http.request.body.size",
+    "http.request.method",
+    "http.response.body.size",
+    "http.response.status_code",
+    "http.route",
+    "level",
+    "message",
+    "request_id",
+    "service.name",
+    "service.version",
+    "span_id",
+    "target",
+    "timestamp",
+    "trace_id",
+    "url.scheme",
+    "user_agent.original",
+];
+
+fn fields(line: &Value) -> BTreeSet<&str> {
+    line.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+on_both_stores! {
+    async fn one_line_says_everything_about_a_request(engine) {
+        let service = Service::start_with(engine, &[("GLASSHOUSE_HTTP__SLOW", "10m")]).await;
+        let ann = service.client().joined("ann@example.com").await;
+        let request = ann.client.request(Method::PATCH, &format!("/api/v1/users/{}", ann.id));
+        let request = request.header("if-match", "*").header("user-agent", "a test/1.0").json(&json!({ "name": "Lee" }));
+        let reply = ann.client.named("one-1", request).await;
+        assert_eq!(reply.status, 200);
+        let line = service.line("one-1").await;
+        let mut expected: BTreeSet<_> = CANONICAL.iter().copied().collect();
+        expected.insert("user.id");
+        assert_eq!(fields(&line), expected);
+        for (field, value) in [
+            ("level", json!("INFO")),
+            ("message", json!("PATCH /api/v1/users/{id} 200")),
+            ("http.request.method", json!("PATCH")),
+            ("http.route", json!("/api/v1/users/{id}")),
+            ("http.response.status_code", json!(200)),
+            ("http.request.body.size", json!(14)),
+            ("http.response.body.size", json!(reply.text.len())),
+            ("url.scheme", json!("http")),
+            ("client.address", json!("127.0.0.1")),
+            ("user_agent.original", json!("a test/1.0")),
+            ("user.id", json!(ann.id)),
+            ("db.queries", json!(2)),
+            ("service.name", json!("glasshouse")),
+        ] {
+            assert_eq!(line[field], value, "{field}");
+        }
+        let seconds = |field: &str| line[field].as_f64().unwrap();
+        assert!(seconds("db.duration_seconds") > 0.0 && seconds("duration_seconds") > seconds("db.duration_seconds"));
+        chrono::DateTime::parse_from_rfc3339(line["timestamp"].as_str().unwrap()).unwrap();
+
+        ann.client.named("two-1", ann.client.request(Method::GET, "/api/v1/users")).await;
+        let refused = service.line("two-1").await;
+        assert_eq!((&refused["level"], &refused["error.type"]), (&json!("INFO"), &json!("forbidden")));
+        assert_eq!((&refused["error.code"], refused.get("error.message")), (&json!("forbidden"), None));
+        for id in ["one-1", "two-1"] {
+            assert_eq!(service.lines().iter().filter(|line| line["request_id"] == id).count(), 1, "{id}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_slow_request_is_a_warning_and_a_probe_is_not_worth_a_line() {
+    let settings = [("GLASSHOUSE_HTTP__SLOW", "1ms"), ("GLASSHOUSE_LOG__FILTER", "info,glasshouse=debug")];
+    let service = Service::start_with(Engine::Sqlite, &settings).await;
+    let client = service.client();
+    let body = json!({ "email": "ann@example.com", "password": PASSWORD, "name": "Ann" });
+    client.named("slow-1", client.request(Method::POST, "/api/v1/users").json(&body)).await;
+    assert_eq!(service.line("slow-1").await["level"], "WARN");
+    client.named("probe-1", client.request(Method::GET, "/health/ready")).await;
+    assert_eq!(service.line("probe-1").await["level"], "DEBUG");
+    service.stop().await.outcome.unwrap();
+
+    let usual = Service::start().await;
+    let client = usual.client();
+    client.named("probe-2", client.request(Method::GET, "/health/live")).await;
+    client.named("other-1", client.request(Method::GET, "/nowhere")).await;
+    usual.line("other-1").await;
+    assert!(usual.lines().iter().all(|line| line["request_id"] != "probe-2"));
+}
+
+#[tokio::test]
+async fn starting_and_stopping_are_told_step_by_step() {
+    let service = Service::start().await;
+    let (public, internal) = (service.public.to_string(), service.internal.to_string());
+    let stopped = service.stop().await;
+    stopped.outcome.unwrap();
+    let of_app: Vec<_> = stopped.lines.iter().filter(|line| line["target"] == "glasshouse::app").collect();
+    let started = of_app.iter().find(|line| line["message"] == "started").expect("it says so");
+    assert_eq!((&started["server.address"], &started["internal.address"]), (&json!(public), &json!(internal)));
+    let steps: Vec<_> = of_app.iter().filter_map(|line| line["step"].as_str()).collect();
+    assert_eq!(steps, ["notice", "requests", "worker", "store"]);
+    assert_eq!(of_app.last().unwrap()["message"], "stopped");
+}
+
+#[tokio::test]
+async fn the_log_filter_can_be_changed_for_a_while() {
+    let service = Service::start().await;
+    let put = async |query: &str, filter: &str| {
+        let url = format!("http://{}/debug/log{query}", service.internal);
+        let request = reqwest::Client::new().put(url).header("content-type", "text/whatever").body(filter.to_owned());
+        request.send().await.unwrap().status().as_u16()
+    };
+    let shown = async || service.internal("/debug/log").await.text().await.unwrap();
+    let before = shown().await;
+    for (query, filter) in [("", ""), ("", "glasshouse=loud"), ("?for=ever", "debug"), ("?level=debug", "debug")] {
+        assert_eq!(put(query, filter).await, 400, "{query} {filter}");
+    }
+    assert_eq!(shown().await, before);
+
+    let client = service.client();
+    assert_eq!(put("?for=300ms", "info,glasshouse=debug").await, 200);
+    assert!(shown().await.contains("glasshouse=debug"));
+    client.named("probe-1", client.request(Method::GET, "/health/live")).await;
+    assert_eq!(service.line("probe-1").await["level"], "DEBUG");
+    eventually("it falls back by itself", async || (shown().await == before).then_some(())).await;
+    client.named("probe-2", client.request(Method::GET, "/health/live")).await;
+    client.named("last-1", client.request(Method::GET, "/nowhere")).await;
+    service.line("last-1").await;
+    assert!(service.lines().iter().all(|line| line["request_id"] != "probe-2"));
+    let told: Vec<_> = service.lines().into_iter().filter(|line| line["log.filter"].is_string()).collect();
+    assert_eq!(told.len(), 2, "the change and the falling back: {told:#?}");
+
+    assert_eq!(put("", "off").await, 200);
+    client.named("off-1", client.request(Method::GET, "/nowhere")).await;
+    assert_eq!(put("", "info").await, 200);
+    client.named("on-1", client.request(Method::GET, "/nowhere")).await;
+    service.line("on-1").await;
+    assert!(service.lines().iter().all(|line| line["request_id"] != "off-1"));
+}
+
+/// What a walk through a service that is well does not meet, each with where it is proven.
+const UNMET: &[&str] = &[
+    // A panic would be a bug: tests/process.
+    "exception.type",
+    "exception.message",
+    "exception.stacktrace",
+    "code.location",
+    "thread.name",
+    // Exporters speak from threads of their own, which log to the process and not to one of its services:
+    // tests/process/telemetry.rs.
+    "otel.signal",
+];
+
+on_both_stores! {
+    async fn every_field_is_in_the_catalogue_and_what_is_there_is_used(engine) {
+        let folder = TempDir::new().unwrap();
+        let direct = match engine {
+            Engine::Sqlite => format!("sqlite://{}?mode=rwc", folder.path().join("later/users.db").display()),
+            Engine::Postgres => Postgres::get().database().await,
+        };
+        let service = Service::start_on(TempDir::new().unwrap(), direct.clone(), &[]).await;
+        let ann = service.client().joined("ann@example.com").await;
+        assert_eq!(service.client().refresh(&ann.refresh_token).await.status, 200);
+        assert_eq!(service.client().refresh(&ann.refresh_token).await.status, 401);
+        let url = format!("http://{}/debug/log?for=1m", service.internal);
+        assert_eq!(reqwest::Client::new().put(url).body("info,glasshouse=debug").send().await.unwrap().status(), 200);
+        // A session of long ago, for the sweeper of the next start.
+        service.pass(chrono::TimeDelta::days(-31));
+        assert_eq!(service.client().sign_in("ann@example.com", PASSWORD).await.status, 200);
+        let mut lines = service.stop().await.lines;
+
+        // One place for passwords, so that some are refused: what fails is told with its cause.
+        let narrow = [("GLASSHOUSE_AUTH__PASSWORD_WORKERS", "1"), ("GLASSHOUSE_AUTH__PASSWORD_QUEUE", "0")];
+        let service = Service::start_on(TempDir::new().unwrap(), direct, &narrow).await;
+        eventually("expired sessions are swept", async || {
+            service.lines().into_iter().find(|line| line["sessions"].is_u64())
+        }).await;
+        let client = service.client();
+        futures_util::future::join_all((0..8).map(|_| client.sign_in("ann@example.com", PASSWORD))).await;
+        lines.extend(service.stop().await.lines);
+
+        let away = Service::started_on(TempDir::new().unwrap(), "postgres://nobody@127.0.0.1:1/nothing".to_owned(), &[]);
+        eventually("the database's absence is told", async || {
+            away.lines().into_iter().find(|line| line["retry_seconds"].is_f64())
+        }).await;
+        lines.extend(away.stop().await.lines);
+
+        let seen: BTreeSet<_> = lines.iter().flat_map(fields).collect();
+        let known: BTreeSet<_> = catalog::FIELDS.iter().map(|field| field.name).collect();
+        let unknown: Vec<_> = seen.difference(&known).collect();
+        assert!(unknown.is_empty(), "in no catalogue: {unknown:?}");
+        let unmet: BTreeSet<_> = UNMET.iter().copied().collect();
+        let unused: Vec<_> = known.difference(&seen).filter(|field| !unmet.contains(*field)).collect();
+        assert!(unused.is_empty(), "catalogued, and never written: {unused:?}");
+    }
+}

@@ -1,0 +1,154 @@
+//! Who may do what: every operation of the contract, asked by every kind of caller.
+
+use std::collections::BTreeMap;
+
+use glasshouse::http::openapi;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{Client, PASSWORD, Service, Session};
+
+/// Kinds of callers, in the order of the table's columns. The target of an operation is always the same account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Caller {
+    Nobody,
+    Garbage,
+    Itself,
+    Other,
+    Admin,
+    Removed,
+    SignedOut,
+}
+
+use Caller::{Admin, Garbage, Itself, Nobody, Other, Removed, SignedOut};
+
+const CALLERS: [Caller; 7] = [Nobody, Garbage, Itself, Other, Admin, Removed, SignedOut];
+
+/// What each caller is answered, operation by operation. What is open to everyone looks at no token.
+#[rustfmt::skip]
+const TABLE: &[(&str, [u16; 7])] = &[
+    // ................ nobody  garbage  itself  other  admin  removed  signed out
+    ("register",       [201,    201,     201,    201,   201,   201,     201]),
+    ("signIn",         [200,    200,     200,    200,   200,   200,     200]),
+    ("refresh",        [200,    200,     200,    200,   200,   200,     200]),
+    ("signOut",        [401,    401,     204,    204,   204,   401,     401]),
+    ("list",           [401,    401,     403,    403,   200,   401,     401]),
+    ("readOwn",        [401,    401,     200,    200,   200,   401,     401]),
+    ("read",           [401,    401,     200,    403,   200,   401,     401]),
+    ("replace",        [401,    401,     200,    403,   200,   401,     401]),
+    ("change",         [401,    401,     200,    403,   200,   401,     401]),
+    ("changePassword", [401,    401,     204,    403,   204,   401,     401]),
+    ("remove",         [401,    401,     204,    403,   204,   401,     401]),
+];
+
+/// Everybody who asks, and who is asked about.
+struct Cast {
+    nobody: Client,
+    target: Session,
+    other: Session,
+    admin: Session,
+    removed: Client,
+    signed_out: Client,
+}
+
+impl Cast {
+    async fn gather(service: &Service, operation: &str) -> Self {
+        let join = async |who: &str| service.client().joined(&format!("{who}-{operation}@example.com")).await;
+        let removed = join("removed").await;
+        assert_eq!(removed.client.remove(&removed.id).await.status, 204);
+        let target = join("target").await;
+        let gone = service.client().signed_in(&target.email).await;
+        assert_eq!(gone.client.sign_out().await.status, 204);
+        Self {
+            nobody: service.client(),
+            target,
+            other: join("other").await,
+            admin: service.admin(&format!("admin-{operation}@example.com")).await,
+            removed: removed.client,
+            // Of the target itself: only that it has signed out stands against it.
+            signed_out: gone.client,
+        }
+    }
+
+    fn client(&self, caller: Caller) -> Client {
+        match caller {
+            Nobody => self.nobody.clone(),
+            Garbage => self.nobody.as_bearer("garbage"),
+            Itself => self.target.client.clone(),
+            Other => self.other.client.clone(),
+            Admin => self.admin.client.clone(),
+            Removed => self.removed.clone(),
+            SignedOut => self.signed_out.clone(),
+        }
+    }
+
+    /// A body that is in order, so that nothing but the caller can be refused.
+    fn body(&self, operation: &str, caller: Caller) -> Option<Value> {
+        let target = &self.target;
+        match operation {
+            "register" => {
+                Some(json!({ "email": format!("new-{caller:?}@example.com"), "password": PASSWORD, "name": "New" }))
+            }
+            "signIn" => Some(json!({ "email": target.email, "password": PASSWORD })),
+            "refresh" => Some(json!({ "refresh_token": target.refresh_token })),
+            "replace" => Some(json!({ "email": target.email, "name": "Changed" })),
+            "change" => Some(json!({ "name": "Changed" })),
+            "changePassword" => Some(json!({ "old_password": PASSWORD, "new_password": PASSWORD })),
+            _ => None,
+        }
+    }
+}
+
+/// Method and path of every operation by its id.
+fn operations() -> BTreeMap<String, (Method, String)> {
+    let document = serde_json::to_value(openapi::document()).unwrap();
+    let mut found = BTreeMap::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let id = operation["operationId"].as_str().unwrap().to_owned();
+            found.insert(id, (method.to_uppercase().parse().unwrap(), path.clone()));
+        }
+    }
+    found
+}
+
+#[test]
+fn the_table_has_a_row_for_each_operation_of_the_contract() {
+    let mut rows: Vec<_> = TABLE.iter().map(|(id, _)| (*id).to_owned()).collect();
+    rows.sort_unstable();
+    assert_eq!(rows, operations().into_keys().collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_caller_may_do_what_the_table_says_and_nothing_else() {
+    let service = Service::start().await;
+    let operations = operations();
+    let mut faults = Vec::new();
+    for (id, expected) in TABLE {
+        let (method, template) = &operations[*id];
+        let mut cast = Cast::gather(&service, id).await;
+        for (caller, expected) in CALLERS.into_iter().zip(*expected) {
+            let path = template.replace("{id}", &cast.target.id);
+            let mut request = cast.client(caller).request(method.clone(), &path).header("if-match", "*");
+            if let Some(body) = cast.body(id, caller) {
+                request = request.json(&body);
+            }
+            let reply = service.client().send(request).await;
+            if reply.status != expected {
+                faults.push(format!("{id} by {caller:?}: {} and not {expected}", reply.status));
+            }
+            if [401, 403].contains(&reply.status.as_u16()) {
+                reply.code();
+                assert_eq!(reply.header("www-authenticate").is_empty(), reply.status == 403, "{reply:?}");
+            }
+            // What has been done to the target must not be in the way of who asks next.
+            match *id {
+                "remove" if reply.status == 204 => cast.target = service.client().joined(&cast.target.email).await,
+                "signOut" if caller == Itself => cast.target = service.client().signed_in(&cast.target.email).await,
+                "refresh" => cast.target.refresh_token = reply.json["refresh_token"].as_str().unwrap().to_owned(),
+                _ => {}
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
