@@ -136,7 +136,7 @@ async fn an_account_outlives_the_service() {
     let folder = tempfile::TempDir::new().unwrap();
     let url = format!("sqlite://{}?mode=rwc", folder.path().join("users.db").display());
     for restarted in [false, true] {
-        let service = Service::start_on(tempfile::TempDir::new().unwrap(), url.clone(), &[]).await;
+        let service = Service::start_on(tempfile::TempDir::new().unwrap(), &url, &[]).await;
         if !restarted {
             assert_eq!(service.client().register("ann@example.com").await.status, 201);
         }
