@@ -65,7 +65,7 @@ on_both_stores! {
 
         let counted = service.metric("glasshouse_token_rejections_total{reason=\"refresh_token_reused\"}").await;
         assert_eq!(counted, Some(1.0));
-        let line = service.lines().into_iter().find(|line| line["target"] == "glasshouse::auth").expect("it is told");
+        let line = service.line_of("glasshouse::auth").await;
         assert_eq!((line["level"].as_str(), line["user.id"].as_str()), (Some("WARN"), Some(ann.id.as_str())));
     }
 }
@@ -297,7 +297,7 @@ on_both_stores! {
             (swept > 0.0).then(|| assert!((swept - 3.0).abs() < 0.1, "{swept}"))
         }).await;
         assert_eq!(after.client().refresh(&ann.refresh_token).await.status, 200);
-        let line = after.lines().into_iter().find(|line| line["target"] == "glasshouse::worker").expect("it is told");
+        let line = after.line_of("glasshouse::worker").await;
         assert_eq!(line["sessions"], 3);
     }
 }

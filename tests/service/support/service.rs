@@ -175,6 +175,12 @@ impl Service {
         parsed(&self.log.text())
     }
 
+    /// The first line of that target, once it is written.
+    pub(crate) async fn line_of(&self, target: &str) -> Value {
+        let find = async || self.lines().into_iter().find(|line| line["target"] == target);
+        super::eventually("a line of that target is written", find).await
+    }
+
     /// The one line that tells how the request of that id went.
     pub(crate) async fn line(&self, request_id: &str) -> Value {
         super::eventually("the request's line is written", async || {
