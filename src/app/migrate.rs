@@ -28,7 +28,10 @@ pub(super) async fn migrate(store: &Store, mut stop: Draining) -> bool {
         if !error.is_unavailable() {
             return false;
         }
-        tokio::time::sleep(pause).await;
+        tokio::select! {
+            () = stop.asked() => return false,
+            () = tokio::time::sleep(pause) => {}
+        }
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }

@@ -114,5 +114,5 @@ fn forever(guard: DefaultGuard) {
     std::mem::forget(guard);
 }
 
-/// How long ending the internal thread may take: it has nothing to finish.
-const INTERNAL_BUDGET: Duration = Duration::from_secs(1);
+/// How long ending the internal thread may take: it has nothing to finish. Writing the last lines takes no longer.
+const ENDING: Duration = Duration::from_millis(250);

@@ -6,7 +6,7 @@ use anyhow::Context;
 use tokio::{sync::mpsc, time::Instant};
 use tracing::dispatcher::set_default;
 
-use super::{App, INTERNAL_BUDGET, Logging, Parts, Ports, migrate::migrate, stack::Stack};
+use super::{App, ENDING, Logging, Parts, Ports, migrate::migrate, stack::Stack};
 use crate::{
     domain::Clock,
     http::{self, Api, ConnectionMetrics},
@@ -41,14 +41,14 @@ impl App {
             let running = parts.start(ports, clock).await?;
             let who = stops.recv().await.unwrap_or("the owner");
             tokio::select! {
-                outcome = parts.stop(running, who) => outcome,
+                () = parts.stop(running, who) => Ok(()),
                 who = next(&mut stops) => {
                     tracing::warn!(target: "glasshouse::app", { signal = who }, "asked again: stopping at once");
                     Err(anyhow::anyhow!("stopping was cut short"))
                 }
             }
         });
-        parts.end(outcome.is_ok());
+        parts.end();
         outcome
     }
 }
@@ -122,7 +122,7 @@ impl Parts {
         Ok(())
     }
 
-    async fn stop(&self, running: Running, who: &'static str) -> anyhow::Result<()> {
+    async fn stop(&self, running: Running, who: &'static str) {
         let budgets = &self.settings.shutdown;
         let Running { store, serving, accepting, working } = running;
         tracing::info!(target: "glasshouse::app", { signal = who }, "asked to stop");
@@ -133,27 +133,29 @@ impl Parts {
         })
         .await;
         let finished = step("requests", budgets.grace, accepting.drain(budgets.grace)).await;
+        // The worker's last writes and the store's closing share one budget: there are 30 s for everything.
+        let began = Instant::now();
         step("worker", budgets.store, working.drain(budgets.store)).await;
-        step("store", budgets.store, async { tokio::time::timeout(budgets.store, store.close()).await.is_ok() }).await;
+        let left = budgets.store.saturating_sub(began.elapsed());
+        step("store", left, async { tokio::time::timeout(left, store.close()).await.is_ok() }).await;
         tracing::info!(target: "glasshouse::app", { complete = finished }, "stopped");
-        Ok(())
-    }
-
-    /// Sends the last spans and logs, unless there is no time for it, and ends the threads. The flush's network work
-    /// is the internal runtime's, so this thread may wait for it; the internal port goes last, so that a stop that
-    /// hangs can be looked at.
-    fn end(self, in_order: bool) {
-        let Self { settings, telemetry, internal, main, .. } = self;
-        if in_order && !telemetry.flush(settings.shutdown.flush) {
+        // The network work of it is the internal runtime's. Of its budget, ending what is left needs a little too.
+        if !self.telemetry.flush(budgets.flush.saturating_sub(ENDING * 2)).await {
             tracing::warn!(
                 target: "glasshouse::app",
-                { step = "flush", budget_seconds = settings.shutdown.flush.as_secs_f64() },
+                { step = "flush", budget_seconds = budgets.flush.as_secs_f64() },
                 "the last spans and logs did not all arrive in time"
             );
         }
+    }
+
+    /// Ends the threads, the internal port's last, so that a stop that hangs can be looked at.
+    fn end(self) {
+        let Self { telemetry, internal, main, .. } = self;
         main.shutdown_background();
-        telemetry.flush_log(INTERNAL_BUDGET);
-        internal.stop(INTERNAL_BUDGET);
+        // The last lines are written while it goes.
+        drop(telemetry);
+        internal.stop(ENDING);
     }
 }
 

@@ -1,6 +1,9 @@
 //! `/metrics`: every number there is, in the format that is asked for.
 
-use std::{io::Write, time::Instant};
+use std::{
+    io::Write,
+    time::{Duration, Instant},
+};
 
 use axum::{
     extract::State,
@@ -9,25 +12,34 @@ use axum::{
 };
 use flate2::{Compression, write::GzEncoder};
 
-use crate::telemetry::{Exposition, Gauge, Histogram, Metrics, catalog};
+use crate::{
+    lifecycle::Readiness,
+    telemetry::{Exposition, Gauge, Histogram, Metrics, catalog},
+};
+
+/// How long a scrape waits to hear who is ready. A dependency that takes longer is told of in the next one.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Answers scrapes, and measures what they cost.
 #[derive(Clone)]
 pub(super) struct Scrapes {
     metrics: Metrics,
+    readiness: Readiness,
     duration: Histogram,
     size: Gauge,
 }
 
 impl Scrapes {
-    pub(super) fn new(metrics: Metrics) -> Self {
+    pub(super) fn new(metrics: Metrics, readiness: Readiness) -> Self {
         let duration = metrics.histogram(&catalog::SCRAPE_DURATION);
         let size = metrics.gauge(&catalog::SCRAPE_SIZE);
-        Self { metrics, duration, size }
+        Self { metrics, readiness, duration, size }
     }
 
-    fn answer(&self, headers: &HeaderMap) -> Response {
+    async fn answer(&self, headers: &HeaderMap) -> Response {
         let started = Instant::now();
+        // `glasshouse_ready` moves when somebody asks: where there are no probes, the scraper is the one who does.
+        drop(tokio::time::timeout(PATIENCE, self.readiness.parts()).await);
         let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         let format = Exposition::negotiate(text(header::ACCEPT));
         let page = format.write(&self.metrics);
@@ -46,7 +58,7 @@ impl Scrapes {
 }
 
 pub(super) async fn show(State(scrapes): State<Scrapes>, headers: HeaderMap) -> Response {
-    scrapes.answer(&headers)
+    scrapes.answer(&headers).await
 }
 
 fn takes_gzip(accepted: &str) -> bool {

@@ -49,7 +49,7 @@ pub fn router(config: &Config, shown: Shown) -> Router {
     let guard = Arc::new(guard::Guard::new(config));
     Router::new()
         .route("/", get(index::show))
-        .route("/metrics", get(metrics::show).with_state(metrics::Scrapes::new(metrics)))
+        .route("/metrics", get(metrics::show).with_state(metrics::Scrapes::new(metrics, readiness.clone())))
         .route("/health/live", get(health::live).with_state(watch))
         .route("/health/ready", get(health::ready).with_state(readiness))
         .route("/debug/build", get(build_info::show))

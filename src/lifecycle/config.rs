@@ -9,7 +9,7 @@ pub struct Config {
     pub notice: Duration,
     /// How long requests under way may take to finish.
     pub grace: Duration,
-    /// How long closing the store may take.
+    /// How long closing the store may take, with the end of the worker's current event before it.
     pub store: Duration,
     /// How long sending the last spans and logs may take.
     pub flush: Duration,

@@ -41,10 +41,4 @@ impl Draining {
         // An error means that nobody is left who could ask: as good as asked.
         drop(self.asked.wait_for(|asked| *asked).await);
     }
-
-    /// Whether stopping has been asked for.
-    #[must_use]
-    pub fn is_asked(&self) -> bool {
-        *self.asked.borrow()
-    }
 }

@@ -1,5 +1,6 @@
 //! Starting and stopping: who is ready, who has been asked to stop, who has stopped.
 
+mod check;
 mod config;
 mod drain;
 mod readiness;

@@ -6,15 +6,14 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering::SeqCst},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use futures_util::future::BoxFuture;
+use tokio::runtime::Handle;
 
+use super::check::Check;
 use crate::telemetry::{Gauge, Metrics, catalog};
-
-/// How long a check's answer is believed, so that probes cannot become load.
-const REMEMBERED: Duration = Duration::from_secs(1);
 
 /// Ready when no latch is held and every check succeeds. Cheap to clone.
 #[derive(Clone)]
@@ -24,16 +23,6 @@ struct Inner {
     latches: Mutex<Vec<(&'static str, Arc<AtomicBool>)>>,
     checks: Mutex<Vec<Arc<Check>>>,
     gauge: Gauge,
-}
-
-/// Asks one dependency.
-type Ask = Box<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
-
-struct Check {
-    name: &'static str,
-    ask: Ask,
-    timeout: Duration,
-    newest: tokio::sync::Mutex<Option<(Instant, Result<(), String>)>>,
 }
 
 /// Whether one part can serve.
@@ -63,18 +52,23 @@ impl Readiness {
     }
 
     /// Has a dependency asked whenever somebody wants to know, at most once a second, for at most `timeout`.
+    ///
+    /// It is asked on the runtime that this is called on, whoever wants to know and whether or not they wait for the
+    /// answer: a connection that is opened for it lives there, and a probe that gives up changes nothing.
+    ///
+    /// # Panics
+    /// Outside a runtime.
     pub fn check(
         &self,
         name: &'static str,
         timeout: Duration,
         ask: impl Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync + 'static,
     ) {
-        let newest = tokio::sync::Mutex::default();
-        lock(&self.0.checks).push(Arc::new(Check { name, ask: Box::new(ask), timeout, newest }));
-        self.0.gauge.set(&[name], 0.0);
+        let check = Check::new(name, Handle::current(), timeout, Box::new(ask), self.0.gauge.clone());
+        lock(&self.0.checks).push(Arc::new(check));
     }
 
-    /// Every part, in the order in which they were named.
+    /// Every part, latches first, in the order in which they were named.
     pub async fn parts(&self) -> Vec<Part> {
         let mut parts: Vec<Part> = lock(&self.0.latches)
             .iter()
@@ -83,31 +77,9 @@ impl Readiness {
         let checks = lock(&self.0.checks).clone();
         for check in checks {
             let problem = check.answer().await.err();
-            self.0.gauge.set(&[check.name], if problem.is_none() { 1.0 } else { 0.0 });
-            parts.push(Part { name: check.name, problem });
+            parts.push(Part { name: check.name(), problem });
         }
         parts
-    }
-
-    /// Whether every part can serve.
-    pub async fn is_ready(&self) -> bool {
-        self.parts().await.iter().all(|part| part.problem.is_none())
-    }
-}
-
-impl Check {
-    /// The remembered answer, or a new one. Those who ask at the same time share one question.
-    async fn answer(&self) -> Result<(), String> {
-        let mut newest = self.newest.lock().await;
-        if let Some((_, answer)) = newest.as_ref().filter(|(at, _)| at.elapsed() < REMEMBERED) {
-            return answer.clone();
-        }
-        let answer = match tokio::time::timeout(self.timeout, (self.ask)()).await {
-            Ok(answer) => answer,
-            Err(_) => Err(format!("no answer within {:?}", self.timeout)),
-        };
-        *newest = Some((Instant::now(), answer.clone()));
-        answer
     }
 }
 

@@ -16,3 +16,26 @@ impl fmt::Display for Chain<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::num::ParseIntError;
+
+    use super::Chain;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{0}")]
+    struct Layer(&'static str, #[source] Option<Box<dyn std::error::Error + 'static>>);
+
+    #[test]
+    fn an_error_is_told_with_everything_below_it() {
+        let lowest: ParseIntError = "x".parse::<u8>().unwrap_err();
+        let middle = Layer("the page is not readable", Some(lowest.into()));
+        let error = Layer("the list failed", Some(Box::new(middle)));
+        assert_eq!(
+            Chain(&error).to_string(),
+            "the list failed: the page is not readable: invalid digit found in string"
+        );
+        assert_eq!(Chain(&Layer("alone", None)).to_string(), "alone");
+    }
+}

@@ -1,11 +1,11 @@
 //! Putting logs, traces and metrics together, and sending the last of them at the end.
 
-use std::{io::Write, thread, time::Duration};
+use std::{future::Future, io::Write, thread, time::Duration};
 
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use opentelemetry_sdk::{logs::SdkLoggerProvider, trace::SdkTracerProvider};
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::oneshot, time::timeout};
 use tracing::Dispatch;
 use tracing_subscriber::{
     EnvFilter, Layer, Registry,
@@ -133,22 +133,16 @@ impl Telemetry {
         &self.dispatch
     }
 
-    /// Sends the last spans and logs, at most for `budget`, and says whether all arrived. Blocks: must not be called
-    /// from an async task, nor from the runtime that exports.
-    #[must_use]
-    pub fn flush(&self, budget: Duration) -> bool {
+    /// Sends the last spans and log records, at most for `budget`, and says whether all arrived. What ends after this
+    /// is not exported any more. Must not run on the runtime that exports.
+    pub async fn flush(&self, budget: Duration) -> bool {
         // Side by side: one collector that hangs must not eat the other's time. `shutdown` waits for the SDK's own
         // threads and may wait longer than it is told to; what is not done within the budget is given up.
         let (spans, logs) = (self.spans.clone(), self.logs.clone());
         let spans = within(budget, move || spans.is_none_or(|spans| spans.shutdown_with_timeout(budget).is_ok()));
         let logs = within(budget, move || logs.is_none_or(|logs| logs.shutdown_with_timeout(budget).is_ok()));
-        let (spans, logs) = (spans(), logs());
-        self.lines.flush(budget) && spans && logs
-    }
-
-    /// Writes the log lines that still wait, at most for `budget`.
-    pub fn flush_log(&self, budget: Duration) -> bool {
-        self.lines.flush(budget)
+        let (spans, logs) = tokio::join!(spans, logs);
+        spans && logs
     }
 }
 
@@ -156,13 +150,21 @@ fn nothing() -> Box<dyn Layer<Registry> + Send + Sync> {
     Identity::new().boxed()
 }
 
-/// Begins the work on a thread of its own; the result waits for it, until the budget is over.
-fn within(budget: Duration, work: impl FnOnce() -> bool + Send + 'static) -> impl FnOnce() -> bool {
-    let deadline = std::time::Instant::now() + budget;
-    let (done, result) = std::sync::mpsc::sync_channel(1);
-    let started = thread::Builder::new().name("flush".to_owned()).spawn(move || done.send(work()).ok());
-    move || {
-        let left = deadline.saturating_duration_since(std::time::Instant::now());
-        started.is_ok() && result.recv_timeout(left).unwrap_or(false)
+impl Drop for Telemetry {
+    /// Writes the lines that still wait, however the process ends, also by a panic of the main thread: the last of
+    /// them say why. Blocks, but not for long.
+    fn drop(&mut self) {
+        self.lines.flush(LAST_LINES);
     }
+}
+
+/// How long a reader of the log that is stuck may hold up the end.
+const LAST_LINES: Duration = Duration::from_millis(250);
+
+/// Begins the work on a thread of its own; the result waits for it, until the budget is over.
+fn within(budget: Duration, work: impl FnOnce() -> bool + Send + 'static) -> impl Future<Output = bool> {
+    let (done, result) = oneshot::channel();
+    let started = thread::Builder::new().name("flush".to_owned()).spawn(move || done.send(work()).ok());
+    let result = timeout(budget, result);
+    async move { started.is_ok() && matches!(result.await, Ok(Ok(true))) }
 }

@@ -242,13 +242,6 @@ impl Span {
         }
     }
 
-    /// Gives the span another name: a request's route is known only after routing.
-    pub fn rename(&self, name: impl FnOnce() -> String) {
-        if let Some(context) = self.context.as_ref().filter(|context| context.span().is_recording()) {
-            context.span().update_name(name());
-        }
-    }
-
     /// Says that what the span stands for failed, and with which `error.type`.
     pub fn fail(&self, error_type: &str) {
         if let Some(context) = &self.context {

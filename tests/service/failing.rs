@@ -94,6 +94,25 @@ async fn a_database_that_comes_back_is_used_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_only_scrapes_sees_the_database_go_and_come_back() {
+    let direct = Postgres::get().database().await;
+    let target: url::Url = direct.parse().unwrap();
+    let proxy = Proxy::start(format!("{}:{}", target.host_str().unwrap(), target.port().unwrap_or(5432))).await;
+    let service = Service::start_on(TempDir::new().unwrap(), proxy.url(&direct), &IMPATIENT).await;
+    let until_shown = async |ready: f64| {
+        eventually("the gauge moves without a probe", async || {
+            (service.metric("glasshouse_ready{check=\"store\"}").await == Some(ready)).then_some(())
+        })
+        .await;
+    };
+    until_shown(1.0).await;
+    proxy.cut();
+    until_shown(0.0).await;
+    proxy.mend();
+    until_shown(1.0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_whose_database_is_not_there_yet_starts_and_waits_for_it() {
     let direct = Postgres::get().database().await;
     let target: url::Url = direct.parse().unwrap();

@@ -2,7 +2,6 @@
 //! and then told once: in the metrics, on the span, in one line of the log.
 
 use std::{
-    error::Error,
     net::IpAddr,
     sync::Arc,
     time::{Duration, Instant},
@@ -17,7 +16,7 @@ use futures_util::FutureExt;
 use super::{client::Client, observe::Observer, traffic::Upload};
 use crate::{
     http::problem::Failure,
-    telemetry::{Held, KeyValue, Request, Span},
+    telemetry::{Chain, Held, KeyValue, Request, Span},
 };
 
 /// What became of requests whose clients did not wait; the number is nginx's.
@@ -165,7 +164,7 @@ impl Account {
     }
 
     fn write(&self, took: Duration) {
-        let cause = self.failure.as_ref().and_then(|failure| failure.cause.as_deref()).map(chain);
+        let cause = self.failure.as_ref().and_then(|failure| failure.cause.as_deref());
         macro_rules! line {
             ($level:ident) => {
                 tracing::$level!(
@@ -185,7 +184,7 @@ impl Account {
                         db.wait_seconds = self.request.wait_time().as_secs_f64(),
                         error.type = self.error_type(),
                         error.code = self.failure.as_ref().map(|failure| failure.code),
-                        error.message = cause.as_deref(),
+                        error.message = cause.map(|cause| tracing::field::display(Chain(cause))),
                     },
                     "{} {} {}",
                     self.method,
@@ -217,18 +216,6 @@ fn as_text(address: IpAddr) -> tracing::field::DisplayValue<IpAddr> {
     tracing::field::display(address)
 }
 
-/// An error and everything below it, on one line.
-fn chain(error: &(dyn Error + Send + Sync)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
-}
-
 /// A status as its label, without allocating.
 fn three_digits(status: u16, digits: &mut [u8; 3]) -> &str {
     let mut rest = status;
@@ -250,17 +237,7 @@ const fn octets(count: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{chain, three_digits};
-    use crate::domain::users;
-
-    #[test]
-    fn an_error_is_told_with_everything_below_it() {
-        let lowest = users::StoreError::Unavailable("connection refused".into());
-        assert_eq!(
-            chain(&users::Error::Store(lowest)),
-            "the store failed: the store is unavailable: connection refused"
-        );
-    }
+    use super::three_digits;
 
     #[test]
     fn a_status_is_three_digits() {
