@@ -140,7 +140,8 @@ impl Store {
         }
     }
 
-    /// Every migration that this program knows, oldest first, and whether it was applied.
+    /// Every migration that this program knows, oldest first, and whether it was applied; then those that the database
+    /// is ahead.
     ///
     /// # Errors
     /// As [`MigrateError`] says.
