@@ -108,8 +108,9 @@ async fn settings_are_shown_with_where_they_come_from() {
 
 /// A main runtime whose only worker is blocked: nothing that runs on it gets anywhere until it is let go.
 struct Stuck {
-    main: tokio::runtime::Runtime,
+    // First, since it is dropped first: the runtime's own end waits for its worker.
     let_go: mpsc::Sender<()>,
+    main: tokio::runtime::Runtime,
 }
 
 impl Stuck {
@@ -122,7 +123,7 @@ impl Stuck {
             wait.recv().ok();
         });
         held.recv().unwrap();
-        Self { main, let_go }
+        Self { let_go, main }
     }
 }
 
