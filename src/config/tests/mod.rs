@@ -325,6 +325,12 @@ fn a_key_that_others_can_read_is_a_warning_and_in_production_a_fault() {
 fn keys_that_cannot_be_used_are_all_said() {
     let given = with(&[("GLASSHOUSE_AUTH__VERIFICATION_KEY_FILES", "/nowhere/a.pem,/nowhere/b.pem")]);
     assert_eq!(given.faults().len(), 2);
+    let signing = given.set("GLASSHOUSE_AUTH__SIGNING_KEY", "no key");
+    assert_eq!(signing.faults().len(), 3, "{:?}", signing.faults());
+    let wrong = with(&[]);
+    let private = wrong.write("private.pem", &pem(), 0o600);
+    let said = wrong.set("GLASSHOUSE_AUTH__VERIFICATION_KEY_FILES", private).fault();
+    assert!(said.contains("private.pem\" is none"), "{said}");
     let given = with(&[("GLASSHOUSE_AUTH__SIGNING_KEY_FILE", "a.pem")]).set("GLASSHOUSE_AUTH__SIGNING_KEY", pem());
     assert!(given.fault().contains("not both"));
     let given = with(&[("GLASSHOUSE_ENVIRONMENT", "production"), ("DATABASE_URL", "postgres://db/users")])
