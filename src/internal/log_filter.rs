@@ -72,7 +72,7 @@ impl Switch {
         let mut falling_back = self.falling_back.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.filter.get();
         self.filter.set(directives)?;
-        tracing::info!(target: "glasshouse::internal", { log.filter = directives, log.filter_for = ?duration }, "the log filter was changed");
+        tracing::info!(target: "glasshouse::internal", { log.filter = directives, log.filter_for = duration.map(|duration| humantime::format_duration(duration).to_string()) }, "the log filter was changed");
         // A second change for a while falls back to what was before the first.
         let before = match falling_back.take() {
             Some((first, timer)) => {

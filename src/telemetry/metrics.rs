@@ -156,7 +156,7 @@ impl Metrics {
             make,
         );
         if metric.labels.is_empty() {
-            series.with(&[]);
+            series.with(&[], |_| {});
         }
         series
     }
@@ -187,7 +187,7 @@ impl Counter {
     /// Some more; 0 makes the series appear, so that its first increase is seen.
     pub fn add(&self, labels: &[&str], count: u64) {
         if count == 0 || self.0.is_recording() {
-            self.0.with(labels).inc_by(count);
+            self.0.with(labels, |counter| counter.inc_by(count));
         }
     }
 }
@@ -199,13 +199,13 @@ pub struct Gauge(Arc<Series<prometheus::Gauge>>);
 impl Gauge {
     /// From now on it is this.
     pub fn set(&self, labels: &[&str], value: f64) {
-        self.0.with(labels).set(value);
+        self.0.with(labels, |gauge| gauge.set(value));
     }
 
     /// One more until the guard is dropped.
     #[must_use]
     pub fn hold(&self, labels: &[&str]) -> Held {
-        let gauge = self.0.is_recording().then(|| self.0.with(labels));
+        let gauge = self.0.is_recording().then(|| self.0.with(labels, Arc::clone));
         if let Some(gauge) = &gauge {
             gauge.inc();
         }
@@ -241,15 +241,16 @@ impl Histogram {
         if !self.0.is_recording() {
             return;
         }
-        let series = self.0.with(labels);
-        series.histogram.observe(value);
-        if let Some(trace) = trace {
-            series.exemplars.remember(value, trace);
-        }
+        self.0.with(labels, |series| {
+            series.histogram.observe(value);
+            if let Some(trace) = trace {
+                series.exemplars.remember(value, trace);
+            }
+        });
     }
 
     /// Makes the series appear before its first value.
     pub fn appear(&self, labels: &[&str]) {
-        self.0.with(labels);
+        self.0.with(labels, |_| {});
     }
 }

@@ -1,7 +1,7 @@
 //! What the operating system says of this process.
 //!
 //! The `prometheus` crate's own collector rounds CPU time to whole seconds, which makes a rate over a minute useless.
-//! Where there is no `/proc`, only what is known everywhere is reported: the families are there, without series.
+//! Where there is no `/proc`, only what is known everywhere is reported: when the process started.
 
 use std::{fs, time::SystemTime};
 

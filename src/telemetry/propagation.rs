@@ -25,7 +25,7 @@ pub fn remote(headers: &HeaderMap) -> Option<SpanContext> {
 /// The value of `traceresponse`: which span answered, and whether it can be looked up.
 #[must_use]
 pub fn traceresponse(ids: SpanIds, sampled: bool) -> String {
-    format!("00-{}-{}-{:02x}", ids.trace, ids.span, u8::from(sampled))
+    ["00-", ids.trace_digits().as_str(), "-", ids.span_digits().as_str(), if sampled { "-01" } else { "-00" }].concat()
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::{
     hash::{Hash, Hasher},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
 };
 
 use hashbrown::Equivalent;
@@ -21,12 +21,13 @@ pub(super) struct Series<T> {
     metric: &'static Metric,
     recording: bool,
     max: usize,
-    index: RwLock<hashbrown::HashMap<Kept, Arc<T>>>,
+    index: RwLock<Index<T>>,
     count: IntGauge,
     overflow: IntCounter,
     make: Make<T>,
 }
 
+type Index<T> = hashbrown::HashMap<Kept, Arc<T>>;
 /// Label values as they are kept.
 type Kept = Box<[Box<str>]>;
 type Make<T> = Box<dyn Fn(&[&str]) -> T + Send + Sync>;
@@ -52,16 +53,33 @@ impl<T> Series<T> {
         self.metric
     }
 
-    /// The series of these label values, made if need be and allowed.
-    pub(super) fn with(&self, labels: &[&str]) -> Arc<T> {
+    /// Does something with the series of these label values, which is made if need be and allowed. It must not wait,
+    /// nor ask for another series of this family.
+    pub(super) fn with<R>(&self, labels: &[&str], act: impl FnOnce(&Arc<T>) -> R) -> R {
         debug_assert_eq!(labels.len(), self.metric.labels.len(), "{}", self.metric.name);
-        if let Some(found) = self.find(labels) {
-            return found;
+        // Inside of the lock, which is a reader's: counting a reference would be one more word that all cores write.
+        if let Some(found) = self.read().get(&Labels(labels)) {
+            return act(found);
+        }
+        act(&self.make(labels))
+    }
+
+    fn make(&self, labels: &[&str]) -> Arc<T> {
+        let folded = vec![OVERFLOW; labels.len()];
+        let is_full = |index: &Index<T>| index.len() >= self.max && !labels.is_empty();
+        {
+            // A family that is full stays so, and its observations must not wait for each other.
+            let index = self.read();
+            if let Some(found) = index.get(&Labels(&folded)).filter(|_| is_full(&index)) {
+                self.overflow.inc();
+                return Arc::clone(found);
+            }
         }
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        let full = index.len() >= self.max;
-        let folded = vec![OVERFLOW; labels.len()];
-        let labels = if full && !labels.is_empty() {
+        if let Some(found) = index.get(&Labels(labels)) {
+            return Arc::clone(found);
+        }
+        let labels = if is_full(&index) {
             self.overflow.inc();
             folded.as_slice()
         } else {
@@ -78,7 +96,11 @@ impl<T> Series<T> {
 
     /// The series of these label values, if it was made.
     pub(super) fn find(&self, labels: &[&str]) -> Option<Arc<T>> {
-        self.index.read().unwrap_or_else(PoisonError::into_inner).get(&Labels(labels)).map(Arc::clone)
+        self.read().get(&Labels(labels)).map(Arc::clone)
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Index<T>> {
+        self.index.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

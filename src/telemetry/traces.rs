@@ -26,6 +26,44 @@ pub struct SpanIds {
     pub span: SpanId,
 }
 
+impl SpanIds {
+    /// The trace's id as it is written: 32 hexadecimal digits. Several times for each request, so not by `Display`,
+    /// which takes four times as long.
+    #[must_use]
+    pub fn trace_digits(&self) -> Digits<32> {
+        Digits::of(&self.trace.to_bytes())
+    }
+
+    /// The span's: 16 digits.
+    #[must_use]
+    pub fn span_digits(&self) -> Digits<16> {
+        Digits::of(&self.span.to_bytes())
+    }
+}
+
+/// Octets in hexadecimal digits.
+#[derive(Debug, Clone, Copy)]
+pub struct Digits<const N: usize>([u8; N]);
+
+impl<const N: usize> Digits<N> {
+    fn of(bytes: &[u8]) -> Self {
+        let mut digits = [b'0'; N];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
+            pair[0] = HEXADECIMAL[usize::from(byte >> 4)];
+            pair[1] = HEXADECIMAL[usize::from(byte & 15)];
+        }
+        Self(digits)
+    }
+
+    /// The digits as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+const HEXADECIMAL: &[u8; 16] = b"0123456789abcdef";
+
 impl From<&SpanContext> for SpanIds {
     fn from(context: &SpanContext) -> Self {
         Self { trace: context.trace_id(), span: context.span_id() }
@@ -97,7 +135,11 @@ impl Tracer {
         let remote = origin.remote.as_ref();
         let trace = remote.map_or_else(|| RandomIdGenerator::default().new_trace_id(), SpanContext::trace_id);
         let followed = remote.filter(|_| self.trust_remote && self.parent_based).map(SpanContext::is_sampled);
-        let sampled = origin.forced || followed.unwrap_or_else(|| self.keeps(trace));
+        // A ratio is decided by the trace's id. A stranger could choose one that is always kept, so for it the dice
+        // are our own.
+        let decisive =
+            if self.trust_remote || remote.is_none() { trace } else { RandomIdGenerator::default().new_trace_id() };
+        let sampled = origin.forced || followed.unwrap_or_else(|| self.keeps(decisive));
         let parent = remote.map_or_else(Context::new, |remote| Context::new().with_remote_span_context(remote.clone()));
         self.start(&parent, trace, sampled, SpanKind::Server, name, attributes)
     }
@@ -255,6 +297,57 @@ impl Drop for Span {
     fn drop(&mut self) {
         if let Some(context) = &self.context {
             context.span().end();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry::trace::TracerProvider;
+    use opentelemetry_sdk::trace::SdkTracerProvider;
+
+    use super::{
+        DecidedIds, Origin, Sampler, SdkSampler, SpanContext, SpanId, SpanIds, TraceFlags, TraceId, TraceState, Tracer,
+    };
+
+    fn tracer(ratio: f64, trust_remote: bool) -> Tracer {
+        let provider = SdkTracerProvider::builder().with_sampler(SdkSampler::AlwaysOn);
+        let sdk = provider.with_id_generator(DecidedIds::default()).build().tracer("test");
+        Tracer::new(Some(sdk), Sampler { parent_based: false, ratio }, trust_remote)
+    }
+
+    /// Of 64 requests in a trace whose id any ratio keeps, how many are traced.
+    fn kept(trust_remote: bool) -> usize {
+        let tracer = tracer(0.5, trust_remote);
+        let trace = TraceId::from(1 << 64);
+        let remote = SpanContext::new(trace, SpanId::from(1), TraceFlags::NOT_SAMPLED, true, TraceState::NONE);
+        let origin = Origin { remote: Some(remote), forced: false };
+        let spans = (0..64).map(|_| tracer.server(&origin, String::new, Vec::new));
+        spans.filter(|span| span.sampled().is_some_and(|ids| ids.trace == trace)).count()
+    }
+
+    #[test]
+    fn a_stranger_cannot_choose_an_id_that_is_always_traced() {
+        assert_eq!(kept(true), 64);
+        assert!((1..64).contains(&kept(false)));
+    }
+
+    #[test]
+    fn a_trace_that_begins_here_has_the_id_that_was_decided_on() {
+        let tracer = tracer(0.5, false);
+        for _ in 0..64 {
+            let span = tracer.server(&Origin::default(), String::new, Vec::new);
+            let ids = span.ids().expect("a server's span has ids");
+            assert_eq!(span.sampled().is_some(), tracer.keeps(ids.trace));
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn digits_are_those_of_display(trace: u128, span: u64) {
+            let ids = SpanIds { trace: TraceId::from(trace), span: SpanId::from(span) };
+            proptest::prop_assert_eq!(ids.trace_digits().as_str().to_owned(), ids.trace.to_string());
+            proptest::prop_assert_eq!(ids.span_digits().as_str().to_owned(), ids.span.to_string());
         }
     }
 }

@@ -22,6 +22,7 @@ struct Inner {
     capacity: usize,
     /// Queued, or on its way to the collector right now: what is in memory.
     waiting: AtomicUsize,
+    closed: AtomicBool,
     failing: AtomicBool,
     processed: Counter,
     exported: Counter,
@@ -53,15 +54,16 @@ pub(in crate::telemetry) const LOGS: Families = Families {
     capacity: &catalog::LOG_QUEUE_CAPACITY,
 };
 
-/// OpenTelemetry's `error.type` for an item that a full queue refused.
+/// OpenTelemetry's `error.type` for an item that a full queue refused, and for one that came too late.
 const QUEUE_FULL: &str = "queue_full";
+const ALREADY_SHUTDOWN: &str = "already_shutdown";
 
 impl Account {
     /// An account of a queue with so many places; 0 where nothing is exported.
     pub(in crate::telemetry) fn new(families: &Families, capacity: usize, metrics: &Metrics) -> Self {
         let processed = metrics.counter(families.processed);
         let exported = metrics.counter(families.exported);
-        for error_type in ["", QUEUE_FULL] {
+        for error_type in ["", QUEUE_FULL, ALREADY_SHUTDOWN] {
             processed.add(&[error_type], 0);
         }
         for error_type in ["", "timeout", "failed", "shutdown"] {
@@ -74,6 +76,7 @@ impl Account {
             signal: families.signal,
             capacity,
             waiting: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
             failing: AtomicBool::new(false),
             processed,
             exported,
@@ -86,11 +89,20 @@ impl Account {
     /// The SDK's queue has as many places, and an item keeps its own until its export has ended, so the SDK never
     /// has to drop one uncounted.
     pub(super) fn enqueue(&self) -> bool {
+        if self.0.closed.load(SeqCst) {
+            self.0.processed.inc(&[ALREADY_SHUTDOWN]);
+            return false;
+        }
         let taken = self.0.waiting.fetch_update(SeqCst, SeqCst, |n| (n < self.0.capacity).then_some(n + 1));
         let outcome = if taken.is_ok() { "" } else { QUEUE_FULL };
         self.0.processed.inc(&[outcome]);
         self.show();
         taken.is_ok()
+    }
+
+    /// From now on nothing takes a place: nobody is left who would give it back.
+    pub(super) fn close(&self) {
+        self.0.closed.store(true, SeqCst);
     }
 
     /// The export of so many items has ended so.
@@ -131,5 +143,34 @@ impl Account {
 impl std::fmt::Debug for Inner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Account({})", self.signal)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Account, SPANS};
+    use crate::telemetry::Metrics;
+
+    fn values(metrics: &Metrics, family: &str) -> Vec<String> {
+        let families = metrics.gather();
+        let family = families.iter().find(|known| known.name() == family).unwrap();
+        let series = family.get_metric().iter().map(|series| match series.get_label().first() {
+            Some(label) => format!("{}={}", label.value(), series.get_counter().get_value()),
+            None => series.get_gauge().get_value().to_string(),
+        });
+        series.collect()
+    }
+
+    #[test]
+    fn every_item_has_one_outcome_and_only_what_is_in_memory_waits() {
+        let metrics = Metrics::new(10);
+        let account = Account::new(&SPANS, 2, &metrics);
+        assert_eq!([account.enqueue(), account.enqueue(), account.enqueue()], [true, true, false]);
+        account.exported(1, &Ok(()));
+        account.close();
+        assert!(!account.enqueue(), "nobody would ever export it");
+        let processed = values(&metrics, "otel_sdk_processor_span_processed_total");
+        assert_eq!(processed, ["=2", "already_shutdown=1", "queue_full=1"]);
+        assert_eq!(values(&metrics, "otel_sdk_processor_span_queue_size"), ["1"]);
     }
 }

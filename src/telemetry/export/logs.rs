@@ -70,6 +70,7 @@ impl LogProcessor for CountedProcessor {
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.account.close();
         self.inner.shutdown_with_timeout(timeout)
     }
 

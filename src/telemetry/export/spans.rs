@@ -68,6 +68,7 @@ impl SpanProcessor for CountedProcessor {
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.account.close();
         self.inner.shutdown_with_timeout(timeout)
     }
 
