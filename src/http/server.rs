@@ -179,7 +179,10 @@ impl Server {
         loop {
             tokio::select! {
                 result = connection.as_mut() => {
-                    if let (Err(error), None) = (result, closing) {
+                    // What our own closing breaks off is no failure; what could not be read before it still is.
+                    if let Err(error) = result
+                        && (closing.is_none() || error.downcast_ref().is_some_and(hyper::Error::is_parse))
+                    {
                         self.failed(&*error, requests.begun.load(Relaxed));
                     }
                     return;
