@@ -27,17 +27,22 @@ pub(super) struct Read {
 
 /// Reads the keys, and says what is wrong with them. Changes nothing on disk.
 pub(super) fn read(values: &Values, environment: Environment, faults: &mut Faults) -> Option<Read> {
+    let verifying = verifying(values, faults);
     let (signing, new, warning) = signing(values, environment, faults)?;
     if Keys::parse(&signing, &[]).is_err() {
         let name = if values.is_set(INLINE) { INLINE } else { FILE };
         faults.add(values.fault(name, KEY));
         return None;
     }
+    Some(Read { signing, verifying, new, warning })
+}
+
+fn verifying(values: &Values, faults: &mut Faults) -> Vec<String> {
     let mut verifying = Vec::new();
     for path in values.texts(VERIFYING) {
         let path = Path::new(path);
         match file::text(path) {
-            Ok(pem) if Keys::parse(&signing, std::slice::from_ref(&pem)).is_ok() => verifying.push(pem),
+            Ok(pem) if Keys::is_verifying(&pem) => verifying.push(pem),
             Ok(_) => faults.add(values.fault(
                 VERIFYING,
                 format!("Ed25519 public keys as PEM, as `openssl pkey -pubout` writes them; {} is none", shown(path)),
@@ -47,7 +52,7 @@ pub(super) fn read(values: &Values, environment: Environment, faults: &mut Fault
             }
         }
     }
-    Some(Read { signing, verifying, new, warning })
+    verifying
 }
 
 const KEY: &str = "an Ed25519 private key as PKCS#8 PEM, as `openssl genpkey -algorithm ed25519` writes it";

@@ -114,6 +114,10 @@ pub fn load(sources: &Sources) -> Result<Settings, Faults> {
         _ => Environment::Development,
     };
     rules::check(&values, environment, &mut faults);
+    let store = store(&values);
+    if let Some(accepted) = store.fault() {
+        faults.add(values.fault("store.url", accepted));
+    }
     let telemetry = telemetry(&values, &mut faults);
     let Some(keys) = keys::read(&values, environment, &mut faults) else { return Err(faults) };
 
@@ -129,7 +133,7 @@ pub fn load(sources: &Sources) -> Result<Settings, Faults> {
         runtime_workers: workers("runtime.workers"),
         http: http(&values),
         internal: internal(&values),
-        store: store(&values),
+        store,
         auth: auth::Config {
             issuer: values.text("auth.issuer").to_owned(),
             audience: values.text("auth.audience").to_owned(),

@@ -8,7 +8,7 @@ use std::{borrow::Cow, error::Error, sync::Arc};
 use axum::{
     http::{
         HeaderValue, StatusCode,
-        header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
+        header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
     },
     response::{IntoResponse, Response},
 };
@@ -61,6 +61,8 @@ enum Hint {
     InvalidToken,
     /// `Accept`, or for PATCH `Accept-Patch`: which media types a body may have.
     Media(bool),
+    /// `Accept-Encoding`: that a body may have none (RFC 9110, section 12.5.3).
+    Uncoded,
 }
 
 /// Travels with the answer to `observe`: what to call the failure, and what lies below it.
@@ -128,6 +130,13 @@ impl Problem {
         let detail = "the body must be application/json, or application/merge-patch+json in a PATCH";
         let problem = Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media_type_unsupported", detail);
         Self { hint: Hint::Media(for_patch), ..problem }
+    }
+
+    /// 415 for a body that is compressed.
+    pub(super) fn content_coding() -> Self {
+        let detail = "the body must be sent as it is, without Content-Encoding";
+        let problem = Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content_coding_unsupported", detail);
+        Self { hint: Hint::Uncoded, ..problem }
     }
 
     /// 422 with every fault.
@@ -244,6 +253,9 @@ impl IntoResponse for Problem {
             Hint::Media(true) => {
                 let accepted = HeaderValue::from_static("application/merge-patch+json, application/json");
                 headers.insert("accept-patch", accepted);
+            }
+            Hint::Uncoded => {
+                headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
             }
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {

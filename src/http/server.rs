@@ -179,8 +179,8 @@ impl Server {
         loop {
             tokio::select! {
                 result = connection.as_mut() => {
-                    if let (Err(error), None) = (result, closing) {
-                        self.failed(&*error, requests.begun.load(Relaxed));
+                    if let Err(error) = result {
+                        self.failed(&*error, requests.begun.load(Relaxed), closing.is_some());
                     }
                     return;
                 }
@@ -214,13 +214,15 @@ impl Server {
     }
 
     /// Counts why a connection broke. What hyper refuses, it answers by itself: with 400, or 431.
-    fn failed(&self, error: &(dyn Error + Send + Sync + 'static), begun: u64) {
+    /// A connection that we were `closing` may break off: only what was no HTTP is still the client's doing.
+    fn failed(&self, error: &(dyn Error + Send + Sync + 'static), begun: u64, closing: bool) {
         let reason = match error.downcast_ref::<hyper::Error>() {
+            Some(error) if error.is_parse_too_large() => Refusal::HeadersTooLarge,
+            Some(error) if error.is_parse() => Refusal::Malformed,
+            _ if closing => return,
             // A client that was answered and then kept silent has done nothing wrong.
             Some(error) if error.is_timeout() && begun > 0 => return,
             Some(error) if error.is_timeout() => Refusal::HeaderTimeout,
-            Some(error) if error.is_parse_too_large() => Refusal::HeadersTooLarge,
-            Some(error) if error.is_parse() => Refusal::Malformed,
             _ => Refusal::Aborted,
         };
         self.metrics.failed(reason);

@@ -113,3 +113,56 @@ impl fmt::Debug for Readiness {
         f.write_str("Readiness")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicU32, Ordering::SeqCst},
+        },
+        time::Duration,
+    };
+
+    use super::Readiness;
+    use crate::telemetry::Metrics;
+
+    async fn is_ready(readiness: &Readiness) -> bool {
+        readiness.parts().await.iter().all(|part| part.problem.is_none())
+    }
+
+    #[tokio::test]
+    async fn probes_cannot_become_load() {
+        let (readiness, asked) = (Readiness::new(&Metrics::new(100)), Arc::new(AtomicU32::new(0)));
+        let counted = Arc::clone(&asked);
+        readiness.check("store", Duration::from_mins(1), move || {
+            counted.fetch_add(1, SeqCst);
+            Box::pin(async { Err("away".to_owned()) })
+        });
+        for _ in 0..100 {
+            assert!(!is_ready(&readiness).await);
+        }
+        // A machine that is very busy may take longer for a hundred answers than one is remembered.
+        assert!(asked.load(SeqCst) < 10, "{asked:?}");
+    }
+
+    #[tokio::test]
+    async fn what_does_not_answer_in_time_is_not_ready() {
+        let readiness = Readiness::new(&Metrics::new(100));
+        readiness.check("store", Duration::from_millis(5), || Box::pin(std::future::pending()));
+        let [part] = &readiness.parts().await[..] else { panic!("one part") };
+        assert_eq!((part.name, part.problem.as_deref()), ("store", Some("no answer within 5ms")));
+    }
+
+    #[tokio::test]
+    async fn a_latch_that_is_held_holds_readiness() {
+        let readiness = Readiness::new(&Metrics::new(100));
+        assert!(is_ready(&readiness).await);
+        let latch = readiness.latch("public");
+        assert!(!is_ready(&readiness).await);
+        latch.release();
+        assert!(is_ready(&readiness).await);
+        latch.hold();
+        assert!(!is_ready(&readiness).await);
+    }
+}

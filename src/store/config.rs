@@ -1,11 +1,16 @@
 //! The settings of the store.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use url::Url;
 
+use super::{postgres, sqlite};
+
+/// What the URL must be, whatever the engine.
+pub(super) const SCHEMES: &str = "a URL that begins with sqlite:// or postgres:// or postgresql://";
+
 /// Settings of the store: `DATABASE_URL` and `[store]`.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Config {
     /// `sqlite://path?mode=rwc` or `postgres://user:password@host:port/database`.
     pub url: Url,
@@ -23,4 +28,24 @@ pub struct Config {
     pub ping_timeout: Duration,
     /// Whether migrations run at start.
     pub migrate: bool,
+}
+
+impl Config {
+    /// What the URL must be instead, if no engine can work with it, whatever the database says. Touches nothing, and
+    /// never repeats the URL.
+    #[must_use]
+    pub fn fault(&self) -> Option<&'static str> {
+        match self.url.scheme() {
+            "sqlite" => sqlite::options(self).err(),
+            "postgres" | "postgresql" => postgres::options(self).err(),
+            _ => Some(SCHEMES),
+        }
+    }
+}
+
+/// Without the URL: a password may be in it.
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Config(…)")
+    }
 }

@@ -53,15 +53,9 @@ enum Kept {
 /// Why a store cannot be opened, whatever the database says.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// No engine goes by that scheme.
-    #[error("the scheme of DATABASE_URL must be one of: sqlite, postgres, postgresql")]
-    Scheme,
-    /// The engine cannot read the URL.
-    #[error("DATABASE_URL {0}")]
+    /// No engine can work with the URL; [`Config::fault`] says so before.
+    #[error("DATABASE_URL must be {0}")]
     Url(&'static str),
-    /// Nothing would be kept.
-    #[error("DATABASE_URL must name a file: a database in memory ends with its connection")]
-    InMemory,
     /// The folder of the file cannot be made.
     #[error("the folder of the database cannot be made")]
     Folder(#[source] std::io::Error),
@@ -80,7 +74,8 @@ impl Store {
     pub async fn open(config: &Config, tracer: Tracer, metrics: &Metrics) -> Result<Self, OpenError> {
         match config.url.scheme() {
             "sqlite" => {
-                let options = sqlite::options(config)?;
+                let options = sqlite::options(config).map_err(OpenError::Url)?;
+                sqlite::make_folder(config, &options)?;
                 let patient = sqlite::patient(&options);
                 let location = sqlite::location(&options);
                 let database = database(config, options, location, tracer, metrics);
@@ -89,15 +84,15 @@ impl Store {
                 Ok(Self { users, sessions, kept: Kept::Sqlite(database, patient) })
             }
             "postgres" | "postgresql" => {
-                let options = postgres::options(config)?;
-                let patient = postgres::patient(config)?;
+                let options = postgres::options(config).map_err(OpenError::Url)?;
+                let patient = postgres::patient(config).map_err(OpenError::Url)?;
                 let location = postgres::location(&options);
                 let database = database(config, options, location, tracer, metrics);
                 let users = Arc::new(Users::<Postgres>(database.clone()));
                 let sessions = Arc::new(Sessions::<Postgres>(database.clone()));
                 Ok(Self { users, sessions, kept: Kept::Postgres(database, patient) })
             }
-            _ => Err(OpenError::Scheme),
+            _ => Err(OpenError::Url(config::SCHEMES)),
         }
     }
 
@@ -145,7 +140,8 @@ impl Store {
         }
     }
 
-    /// Every migration that this program knows, oldest first, and whether it was applied.
+    /// Every migration that this program knows, oldest first, and whether it was applied; then those that the database
+    /// is ahead.
     ///
     /// # Errors
     /// As [`MigrateError`] says.

@@ -88,3 +88,8 @@ impl SessionRow {
         (SessionId(self.id), UserId(self.user_id))
     }
 }
+
+/// What a write says that met nothing as it expected it.
+pub(super) const fn one(rows: u64) -> Result<(), StoreError> {
+    if rows == 0 { Err(StoreError::Stale) } else { Ok(()) }
+}

@@ -6,10 +6,10 @@ use sqlx::{Postgres, Sqlite};
 
 use super::{
     database::{Database, Engine},
-    row::{SessionRow, UserRow},
+    row::{SessionRow, UserRow, one},
 };
 use crate::domain::{
-    auth::{Family, Rotation, SecretDigest, Session, SessionId, SessionStore},
+    auth::{Family, PasswordHash, Rotation, SecretDigest, Session, SessionId, SessionStore},
     users::{StoreError, User},
 };
 
@@ -21,7 +21,7 @@ macro_rules! session_store {
     ($($engine:ty),*) => {$(
         #[async_trait]
         impl SessionStore for Sessions<$engine> {
-            async fn start(&self, session: &Session) -> Result<(), StoreError> {
+            async fn start(&self, session: &Session, shown: &PasswordHash) -> Result<(), StoreError> {
                 let insert = self.0.execute(&<$engine>::STATEMENTS.insert_session, |query| {
                     query
                         .bind(session.id.0)
@@ -30,9 +30,9 @@ macro_rules! session_store {
                         .bind(session.secret.0.as_slice())
                         .bind(session.created_at)
                         .bind(session.expires_at)
+                        .bind(shown.as_str())
                 });
-                insert.await?;
-                Ok(())
+                one(insert.await?)
             }
 
             async fn recognise(&self, id: SessionId, now: DateTime<Utc>) -> Result<Option<User>, StoreError> {

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     database::{Database, Engine},
-    row::{CredentialsRow, PasswordRow, UserRow},
+    row::{CredentialsRow, PasswordRow, UserRow, one},
 };
 use crate::domain::{
     auth::{PasswordHash, SessionId},
@@ -15,11 +15,6 @@ use crate::domain::{
 
 /// Users in one database.
 pub(super) struct Users<DB: Engine>(pub(super) Database<DB>);
-
-/// What a write says when it met nothing of the version that it expected.
-const fn one(rows: u64) -> Result<(), StoreError> {
-    if rows == 0 { Err(StoreError::Stale) } else { Ok(()) }
-}
 
 /// A macro and not a generic `impl`: the bounds that every bound value and row would need fill more lines than they save.
 macro_rules! user_store {

@@ -1,6 +1,6 @@
 //! The settings of logs, traces and metrics.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use secrecy::SecretString;
 use url::Url;
@@ -57,7 +57,7 @@ pub enum LogFormat {
 }
 
 /// Where one signal is exported to.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Export {
     /// gRPC: the collector's base URL. HTTP: the whole URL, with `/v1/traces` or `/v1/logs`.
     pub endpoint: Url,
@@ -75,6 +75,13 @@ pub struct Export {
     pub batch: usize,
     /// How long an item waits for company.
     pub delay: Duration,
+}
+
+/// Without the URL: a password may be in it.
+impl fmt::Debug for Export {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Export(…)")
+    }
 }
 
 /// How a collector is spoken to: `OTEL_EXPORTER_OTLP_PROTOCOL`.

@@ -10,18 +10,24 @@ use tracing::{Dispatch, dispatcher, subscriber::NoSubscriber};
 
 use super::{Counter, Metrics, catalog};
 
-/// Who counts panics. The hook is the process's; a test process runs several services, and each counts them all.
+/// Who counts panics. The hook is the process's; a test process runs several services, and each counts what happens
+/// on the threads of any.
 static COUNTERS: Mutex<Vec<Counter>> = Mutex::new(Vec::new());
 
-/// Counts and logs every panic of this process from now on. One on a thread that logs nowhere is printed as before.
+/// Counts and logs every panic of this process from now on. One on a thread that logs nowhere is not the service's:
+/// it is printed as before.
 pub(super) fn install(metrics: &Metrics) {
     static HOOK: Once = Once::new();
     COUNTERS.lock().unwrap_or_else(PoisonError::into_inner).push(metrics.counter(&catalog::PANICS));
     HOOK.call_once(|| {
         let print = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            count();
-            if dispatcher::get_default(Dispatch::is::<NoSubscriber>) { print(info) } else { log(info) }
+            if dispatcher::get_default(Dispatch::is::<NoSubscriber>) {
+                print(info);
+            } else {
+                count();
+                log(info);
+            }
         }));
     });
 }

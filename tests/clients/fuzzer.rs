@@ -2,7 +2,6 @@
 
 use std::{path::Path, process::Command};
 
-use sqlx::{Connection, Executor, SqliteConnection};
 use tempfile::TempDir;
 
 use crate::{
@@ -28,11 +27,7 @@ async fn user(service: &Service) -> String {
 
 /// The same of an admin.
 async fn admin(service: &Service) -> String {
-    let token = user(service).await;
-    let mut database = SqliteConnection::connect(&service.database_url).await.unwrap();
-    database.execute("UPDATE users SET role = 'admin'").await.unwrap();
-    database.close().await.unwrap();
-    token
+    service.admin("caller@schemathesis.example").await.access_token
 }
 
 /// Asks as the bearer of a token, or as nobody, and fails with the whole report.

@@ -86,7 +86,10 @@ async fn both_formats_hold_the_same_zipped_or_not() {
         parsed(&service, "text/plain", "gzip").await,
     ];
     let after = parsed(&service, "text/plain", "identity").await;
-    for page in between {
+    for mut page in between {
+        // What all of it is about has a family in OpenMetrics alone.
+        page.families.remove("target");
+        page.samples.retain(|sample, _| !sample.starts_with("target_info"));
         assert_eq!(page.families, before.families);
         assert_eq!(page.samples.keys().collect::<Vec<_>>(), before.samples.keys().collect::<Vec<_>>());
         for (sample, value) in page.samples.iter().filter(|(sample, _)| !moves(sample)) {

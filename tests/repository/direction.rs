@@ -149,7 +149,7 @@ fn a_planted_breach_is_found() {
         ("src/domain/kind.rs", "use axum as web;"),
         ("src/domain/kind.rs", "use tower;"),
         ("src/http/metrics.rs", "use prometheus::Registry;"),
-        ("src/http/layers/observe.rs", "use opentelemetry::{KeyValue, trace::Tracer};"),
+        ("src/http/layers/observe.rs", "use opentelemetry::trace::Tracer;"),
         ("src/store/mod.rs", "fn f() -> anyhow::Result<()> { Ok(()) }"),
         ("src/app/mod.rs", "use std::{env, fs};"),
         ("src/main.rs", "fn main() { std::env::args(); }"),

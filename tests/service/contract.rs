@@ -5,6 +5,8 @@ use std::{collections::BTreeSet, fs, path::Path};
 use glasshouse::http::openapi;
 use serde_json::Value;
 
+use crate::support::Service;
+
 /// The document as it stands in the repository: one line for each member, so that a change can be read in a diff.
 fn written() -> String {
     openapi::document().to_pretty_json().expect("it can be written") + "\n"
@@ -88,4 +90,14 @@ fn operations_have_names_of_their_own() {
     let names: BTreeSet<_> = operations.iter().map(|(_, operation)| operation["operationId"].as_str()).collect();
     assert_eq!(names.len(), operations.len());
     assert!(!names.contains(&None));
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_a_problem_wherever_it_is_not() {
+    let service = Service::start().await;
+    for path in ["/nowhere", "/api/v1/users/", "/api/v1/docs/nothing", "/api/v1/docs/%FF"] {
+        let reply = service.client().get(path).await;
+        assert_eq!((reply.status.as_u16(), reply.code()), (404, "route_not_found"), "{path}");
+        assert_eq!(reply.header("content-type"), "application/problem+json", "{path}");
+    }
 }

@@ -43,7 +43,7 @@ async fn until_probed(service: &Service, what: &str, expected: [u16; 4]) {
 async fn a_database_that_is_stopped_makes_the_service_unavailable_but_not_dead() {
     let postgres = Postgres::start(&[]);
     let url = postgres.database().await;
-    let service = Service::start_on(TempDir::new().unwrap(), url, &IMPATIENT).await;
+    let service = Service::start_on(TempDir::new().unwrap(), &url, &IMPATIENT).await;
     let ann = service.client().joined("ann@example.com").await;
     assert_eq!(probes(&service).await, [200, 200, 200, 200]);
 
@@ -80,7 +80,7 @@ async fn a_database_that_comes_back_is_used_again() {
     let direct = Postgres::get().database().await;
     let target: url::Url = direct.parse().unwrap();
     let proxy = Proxy::start(format!("{}:{}", target.host_str().unwrap(), target.port().unwrap_or(5432))).await;
-    let service = Service::start_on(TempDir::new().unwrap(), proxy.url(&direct), &IMPATIENT).await;
+    let service = Service::start_on(TempDir::new().unwrap(), &&proxy.url(&direct), &IMPATIENT).await;
     let ann = service.client().joined("ann@example.com").await;
     for _ in 0..2 {
         proxy.cut();
@@ -98,7 +98,7 @@ async fn whoever_only_scrapes_sees_the_database_go_and_come_back() {
     let direct = Postgres::get().database().await;
     let target: url::Url = direct.parse().unwrap();
     let proxy = Proxy::start(format!("{}:{}", target.host_str().unwrap(), target.port().unwrap_or(5432))).await;
-    let service = Service::start_on(TempDir::new().unwrap(), proxy.url(&direct), &IMPATIENT).await;
+    let service = Service::start_on(TempDir::new().unwrap(), &proxy.url(&direct), &IMPATIENT).await;
     let until_shown = async |ready: f64| {
         eventually("the gauge moves without a probe", async || {
             (service.metric("glasshouse_ready{check=\"store\"}").await == Some(ready)).then_some(())
@@ -118,7 +118,7 @@ async fn a_service_whose_database_is_not_there_yet_starts_and_waits_for_it() {
     let target: url::Url = direct.parse().unwrap();
     let proxy = Proxy::start(format!("{}:{}", target.host_str().unwrap(), target.port().unwrap_or(5432))).await;
     proxy.cut();
-    let service = Service::started_on(TempDir::new().unwrap(), proxy.url(&direct), &IMPATIENT);
+    let service = Service::started_on(TempDir::new().unwrap(), &&proxy.url(&direct), &IMPATIENT);
     until_probed(&service, "it is alive and not ready", [200, 503, 200, 503]).await;
     assert_unavailable(&service.client().register("ann@example.com").await);
     proxy.mend();

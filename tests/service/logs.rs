@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Engine, PASSWORD, Postgres, Service, eventually, on_both_stores};
+use crate::support::{Engine, PASSWORD, Postgres, Proxy, Service, eventually, on_both_stores};
 
 /// What ends a request; `error.*` and `user.id` only where there is something to say.
 const CANONICAL: &[&str] = &[
@@ -171,7 +171,7 @@ on_both_stores! {
             Engine::Sqlite => format!("sqlite://{}?mode=rwc", folder.path().join("later/users.db").display()),
             Engine::Postgres => Postgres::get().database().await,
         };
-        let service = Service::start_on(TempDir::new().unwrap(), direct.clone(), &[]).await;
+        let service = Service::start_on(TempDir::new().unwrap(), &direct, &[]).await;
         let ann = service.client().joined("ann@example.com").await;
         assert_eq!(service.client().refresh(&ann.refresh_token).await.status, 200);
         assert_eq!(service.client().refresh(&ann.refresh_token).await.status, 401);
@@ -184,7 +184,7 @@ on_both_stores! {
 
         // One place for passwords, so that some are refused: what fails is told with its cause.
         let narrow = [("GLASSHOUSE_AUTH__PASSWORD_WORKERS", "1"), ("GLASSHOUSE_AUTH__PASSWORD_QUEUE", "0")];
-        let service = Service::start_on(TempDir::new().unwrap(), direct, &narrow).await;
+        let service = Service::start_on(TempDir::new().unwrap(), &direct, &narrow).await;
         eventually("expired sessions are swept", async || {
             service.lines().into_iter().find(|line| line["sessions"].is_u64())
         }).await;
@@ -192,7 +192,10 @@ on_both_stores! {
         futures_util::future::join_all((0..8).map(|_| client.sign_in("ann@example.com", PASSWORD))).await;
         lines.extend(service.stop().await.lines);
 
-        let away = Service::started_on(TempDir::new().unwrap(), "postgres://nobody@127.0.0.1:1/nothing".to_owned(), &[]);
+        let nothing = Proxy::start(String::new()).await;
+        nothing.cut();
+        let url = nothing.url("postgres://nobody@localhost/nothing");
+        let away = Service::started_on(TempDir::new().unwrap(), &url, &[]);
         eventually("the database's absence is told", async || {
             away.lines().into_iter().find(|line| line["retry_seconds"].is_f64())
         }).await;

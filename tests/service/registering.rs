@@ -125,6 +125,10 @@ async fn a_body_that_is_no_json_object_is_told_so() {
             assert_eq!(reply.header("accept"), "application/json");
         }
     }
+    let request = client.request(reqwest::Method::POST, "/api/v1/users").header("content-encoding", "gzip");
+    let reply = client.send(request.header("content-type", "application/json").body("packed")).await;
+    assert_eq!((reply.status.as_u16(), reply.code()), (415, "content_coding_unsupported"));
+    assert_eq!(reply.header("accept-encoding"), "identity");
     let request = client.request(reqwest::Method::POST, "/api/v1/users").header("accept", "text/html");
     let reply = client.send(request.json(&json!({}))).await;
     assert_eq!((reply.status.as_u16(), reply.code()), (406, "not_acceptable"));
@@ -136,7 +140,7 @@ async fn an_account_outlives_the_service() {
     let folder = tempfile::TempDir::new().unwrap();
     let url = format!("sqlite://{}?mode=rwc", folder.path().join("users.db").display());
     for restarted in [false, true] {
-        let service = Service::start_on(tempfile::TempDir::new().unwrap(), url.clone(), &[]).await;
+        let service = Service::start_on(tempfile::TempDir::new().unwrap(), &url, &[]).await;
         if !restarted {
             assert_eq!(service.client().register("ann@example.com").await.status, 201);
         }

@@ -50,7 +50,7 @@ on_both_stores! {
             ("GLASSHOUSE_LOG__FILTER", "trace"),
             ("GLASSHOUSE_LOG__QUEUE", "1000000"),
         ];
-        let service = Service::start_on(TempDir::new().unwrap(), database, &settings).await;
+        let service = Service::start_on(TempDir::new().unwrap(), &database, &settings).await;
         let nobody = service.client();
         let (ann, bob) = (nobody.joined("canary.ann@example.com").await, nobody.joined("canary.bob@example.com").await);
         let root = service.admin("canary.root@example.com").await;

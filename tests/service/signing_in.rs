@@ -63,9 +63,9 @@ on_both_stores! {
         assert_eq!(elsewhere.client.me().await.status, 200);
         assert_eq!(service.client().refresh(&elsewhere.refresh_token).await.status, 200);
 
-        let reuses = service.metric("glasshouse_token_rejections_total{reason=\"refresh_token_reused\"}").await;
-        assert_eq!(reuses, Some(1.0));
-        let line = service.lines().into_iter().find(|line| line["target"] == "glasshouse::auth").expect("it is told");
+        let counted = service.metric("glasshouse_token_rejections_total{reason=\"refresh_token_reused\"}").await;
+        assert_eq!(counted, Some(1.0));
+        let line = service.line_of("glasshouse::auth").await;
         assert_eq!((line["level"].as_str(), line["user.id"].as_str()), (Some("WARN"), Some(ann.id.as_str())));
     }
 }
@@ -87,7 +87,7 @@ on_both_stores! {
 async fn a_guess_ends_nobodys_session() {
     let service = Service::start().await;
     let ann = service.client().joined("ann@example.com").await;
-    let guesses = ["".to_owned(), "x".to_owned(), "A".repeat(64), ann.access_token.clone()];
+    let guesses = [String::new(), "x".to_owned(), "A".repeat(64), ann.access_token.clone()];
     for guess in guesses {
         let refused = service.client().refresh(&guess).await;
         assert_eq!((refused.status.as_u16(), refused.code()), (401, "refresh_token_invalid"), "{guess}");
@@ -243,7 +243,7 @@ async fn tokens_survive_a_rotation_of_keys() {
     let start = async |key: &str, others: &str| {
         let settings =
             [("GLASSHOUSE_AUTH__SIGNING_KEY_FILE", key), ("GLASSHOUSE_AUTH__VERIFICATION_KEY_FILES", others)];
-        Service::start_on(TempDir::new().unwrap(), url.clone(), &settings).await
+        Service::start_on(TempDir::new().unwrap(), &url, &settings).await
     };
 
     let before = start(&old, "").await;
@@ -283,7 +283,7 @@ on_both_stores! {
             crate::support::Engine::Sqlite => format!("sqlite://{}?mode=rwc", folder.path().join("users.db").display()),
             crate::support::Engine::Postgres => crate::support::Postgres::get().database().await,
         };
-        let before = Service::start_on(TempDir::new().unwrap(), url.clone(), &[]).await;
+        let before = Service::start_on(TempDir::new().unwrap(), &url, &[]).await;
         let ann = before.client().joined("ann@example.com").await;
         before.pass(TimeDelta::days(-31));
         for _ in 0..3 {
@@ -291,13 +291,13 @@ on_both_stores! {
         }
         before.stop().await.outcome.unwrap();
 
-        let after = Service::start_on(TempDir::new().unwrap(), url, &[]).await;
+        let after = Service::start_on(TempDir::new().unwrap(), &url, &[]).await;
         crate::support::eventually("three sessions are swept", async || {
             let swept = after.metric("glasshouse_sessions_swept_total").await?;
             (swept > 0.0).then(|| assert!((swept - 3.0).abs() < 0.1, "{swept}"))
         }).await;
         assert_eq!(after.client().refresh(&ann.refresh_token).await.status, 200);
-        let line = after.lines().into_iter().find(|line| line["target"] == "glasshouse::worker").expect("it is told");
+        let line = after.line_of("glasshouse::worker").await;
         assert_eq!(line["sessions"], 3);
     }
 }

@@ -338,7 +338,7 @@ async fn each_statement_that_postgres_itself_logged_is_one_span() {
         // One connection, so that the spans' order is the connection's.
         ("GLASSHOUSE_STORE__MAX_CONNECTIONS", "1"),
     ];
-    let service = Service::start_on(tempfile::TempDir::new().unwrap(), url, &settings).await;
+    let service = Service::start_on(tempfile::TempDir::new().unwrap(), &url, &settings).await;
     walk(&service).await;
     service.stop().await.outcome.unwrap();
 

@@ -18,6 +18,7 @@ crate::on_both! {
     a_request_knows_its_statements,
     waiting_for_a_pool_of_one_is_seen,
     a_call_that_waits_in_vain_is_unavailable_and_counted,
+    no_statement_takes_longer_than_it_may,
     a_transaction_that_nobody_waits_for_is_rolled_back,
     a_row_that_means_nothing_is_broken,
     a_closed_store_is_unavailable,
@@ -46,16 +47,22 @@ async fn every_statement_prepares_on_postgres() {
 #[tokio::test]
 async fn a_url_that_cannot_work_is_refused_in_words() {
     for (url, expected) in [
-        ("mysql://localhost/users", "the scheme of DATABASE_URL must be one of: sqlite, postgres, postgresql"),
-        ("sqlite::memory:", "DATABASE_URL must name a file: a database in memory ends with its connection"),
-        (
-            "sqlite://users.db?mode=memory",
-            "DATABASE_URL must name a file: a database in memory ends with its connection",
-        ),
-        ("sqlite://users.db?mode=odd", "DATABASE_URL must be like sqlite://path?mode=rwc, with mode rwc or rw"),
+        ("mysql://localhost/users", "a URL that begins with sqlite:// or"),
+        ("sqlite:", "a file"),
+        ("sqlite://", "a file"),
+        ("sqlite::memory:", "a file"),
+        ("sqlite://%3Amemory%3A?mode=rwc", "a file"),
+        ("sqlite://file%3Ausers.db%3Fmode=memory", "a file"),
+        ("sqlite://users.db?mode=memory", "mode rwc or rw"),
+        ("sqlite://users.db?mode=ro", "mode rwc or rw"),
+        ("sqlite://users.db?mode=odd", "mode rwc or rw"),
+        ("postgres://ann:s3cret-canary@db/users?sslmode=odd", "sslmode=require"),
     ] {
-        let refused: Result<_, OpenError> = Store::open(&config(url), Tracer::off(), &Metrics::new(1000)).await;
-        assert_eq!(refused.err().expect(url).to_string(), expected);
+        let config = config(url);
+        let accepted = config.fault().expect(url);
+        assert!(accepted.contains(expected) && !accepted.contains("canary"), "{url}: {accepted}");
+        let refused: Result<_, OpenError> = Store::open(&config, Tracer::off(), &Metrics::new(1000)).await;
+        assert_eq!(refused.err().expect(url).to_string(), format!("DATABASE_URL must be {accepted}"));
     }
 }
 
@@ -148,32 +155,69 @@ async fn a_call_that_waits_in_vain_is_unavailable_and_counted(on: On) {
     });
     let store = store.await;
     let ann = store.with_user("ann@example.com").await;
-    // Somebody else has what a write needs, so that the write keeps the only connection.
-    let (mut sqlite, mut postgres) = (None, None);
-    match on {
-        On::Sqlite => {
-            let other = sqlite.insert(SqliteConnection::connect(&store.fresh.url).await.unwrap());
-            other.execute("BEGIN IMMEDIATE").await.unwrap();
-        }
-        On::Postgres => {
-            let other = postgres.insert(PgConnection::connect(&store.fresh.url).await.unwrap());
-            other.execute("BEGIN; LOCK TABLE users IN EXCLUSIVE MODE").await.unwrap();
-        }
-    }
+    // The write keeps the only connection.
+    let other = Other::in_the_way_of_writes(on, &store).await;
     let blocked = store.users.remove(ann.id, None);
     let waits = async {
         let failed = store.users.get(ann.id).await.unwrap_err();
         assert!(matches!(failed, StoreError::Unavailable(_)), "{failed:?}");
-        if let Some(other) = sqlite {
-            other.close().await.unwrap();
-        }
-        if let Some(other) = postgres {
-            other.close().await.unwrap();
-        }
+        other.go().await;
     };
     let (removed, ()) = tokio::join!(biased; blocked, waits);
     removed.unwrap();
     assert_eq!(value(&store.metrics, "db_client_connection_timeouts_total"), 1.0);
+}
+
+async fn no_statement_takes_longer_than_it_may(on: On) {
+    let store = on.open_with(|config| config.statement_timeout = Duration::from_millis(100)).await;
+    let ann = store.with_user("ann@example.com").await;
+    let other = Other::in_the_way_of_writes(on, &store).await;
+    let writes = [
+        tokio::time::timeout(Duration::from_secs(10), store.users.remove(ann.id, None)).await,
+        tokio::time::timeout(
+            Duration::from_secs(10),
+            store.users.set_password(ann.id, &hash("first"), &hash("second"), None),
+        )
+        .await,
+    ];
+    for written in writes {
+        let failed = written.expect("it ends by itself").unwrap_err();
+        assert!(matches!(failed, StoreError::Unavailable(_)), "{failed:?}");
+    }
+    other.go().await;
+    // Nothing of it was kept, and nothing of it is left open.
+    store.users.set_password(ann.id, &hash("first"), &hash("second"), None).await.unwrap();
+    store.users.remove(ann.id, None).await.unwrap();
+}
+
+/// Somebody else, who has what every write needs.
+enum Other {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+impl Other {
+    async fn in_the_way_of_writes(on: On, store: &Opened) -> Self {
+        match on {
+            On::Sqlite => {
+                let mut connection = SqliteConnection::connect(&store.fresh.url).await.unwrap();
+                connection.execute("BEGIN IMMEDIATE").await.unwrap();
+                Self::Sqlite(connection)
+            }
+            On::Postgres => {
+                let mut connection = PgConnection::connect(&store.fresh.url).await.unwrap();
+                connection.execute("BEGIN; LOCK TABLE users IN EXCLUSIVE MODE").await.unwrap();
+                Self::Postgres(connection)
+            }
+        }
+    }
+
+    async fn go(self) {
+        match self {
+            Self::Sqlite(connection) => connection.close().await.unwrap(),
+            Self::Postgres(connection) => connection.close().await.unwrap(),
+        }
+    }
 }
 
 async fn a_transaction_that_nobody_waits_for_is_rolled_back(on: On) {
@@ -213,7 +257,7 @@ async fn a_row_that_means_nothing_is_broken(on: On) {
 async fn a_closed_store_is_unavailable(on: On) {
     let store = on.open().await;
     store.close().await;
-    let failed = store.sessions.start(&session(UserId::generate())).await.unwrap_err();
+    let failed = store.sessions.start(&session(UserId::generate()), &hash("first")).await.unwrap_err();
     assert!(matches!(failed, StoreError::Unavailable(_)), "{failed:?}");
     assert!(store.ping().await.is_err());
 }

@@ -1,9 +1,11 @@
 //! Up, down and up again; and many at once.
 
 use glasshouse::{
-    store::Store,
+    store::{MigrateError, Store},
     telemetry::{Metrics, Tracer},
 };
+
+use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
 
 use crate::support::{On, config};
 
@@ -11,6 +13,7 @@ crate::on_both! {
     migrations_go_up_and_down_and_up,
     eight_that_start_at_once_do_not_collide,
     a_store_opens_before_its_database_has_a_schema,
+    the_program_before_runs_on_the_schema_of_the_one_after,
 }
 
 async fn migrations_go_up_and_down_and_up(on: On) {
@@ -48,4 +51,33 @@ async fn a_store_opens_before_its_database_has_a_schema(on: On) {
     let store = Store::open(&config(&fresh.url), Tracer::off(), &Metrics::new(1000)).await.unwrap();
     store.ping().await.unwrap();
     assert!(store.migrations().await.unwrap().iter().all(|migration| !migration.applied));
+}
+
+async fn the_program_before_runs_on_the_schema_of_the_one_after(on: On) {
+    let store = on.open().await;
+    let note = async |statement: &'static str| match on {
+        On::Sqlite => {
+            SqliteConnection::connect(&store.fresh.url).await.unwrap().execute(statement).await.unwrap();
+        }
+        On::Postgres => {
+            PgConnection::connect(&store.fresh.url).await.unwrap().execute(statement).await.unwrap();
+        }
+    };
+    let known = store.migrations().await.unwrap();
+    note(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+         VALUES (9999, 'later', TRUE, 'x', 1)",
+    )
+    .await;
+    store.migrate_up().await.unwrap();
+    store.with_user("ann@example.com").await;
+    let migrations = store.migrations().await.unwrap();
+    assert_eq!(migrations[..known.len()], known);
+    assert!(matches!(&migrations[known.len()..], [ahead] if ahead.version == 9999 && ahead.applied));
+    let refused = store.migrate_down().await;
+    assert!(matches!(refused, Err(MigrateError::Unknown(9999))), "{refused:?}");
+
+    note("UPDATE _sqlx_migrations SET version = 0 WHERE version = 9999").await;
+    let refused = store.migrate_up().await;
+    assert!(matches!(refused, Err(MigrateError::Unknown(0))), "{refused:?}");
 }

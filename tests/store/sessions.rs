@@ -1,16 +1,18 @@
 //! The promises of `SessionStore`.
 
 use chrono::TimeDelta;
+use futures_util::future::join_all;
 use glasshouse::domain::{
     auth::{Family, Rotation, SecretDigest, Session, SessionId},
     users::{StoreError, UserId},
 };
 use uuid::Uuid;
 
-use crate::support::{On, Opened, now, session};
+use crate::support::{On, Opened, hash, now, session};
 
 crate::on_both! {
     a_session_of_a_removed_user_is_stale,
+    no_session_outlives_the_password_that_it_was_begun_with,
     a_living_session_is_recognised_by_its_user,
     a_session_is_over_at_its_end_and_not_before,
     an_unknown_session_is_nobody,
@@ -29,8 +31,27 @@ const NEXT: SecretDigest = SecretDigest([2; 32]);
 
 async fn a_session_of_a_removed_user_is_stale(on: On) {
     let store = on.open().await;
-    let refused = store.sessions.start(&session(UserId::generate())).await;
+    let refused = store.sessions.start(&session(UserId::generate()), &hash("first")).await;
     assert!(matches!(refused, Err(StoreError::Stale)), "{refused:?}");
+}
+
+async fn no_session_outlives_the_password_that_it_was_begun_with(on: On) {
+    let store = on.open().await;
+    let ann = store.with_user("ann@example.com").await;
+    let (old, new) = (hash("first"), hash("second"));
+    // More than the pool has connections, some before and some behind the change.
+    let sessions: Vec<_> = (0..40).map(|_| session(ann.id)).collect();
+    let start = async |session| drop(store.sessions.start(session, &old).await);
+    let (before, behind) = sessions.split_at(3);
+    let (before, behind) = (join_all(before.iter().map(start)), join_all(behind.iter().map(start)));
+    let (_, changed, _) = tokio::join!(before, store.users.set_password(ann.id, &old, &new, None), behind);
+    changed.unwrap();
+    for session in &sessions {
+        assert_eq!(store.sessions.recognise(session.id, now()).await.unwrap(), None);
+    }
+    let refused = store.sessions.start(&session(ann.id), &old).await;
+    assert!(matches!(refused, Err(StoreError::Stale)), "{refused:?}");
+    store.sessions.start(&session(ann.id), &new).await.unwrap();
 }
 
 async fn a_living_session_is_recognised_by_its_user(on: On) {
@@ -100,7 +121,7 @@ async fn of_twenty_with_one_secret_exactly_one_rotates(on: On) {
     let store = on.open().await;
     let ann = store.with_user("ann@example.com").await;
     let session = store.with_session(&ann).await;
-    let rotations = futures_util::future::join_all((0..20).map(|_| rotate(&store, &session))).await;
+    let rotations = join_all((0..20).map(|_| rotate(&store, &session))).await;
     let rotated = rotations.iter().filter(|rotation| matches!(rotation, Rotation::Rotated(..))).count();
     let reused = rotations.iter().filter(|rotation| matches!(rotation, Rotation::Reused(..))).count();
     assert_eq!((rotated, reused), (1, 1), "{rotations:?}");

@@ -174,6 +174,10 @@ fn values_that_make_no_sense_are_refused() {
         ("GLASSHOUSE_INTERNAL__HOSTS", "host:80"),
         ("DATABASE_URL", "mysql://db/users"),
         ("DATABASE_URL", "users.db"),
+        ("DATABASE_URL", "sqlite://"),
+        ("DATABASE_URL", "sqlite::memory:"),
+        ("DATABASE_URL", "sqlite://users.db?mode=odd"),
+        ("DATABASE_URL", "postgres://db/users?sslmode=odd"),
         ("GLASSHOUSE_AUTH__ISSUER", " "),
         ("GLASSHOUSE_AUTH__SIGNING_KEY", "no key"),
         ("GLASSHOUSE_LOG__FILTER", "info,=="),
@@ -321,6 +325,12 @@ fn a_key_that_others_can_read_is_a_warning_and_in_production_a_fault() {
 fn keys_that_cannot_be_used_are_all_said() {
     let given = with(&[("GLASSHOUSE_AUTH__VERIFICATION_KEY_FILES", "/nowhere/a.pem,/nowhere/b.pem")]);
     assert_eq!(given.faults().len(), 2);
+    let signing = given.set("GLASSHOUSE_AUTH__SIGNING_KEY", "no key");
+    assert_eq!(signing.faults().len(), 3, "{:?}", signing.faults());
+    let wrong = with(&[]);
+    let private = wrong.write("private.pem", &pem(), 0o600);
+    let said = wrong.set("GLASSHOUSE_AUTH__VERIFICATION_KEY_FILES", private).fault();
+    assert!(said.contains("private.pem\" is none"), "{said}");
     let given = with(&[("GLASSHOUSE_AUTH__SIGNING_KEY_FILE", "a.pem")]).set("GLASSHOUSE_AUTH__SIGNING_KEY", pem());
     assert!(given.fault().contains("not both"));
     let given = with(&[("GLASSHOUSE_ENVIRONMENT", "production"), ("DATABASE_URL", "postgres://db/users")])

@@ -41,11 +41,7 @@ impl Keys {
 
         let mut public = JwkSet { keys: vec![own] };
         for (index, pem) in verification_pems.iter().enumerate() {
-            let key = DecodingKey::from_ed_pem(pem.as_bytes())
-                .and_then(|key| Jwk::from_decoding_key(&key, Some(Algorithm::EdDSA)))
-                .ok()
-                .and_then(named)
-                .ok_or(KeyError::Verifying(index))?;
+            let key = verification_key(pem).ok_or(KeyError::Verifying(index))?;
             if !public.keys.contains(&key) {
                 public.keys.push(key);
             }
@@ -60,6 +56,12 @@ impl Keys {
             })
             .collect::<Result<_, _>>()?;
         Ok(Self { signing, signing_id, public, verifying })
+    }
+
+    /// Whether it is a key that tokens can be checked with.
+    #[must_use]
+    pub fn is_verifying(pem: &str) -> bool {
+        verification_key(pem).is_some()
     }
 
     /// The public halves, as RFC 7517 writes them.
@@ -86,6 +88,11 @@ impl Keys {
         let body = STANDARD.encode(der.as_ref());
         Ok(SecretString::from(format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n")))
     }
+}
+
+fn verification_key(pem: &str) -> Option<Jwk> {
+    let key = DecodingKey::from_ed_pem(pem.as_bytes()).ok()?;
+    named(Jwk::from_decoding_key(&key, Some(Algorithm::EdDSA)).ok()?)
 }
 
 fn named(mut key: Jwk) -> Option<Jwk> {

@@ -98,7 +98,7 @@ impl Auth {
             None => None,
         };
         let right = self.passwords.verify(password, credentials.as_ref().map(|(_, hash)| hash)).await?;
-        let user = credentials.filter(|_| right).map(|(user, _)| user).ok_or(Error::CredentialsWrong)?;
+        let (user, hash) = credentials.filter(|_| right).ok_or(Error::CredentialsWrong)?;
 
         let refresh_token = RefreshToken::generate(Family(Uuid::new_v4())).map_err(|_| Error::NoRandomness)?;
         let now = self.clock.now();
@@ -110,8 +110,8 @@ impl Auth {
             created_at: now,
             expires_at: now + self.refresh_token_lifetime,
         };
-        self.sessions.start(&session).await.map_err(|error| match error {
-            // Removed while the password was being checked.
+        self.sessions.start(&session, &hash).await.map_err(|error| match error {
+            // Removed, or given another password, while this one was being checked.
             StoreError::Stale => Error::CredentialsWrong,
             error => Error::Store(error),
         })?;

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::{Family, SecretDigest, SessionId};
+use super::{Family, PasswordHash, SecretDigest, SessionId};
 use crate::domain::users::{StoreError, User, UserId};
 
 /// A signed-in user on one device: what a refresh token prolongs.
@@ -37,11 +37,12 @@ pub enum Rotation {
 /// Keeps sessions; durable and all or nothing, as [`crate::domain::users::UserStore`].
 #[async_trait]
 pub trait SessionStore: Send + Sync {
-    /// Adds a session. A user that was removed meanwhile is [`StoreError::Stale`].
+    /// Adds a session, if the password of its user is still the one that was shown: otherwise a change of password
+    /// could end every session but the one that is just being started with the old one.
     ///
     /// # Errors
-    /// As said, and those of the store itself.
-    async fn start(&self, session: &Session) -> Result<(), StoreError>;
+    /// [`StoreError::Stale`] if the password has changed meanwhile, or the user is gone; those of the store itself.
+    async fn start(&self, session: &Session, shown: &PasswordHash) -> Result<(), StoreError>;
 
     /// The user of a session that has not ended at `now`.
     ///

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use axum::{
     Router,
     body::Bytes,
-    extract::Path,
+    extract::{Path, rejection::PathRejection},
     http::{
         StatusCode,
         header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE},
@@ -20,6 +20,7 @@ use axum::{
 use utoipa::openapi::{
     Info, License, OpenApi, OpenApiBuilder,
     security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    tag::{Tag, TagBuilder},
 };
 
 use super::{Api, problem::Problem};
@@ -50,9 +51,17 @@ pub fn document() -> OpenApi {
         .build();
     OpenApiBuilder::new()
         .info(info)
+        .tags(Some([
+            described("users", "Accounts: of one's own, and for admins everyone's."),
+            described("auth", "Sessions: a pair of tokens, one to show and one to exchange for the next pair."),
+        ]))
         .paths(operations::paths())
         .components(Some(schemas::components().security_scheme(parts::BEARER, SecurityScheme::Http(bearer)).build()))
         .build()
+}
+
+fn described(tag: &str, description: &str) -> Tag {
+    TagBuilder::new().name(tag).description(Some(description)).build()
 }
 
 /// Method, template and status of success of every operation.
@@ -66,7 +75,7 @@ pub(super) fn routes() -> Router<Arc<Api>> {
         .route(DOCUMENT_PATH, get(serve_document))
         .route("/api/v1/docs", get(async || Redirect::permanent(PAGE_PATH)))
         .route(PAGE_PATH, get(async || serve_page("")))
-        .route("/api/v1/docs/{*rest}", get(async |Path(rest): Path<String>| serve_page(&rest)))
+        .route("/api/v1/docs/{*rest}", get(async |rest: Result<Path<String>, _>| serve_rest(rest)))
 }
 
 async fn serve_document() -> impl IntoResponse {
@@ -78,13 +87,22 @@ async fn serve_document() -> impl IntoResponse {
     ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "public, max-age=300")], written.clone())
 }
 
+/// What is no UTF-8 names no file.
+fn serve_rest(rest: Result<Path<String>, PathRejection>) -> Response {
+    rest.map_or_else(|_| nothing_there(), |Path(rest)| serve_page(&rest))
+}
+
+fn nothing_there() -> Response {
+    Problem::new(StatusCode::NOT_FOUND, "route_not_found", "nothing is at this path").into_response()
+}
+
 fn serve_page(path: &str) -> Response {
     static SETTINGS: OnceLock<Arc<utoipa_swagger_ui::Config<'static>>> = OnceLock::new();
     // By itself the page would ask swagger.io what it thinks of the document.
     let settings =
         SETTINGS.get_or_init(|| Arc::new(utoipa_swagger_ui::Config::from(DOCUMENT_PATH).validator_url("none")));
     let Ok(Some(file)) = utoipa_swagger_ui::serve(path, Arc::clone(settings)) else {
-        return Problem::new(StatusCode::NOT_FOUND, "route_not_found", "nothing is at this path").into_response();
+        return nothing_there();
     };
     let mut response = (
         [

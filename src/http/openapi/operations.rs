@@ -6,13 +6,16 @@ use super::parts::{Input, Operation, Parameter, Success};
 
 /// Errors of every operation, whatever it does.
 const ALWAYS: &[(u16, &str)] =
+    &[(406, "not_acceptable"), (500, "internal"), (503, "store_unavailable"), (504, "timeout")];
+/// The same of those that hash a password.
+const HASHING: &[(u16, &str)] =
     &[(406, "not_acceptable"), (500, "internal"), (503, "store_unavailable, hashing_overloaded"), (504, "timeout")];
 /// Errors of every operation that reads a body.
 const WITH_BODY: &[(u16, &str)] = &[
     (400, "body_malformed"),
     (408, "body_too_slow"),
     (413, "body_too_large"),
-    (415, "media_type_unsupported"),
+    (415, "media_type_unsupported, content_coding_unsupported"),
     (422, "validation_failed"),
 ];
 /// Errors of every operation that wants to know who asks.
@@ -22,9 +25,11 @@ const WITH_CALLER: &[(u16, &str)] = &[(
      token_expired, token_not_yet, session_ended",
 )];
 
-const USER: Success = Success { status: "200", schema: Some("User"), headers: &["ETag"], linked: false };
-const GRANT: Success = Success { status: "200", schema: Some("Grant"), headers: &[], linked: false };
-const DONE: Success = Success { status: "204", schema: None, headers: &[], linked: false };
+const USER: Success =
+    Success { status: "200", description: "The account.", schema: Some("User"), headers: &["ETag"], linked: false };
+const GRANT: Success =
+    Success { status: "200", description: "Both tokens.", schema: Some("Grant"), headers: &[], linked: false };
+const DONE: Success = Success { status: "204", description: "Done.", schema: None, headers: &[], linked: false };
 
 /// All of them, in the order in which people meet them.
 pub(super) const ALL: &[Operation] = &[
@@ -36,8 +41,14 @@ pub(super) const ALL: &[Operation] = &[
         summary: "Makes an account. Open to everyone; the role is `user`.",
         input: Some(Input { schema: "Registration", patch: false }),
         parameters: &[],
-        success: Success { status: "201", schema: Some("User"), headers: &["ETag", "Location"], linked: true },
-        errors: &[ALWAYS, WITH_BODY, &[(409, "email_taken")]],
+        success: Success {
+            status: "201",
+            description: "The new account.",
+            schema: Some("User"),
+            headers: &["ETag", "Location"],
+            linked: true,
+        },
+        errors: &[HASHING, WITH_BODY, &[(409, "email_taken")]],
     },
     Operation {
         id: "list",
@@ -47,7 +58,13 @@ pub(super) const ALL: &[Operation] = &[
         summary: "Lists accounts in order of registration, page by page. For admins.",
         input: None,
         parameters: &[Parameter::Role, Parameter::EmailPrefix, Parameter::Limit, Parameter::Cursor],
-        success: Success { status: "200", schema: Some("Users"), headers: &[], linked: false },
+        success: Success {
+            status: "200",
+            description: "One page of accounts, and where the next one begins.",
+            schema: Some("Users"),
+            headers: &[],
+            linked: false,
+        },
         errors: &[ALWAYS, WITH_CALLER, &[(403, "forbidden"), (422, "validation_failed")]],
     },
     Operation {
@@ -115,7 +132,7 @@ pub(super) const ALL: &[Operation] = &[
         parameters: &[Parameter::Id],
         success: DONE,
         errors: &[
-            ALWAYS,
+            HASHING,
             WITH_BODY,
             WITH_CALLER,
             &[(403, "forbidden, password_wrong"), (404, "user_not_found"), (412, "stale")],
@@ -130,7 +147,7 @@ pub(super) const ALL: &[Operation] = &[
         input: Some(Input { schema: "Credentials", patch: false }),
         parameters: &[],
         success: GRANT,
-        errors: &[ALWAYS, WITH_BODY, &[(401, "credentials_wrong")]],
+        errors: &[HASHING, WITH_BODY, &[(401, "credentials_wrong")]],
     },
     Operation {
         id: "refresh",

@@ -40,6 +40,7 @@ pub(super) struct Input {
 /// The answer that is hoped for.
 pub(super) struct Success {
     pub(super) status: &'static str,
+    pub(super) description: &'static str,
     pub(super) schema: Option<&'static str>,
     pub(super) headers: &'static [&'static str],
     /// Whether other operations begin with the `id` in it.
@@ -102,8 +103,7 @@ impl Input {
 
 impl Success {
     fn build(&self) -> Response {
-        let description = if self.schema.is_some() { "Done, and this is it." } else { "Done." };
-        let mut response = with_headers(ResponseBuilder::new().description(description), self.headers);
+        let mut response = with_headers(ResponseBuilder::new().description(self.description), self.headers);
         if let Some(schema) = self.schema {
             response = response.content("application/json", Content::new(Some(named(schema))));
         }

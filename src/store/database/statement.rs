@@ -90,7 +90,7 @@ statements! {
     /// id, expected version.
     delete_user_version: "DELETE" "users";
 
-    /// id, user, family, secret, `created_at`, `expires_at`.
+    /// id, user, family, secret, `created_at`, `expires_at`, hash of the password shown.
     insert_session: "INSERT" "sessions";
     /// id, now.
     recognise_session: "SELECT" "sessions";

@@ -35,7 +35,7 @@ pub enum MigrateError {
     /// That migration was refused.
     #[error("migration {0} failed")]
     Failed(i64, #[source] Failure),
-    /// That migration was applied and is not known here: the database is ahead of this program.
+    /// That migration was applied and is not known here: it cannot be taken back, or is older than one that is known.
     #[error("the database has migration {0}, which this program does not know")]
     Unknown(i64),
     /// That migration was changed after it was applied.
@@ -71,6 +71,9 @@ impl From<sqlx::migrate::MigrateError> for MigrateError {
 }
 
 /// What was applied, by version, after it was compared with what is known here.
+///
+/// What is newer than all that is known is no fault: while a release rolls out, or is taken back, the program before
+/// runs on the schema of the one after.
 async fn applied(connection: &mut impl Migrate, migrator: &Migrator) -> Result<BTreeMap<i64, Vec<u8>>, MigrateError> {
     connection.ensure_migrations_table(TABLE).await?;
     if let Some(version) = connection.dirty_version(TABLE).await? {
@@ -78,7 +81,8 @@ async fn applied(connection: &mut impl Migrate, migrator: &Migrator) -> Result<B
     }
     let applied = connection.list_applied_migrations(TABLE).await?;
     let applied: BTreeMap<_, _> = applied.into_iter().map(|it| (it.version, it.checksum.to_vec())).collect();
-    for (version, checksum) in &applied {
+    let newest = migrator.iter().map(|known| known.version).max();
+    for (version, checksum) in applied.iter().filter(|(version, _)| Some(**version) <= newest) {
         let mut known = migrator.iter().filter(|known| known.version == *version).peekable();
         if known.peek().is_none() {
             return Err(MigrateError::Unknown(*version));
@@ -98,11 +102,21 @@ async fn up(connection: &mut impl Migrate, migrator: &Migrator) -> Result<(), Mi
             told(migration, "a migration was applied");
         }
     }
+    if let Some(version) = applied.into_keys().next_back().filter(|version| !knows(migrator, *version)) {
+        tracing::warn!(
+            target: "glasshouse::store",
+            { migration.version = version },
+            "the database is ahead of this program"
+        );
+    }
     Ok(())
 }
 
 async fn down(connection: &mut impl Migrate, migrator: &Migrator) -> Result<(), MigrateError> {
     let Some((newest, _)) = applied(connection, migrator).await?.pop_last() else { return Ok(()) };
+    if !knows(migrator, newest) {
+        return Err(MigrateError::Unknown(newest));
+    }
     for migration in migrator.iter().filter(|it| it.migration_type.is_down_migration() && it.version == newest) {
         connection.revert(TABLE, migration).await?;
         told(migration, "a migration was taken back");
@@ -113,12 +127,21 @@ async fn down(connection: &mut impl Migrate, migrator: &Migrator) -> Result<(), 
 async fn status(connection: &mut impl Migrate, migrator: &Migrator) -> Result<Vec<Migration>, MigrateError> {
     let applied = applied(connection, migrator).await?;
     let known = migrator.iter().filter(|it| it.migration_type.is_up_migration());
-    let migrations = known.map(|it| Migration {
+    let known = known.map(|it| Migration {
         version: it.version,
         description: it.description.to_string(),
         applied: applied.contains_key(&it.version),
     });
-    Ok(migrations.collect())
+    let ahead = applied.keys().filter(|version| !knows(migrator, **version)).map(|version| Migration {
+        version: *version,
+        description: "not known to this program".to_owned(),
+        applied: true,
+    });
+    Ok(known.chain(ahead).collect())
+}
+
+fn knows(migrator: &Migrator, version: i64) -> bool {
+    migrator.iter().any(|known| known.version == version)
 }
 
 fn told(migration: &sqlx::migrate::Migration, what: &'static str) {

@@ -9,7 +9,7 @@ use sqlx::{
 
 pub use self::statements::STATEMENTS;
 use super::{
-    Config, OpenError,
+    Config,
     database::{Engine, Location, Statements},
 };
 
@@ -29,10 +29,11 @@ impl Engine for Postgres {
 /// How a connection is opened that migrates: without a limit, since building an index may take long.
 ///
 /// # Errors
-/// [`OpenError::Url`]; it never repeats the URL.
-pub(super) fn patient(config: &Config) -> Result<PgConnectOptions, OpenError> {
-    let options = PgConnectOptions::from_url(&config.url)
-        .map_err(|_| OpenError::Url("must be like postgres://user:password@host:port/database"))?;
+/// What the URL must be.
+pub(super) fn patient(config: &Config) -> Result<PgConnectOptions, &'static str> {
+    let options = PgConnectOptions::from_url(&config.url).map_err(|_| {
+        "like postgres://user:password@host:port/database, with parameters that libpq knows, such as sslmode=require"
+    })?;
     Ok(options.application_name("glasshouse").disable_statement_logging())
 }
 
@@ -40,7 +41,7 @@ pub(super) fn patient(config: &Config) -> Result<PgConnectOptions, OpenError> {
 ///
 /// # Errors
 /// As [`patient`].
-pub(super) fn options(config: &Config) -> Result<PgConnectOptions, OpenError> {
+pub(super) fn options(config: &Config) -> Result<PgConnectOptions, &'static str> {
     let limit = config.statement_timeout.as_millis().to_string();
     Ok(patient(config)?.options([("statement_timeout", limit)]))
 }

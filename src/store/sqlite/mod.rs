@@ -28,29 +28,42 @@ impl Engine for Sqlite {
     }
 }
 
-/// How each connection is opened; makes the file's folder if the file may be made.
+/// What the URL must be.
+const URL: &str = "like sqlite://path?mode=rwc, with the path of a file and mode rwc or rw: a database in memory ends with \
+                   its connection, and one that is only read keeps nothing";
+
+/// How each connection is opened.
 ///
 /// # Errors
-/// As [`OpenError`] says. A database in memory is refused: it would end with its connection, and acknowledged writes
-/// with it.
-pub(super) fn options(config: &Config) -> Result<SqliteConnectOptions, OpenError> {
-    let parameter = |name: &str, value: &str| config.url.query_pairs().any(|(key, is)| key == name && is == value);
-    if parameter("mode", "memory") || config.url.as_str().contains(":memory:") {
-        return Err(OpenError::InMemory);
+/// What the URL must be. A database without a file of its own is refused: it would end with its connection, and
+/// acknowledged writes with it.
+pub(super) fn options(config: &Config) -> Result<SqliteConnectOptions, &'static str> {
+    let options = SqliteConnectOptions::from_url(&config.url).map_err(|_| URL)?;
+    let modes = config.url.query_pairs().filter(|(name, _)| name == "mode");
+    let is_written = modes.into_iter().all(|(_, mode)| mode == "rw" || mode == "rwc");
+    // To SQLite no name is a file that is gone in the end; `:memory:` and URIs may stand for none at all.
+    let name = options.get_filename().to_string_lossy();
+    let is_file = !name.is_empty() && !name.starts_with(':') && !name.starts_with("file:");
+    if !is_written || !is_file {
+        return Err(URL);
     }
-    let options = SqliteConnectOptions::from_url(&config.url)
-        .map_err(|_| OpenError::Url("must be like sqlite://path?mode=rwc, with mode rwc or rw"))?
+    Ok(options
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(config.statement_timeout)
-        .disable_statement_logging();
-    if parameter("mode", "rwc")
-        && let Some(folder) = options.get_filename().parent()
-    {
-        std::fs::create_dir_all(folder).map_err(OpenError::Folder)?;
+        .disable_statement_logging())
+}
+
+/// Makes the file's folder, if the URL says that the file may be made.
+///
+/// # Errors
+/// [`OpenError::Folder`].
+pub(super) fn make_folder(config: &Config, options: &SqliteConnectOptions) -> Result<(), OpenError> {
+    if !config.url.query_pairs().any(|(name, mode)| name == "mode" && mode == "rwc") {
+        return Ok(());
     }
-    Ok(options)
+    options.get_filename().parent().map_or(Ok(()), std::fs::create_dir_all).map_err(OpenError::Folder)
 }
 
 /// How the connection is opened that migrates: it may wait long for another process that does the same.

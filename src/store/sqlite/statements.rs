@@ -52,7 +52,7 @@ WHERE id = $1 AND version = $2",
 
     insert_session: "\
 INSERT INTO sessions (id, user_id, family, secret, created_at, expires_at) \
-VALUES ($1, $2, $3, $4, $5, $6)",
+SELECT $1, id, $3, $4, $5, $6 FROM users WHERE id = $2 AND password_hash = $7",
     recognise_session: "\
 SELECT users.id, email, name, role, version, users.created_at, updated_at \
 FROM sessions JOIN users ON users.id = sessions.user_id \

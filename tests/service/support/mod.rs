@@ -12,7 +12,7 @@ pub(crate) use client::{Client, PASSWORD, Reply, Session};
 pub(crate) use collector::{Collector, attribute, hex};
 pub(crate) use postgres::Postgres;
 pub(crate) use proxy::Proxy;
-pub(crate) use service::{Engine, Service, Stopped};
+pub(crate) use service::{Engine, Service};
 
 /// Asks again and again until the answer is there; fails after ten seconds.
 ///

@@ -31,7 +31,6 @@ pub(crate) enum Engine {
 pub(crate) struct Service {
     pub(crate) public: SocketAddr,
     pub(crate) internal: SocketAddr,
-    pub(crate) database_url: String,
     pub(super) store: glasshouse::store::Config,
     /// Made once: making one costs more than most requests.
     http: reqwest::Client,
@@ -81,21 +80,21 @@ impl Service {
             Engine::Sqlite => format!("sqlite://{}?mode=rwc", folder.path().join("users.db").display()),
             Engine::Postgres => Postgres::get().database().await,
         };
-        Self::start_on(folder, database_url, settings).await
+        Self::start_on(folder, &database_url, settings).await
     }
 
     /// On a database that is somewhere already.
-    pub(crate) async fn start_on(folder: TempDir, database_url: String, settings: &[(&str, &str)]) -> Self {
+    pub(crate) async fn start_on(folder: TempDir, database_url: &str, settings: &[(&str, &str)]) -> Self {
         let service = Self::started_on(folder, database_url, settings);
         service.ready().await;
         service
     }
 
     /// The same, without waiting until it is ready: only its ports are open.
-    pub(crate) fn started_on(folder: TempDir, database_url: String, settings: &[(&str, &str)]) -> Self {
+    pub(crate) fn started_on(folder: TempDir, database_url: &str, settings: &[(&str, &str)]) -> Self {
         let key = folder.path().join("key.pem").display().to_string();
         let mut environment: Vec<(String, String)> = [
-            ("DATABASE_URL", database_url.as_str()),
+            ("DATABASE_URL", database_url),
             ("GLASSHOUSE_AUTH__SIGNING_KEY_FILE", key.as_str()),
             ("GLASSHOUSE_HTTP__LISTEN", "127.0.0.1:0"),
             ("GLASSHOUSE_INTERNAL__LISTEN", "127.0.0.1:0"),
@@ -126,7 +125,6 @@ impl Service {
         Self {
             public,
             internal,
-            database_url,
             store,
             http: reqwest::Client::new(),
             stops,
@@ -177,6 +175,12 @@ impl Service {
         parsed(&self.log.text())
     }
 
+    /// The first line of that target, once it is written.
+    pub(crate) async fn line_of(&self, target: &str) -> Value {
+        let find = async || self.lines().into_iter().find(|line| line["target"] == target);
+        super::eventually("a line of that target is written", find).await
+    }
+
     /// The one line that tells how the request of that id went.
     pub(crate) async fn line(&self, request_id: &str) -> Value {
         super::eventually("the request's line is written", async || {
@@ -193,11 +197,6 @@ impl Service {
         let outcome = tokio::task::spawn_blocking(move || running.join().unwrap()).await.unwrap();
         let log = self.log.text();
         Stopped { outcome, lines: parsed(&log), log }
-    }
-
-    /// Asks it to stop, once more or for the first time.
-    pub(crate) async fn ask_to_stop(&self) {
-        self.stops.send("the test").await.unwrap();
     }
 }
 
