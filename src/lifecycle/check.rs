@@ -53,15 +53,13 @@ impl Check {
             let _runtime = self.runtime.enter();
             drop(telemetry::spawn("check", async move { question.0.ask().await }));
         }
-        match timeout(self.timeout, news.changed()).await {
-            Ok(Ok(())) => news.borrow().as_ref().map_or_else(|| Err(self.silence()), |(_, answer)| answer.clone()),
-            // The runtime is stuck, or was shut down: whoever was to ask never came to it.
-            Ok(Err(_)) | Err(_) => {
-                let silence = Err(self.silence());
-                self.show(&silence);
-                silence
-            }
+        if let Ok(Ok(())) = timeout(self.timeout, news.changed()).await {
+            return news.borrow().as_ref().map_or_else(|| Err(self.silence()), |(_, answer)| answer.clone());
         }
+        // The runtime is stuck, or was shut down: whoever was to ask never came to it.
+        let silence = Err(self.silence());
+        self.show(&silence);
+        silence
     }
 
     async fn ask(&self) {
@@ -149,7 +147,8 @@ mod tests {
                 async { Ok(()) }.boxed()
             });
         }
-        let worker = main.block_on(async { tokio::spawn(async { thread::current().id() }).await.unwrap() });
+        let worker =
+            main.block_on(async { crate::telemetry::spawn("asked", async { thread::current().id() }).await.unwrap() });
         let elsewhere = Builder::new_current_thread().enable_all().build().unwrap();
         assert!(elsewhere.block_on(readiness.parts())[0].problem.is_none());
         assert_eq!(*asked_on.lock().unwrap(), Some(worker));
