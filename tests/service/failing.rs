@@ -80,7 +80,7 @@ async fn a_database_that_comes_back_is_used_again() {
     let direct = Postgres::get().database().await;
     let target: url::Url = direct.parse().unwrap();
     let proxy = Proxy::start(format!("{}:{}", target.host_str().unwrap(), target.port().unwrap_or(5432))).await;
-    let service = Service::start_on(TempDir::new().unwrap(), &&proxy.url(&direct), &IMPATIENT).await;
+    let service = Service::start_on(TempDir::new().unwrap(), &proxy.url(&direct), &IMPATIENT).await;
     let ann = service.client().joined("ann@example.com").await;
     for _ in 0..2 {
         proxy.cut();
@@ -118,7 +118,7 @@ async fn a_service_whose_database_is_not_there_yet_starts_and_waits_for_it() {
     let target: url::Url = direct.parse().unwrap();
     let proxy = Proxy::start(format!("{}:{}", target.host_str().unwrap(), target.port().unwrap_or(5432))).await;
     proxy.cut();
-    let service = Service::started_on(TempDir::new().unwrap(), &&proxy.url(&direct), &IMPATIENT);
+    let service = Service::started_on(TempDir::new().unwrap(), &proxy.url(&direct), &IMPATIENT);
     until_probed(&service, "it is alive and not ready", [200, 503, 200, 503]).await;
     assert_unavailable(&service.client().register("ann@example.com").await);
     proxy.mend();
