@@ -4,15 +4,14 @@ use std::{net::SocketAddr, sync::Arc};
 
 use aws_lc_rs::constant_time;
 use axum::{
-    extract::{ConnectInfo, Request, State, connect_info::Connected},
+    extract::{ConnectInfo, Request, State},
     http::{HeaderMap, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
-    serve::IncomingStream,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::net::TcpListener;
+use tokio::net::TcpStream;
 
 use super::Config;
 
@@ -23,9 +22,9 @@ pub(super) struct Ends {
     local: Option<SocketAddr>,
 }
 
-impl Connected<IncomingStream<'_, TcpListener>> for Ends {
-    fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Self {
-        Self { local: stream.io().local_addr().ok() }
+impl Ends {
+    pub(super) fn of(stream: &TcpStream) -> Self {
+        Self { local: stream.local_addr().ok() }
     }
 }
 

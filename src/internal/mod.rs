@@ -1,6 +1,7 @@
 //! The internal port: what the process is doing, from a thread and a runtime of its own, so that it still answers
 //! when the service itself is stuck.
 
+mod accept;
 mod build_info;
 mod config;
 mod config_dump;

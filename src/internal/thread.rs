@@ -5,7 +5,7 @@ use std::{io, net::TcpListener, sync::mpsc, time::Duration};
 use axum::Router;
 use tokio::{runtime::Handle, sync::oneshot};
 
-use super::guard::Ends;
+use super::accept::accept;
 
 /// A running internal thread. It ends with the process, or when it is told to.
 pub struct Thread {
@@ -51,13 +51,8 @@ impl Thread {
             let _runtime = self.runtime.enter();
             tokio::net::TcpListener::from_std(listener)?
         };
-        let service = router.into_make_service_with_connect_info::<Ends>();
         // `telemetry::spawn` is for the runtime that one is on.
-        self.runtime.spawn(async move {
-            if let Err(error) = axum::serve(listener, service).await {
-                tracing::error!(target: "glasshouse::internal", { error.message = %error }, "the internal port has ended");
-            }
-        });
+        self.runtime.spawn(accept(listener, router));
         Ok(())
     }
 

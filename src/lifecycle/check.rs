@@ -54,16 +54,16 @@ impl Check {
             drop(telemetry::spawn("check", async move { question.0.ask().await }));
         }
         if let Ok(Ok(())) = timeout(self.timeout, news.changed()).await {
-            return news.borrow().as_ref().map_or_else(|| Err(self.silence()), |(_, answer)| answer.clone());
+            return news.borrow().as_ref().map_or_else(|| self.silence(), |(_, answer)| answer.clone());
         }
         // The runtime is stuck, or was shut down: whoever was to ask never came to it.
-        let silence = Err(self.silence());
+        let silence = self.silence();
         self.show(&silence);
         silence
     }
 
     async fn ask(&self) {
-        let answer = timeout(self.timeout, (self.ask)()).await.unwrap_or_else(|_| Err(self.silence()));
+        let answer = timeout(self.timeout, (self.ask)()).await.unwrap_or_else(|_| self.silence());
         self.show(&answer);
         self.newest.send_replace(Some((Instant::now(), answer)));
     }
@@ -72,8 +72,8 @@ impl Check {
         self.gauge.set(&[self.name], if answer.is_ok() { 1.0 } else { 0.0 });
     }
 
-    fn silence(&self) -> String {
-        format!("no answer within {:?}", self.timeout)
+    fn silence(&self) -> Answer {
+        Err(format!("no answer within {:?}", self.timeout))
     }
 }
 
@@ -100,7 +100,10 @@ mod tests {
     use futures_util::FutureExt;
     use tokio::{runtime::Builder, sync::Semaphore};
 
-    use crate::{lifecycle::Readiness, telemetry::Metrics};
+    use crate::{
+        lifecycle::Readiness,
+        telemetry::{self, Metrics},
+    };
 
     const LONG: Duration = Duration::from_mins(1);
 
@@ -148,7 +151,7 @@ mod tests {
             });
         }
         let worker =
-            main.block_on(async { crate::telemetry::spawn("asked", async { thread::current().id() }).await.unwrap() });
+            main.block_on(async { telemetry::spawn("worker", async { thread::current().id() }).await.unwrap() });
         let elsewhere = Builder::new_current_thread().enable_all().build().unwrap();
         assert!(elsewhere.block_on(readiness.parts())[0].problem.is_none());
         assert_eq!(*asked_on.lock().unwrap(), Some(worker));

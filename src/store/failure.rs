@@ -104,7 +104,9 @@ impl Failure {
 fn postgres_is_unavailable(code: &str) -> bool {
     const CLASSES: [&str; 2] = ["08", "53"];
     const CODES: [&str; 9] = ["25006", "40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03", "57P05"];
-    CODES.contains(&code) || CLASSES.iter().any(|class| code.starts_with(class))
+    // A table or a column that is not there yet: the migration that brings it is on its way.
+    const UNMIGRATED: [&str; 2] = ["42P01", "42703"];
+    UNMIGRATED.contains(&code) || CODES.contains(&code) || CLASSES.iter().any(|class| code.starts_with(class))
 }
 
 const SQLITE_BUSY: u32 = 5;

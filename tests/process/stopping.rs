@@ -2,7 +2,7 @@
 
 use std::{
     io::{Read, Write},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::SeqCst},
@@ -70,6 +70,25 @@ fn a_second_signal_stops_at_once() {
     assert_eq!(ended.code, Some(1));
     assert!(asked_again.elapsed() < Duration::from_secs(6), "{:?}", asked_again.elapsed());
     assert!(ended.lines.iter().any(|line| line["message"].as_str().is_some_and(|text| text.contains("at once"))));
+}
+
+#[test]
+fn a_second_signal_does_not_wait_for_a_collector_that_hangs() {
+    // It takes connections and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let program = Program::start(&[
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &format!("http://{}", silent.local_addr().unwrap())),
+        ("GLASSHOUSE_SHUTDOWN__GRACE", "1s"),
+        ("GLASSHOUSE_SHUTDOWN__FLUSH", "25s"),
+    ]);
+    assert_eq!(get(program.public, "/.well-known/jwks.json").unwrap().0, 200);
+    program.signal("TERM");
+    until("only the flush is left", || program.lines().iter().any(|(_, line)| line["message"] == "stopped"));
+    let asked_again = Instant::now();
+    program.signal("TERM");
+    let ended = program.wait();
+    assert_eq!(ended.code, Some(1));
+    assert!(asked_again.elapsed() < Duration::from_secs(5), "{:?}", asked_again.elapsed());
 }
 
 #[test]

@@ -202,6 +202,13 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            // What the service knows of the failure is what whoever reads the test's output asks for first.
+            let log = self.log.text();
+            let telling = log.lines().filter(|line| !line.contains("\"level\":\"INFO\""));
+            #[expect(clippy::print_stderr, reason = "a failing test tells why")]
+            telling.for_each(|line| eprintln!("{line}"));
+        }
         if self.running.is_some() {
             self.stops.try_send("the end of the test").ok();
             self.stops.try_send("the end of the test").ok();

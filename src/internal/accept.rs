@@ -1,0 +1,109 @@
+//! Accepts connections to the internal port: a bounded number of them, none silent for ever.
+//!
+//! Whoever looks on must not take the files that the service needs for its own clients.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{Router, extract::ConnectInfo};
+use hyper::service::service_fn;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto::Builder,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    time::{sleep, timeout},
+};
+use tower::Service;
+
+use super::guard::Ends;
+use crate::telemetry;
+
+/// Scrapers, probes and a few people. Whoever comes beyond it waits in the kernel's queue.
+const MAX_CONNECTIONS: usize = 256;
+/// How long a connection may be silent. Scrapers come more often than this, and keep theirs.
+const SILENCE: Duration = Duration::from_secs(90);
+/// How long to wait when the system has no connection for us.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves for as long as the current runtime lives.
+pub(super) async fn accept(listener: TcpListener, router: Router) {
+    accept_patiently(listener, router, SILENCE).await;
+}
+
+async fn accept_patiently(listener: TcpListener, router: Router, silence: Duration) {
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(silence);
+    builder.http2().timer(TokioTimer::new()).keep_alive_interval(silence);
+    loop {
+        let place = Arc::clone(&places).acquire_owned().await.expect("the semaphore is never closed");
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let (builder, router) = (builder.clone(), router.clone());
+                drop(telemetry::spawn("internal connection", async move {
+                    connection(&builder, stream, router, silence).await;
+                    drop(place);
+                }));
+            }
+            Err(error) => {
+                tracing::debug!(target: "glasshouse::internal", { error.message = %error }, "no connection could be accepted");
+                sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn connection(builder: &Builder<TokioExecutor>, stream: TcpStream, router: Router, silence: Duration) {
+    // Before the first octets hyper does not know which protocol it is, and has no clock for it.
+    if timeout(silence, stream.readable()).await.is_err() {
+        return;
+    }
+    let ends = ConnectInfo(Ends::of(&stream));
+    let service = service_fn(|request: hyper::Request<hyper::body::Incoming>| {
+        let mut request = request;
+        request.extensions_mut().insert(ends);
+        router.clone().call(request)
+    });
+    // Whoever looks on and breaks off has broken nothing.
+    drop(builder.serve_connection(TokioIo::new(stream), service).await);
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{Router, routing::get};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::{TcpListener, TcpStream},
+    };
+
+    use std::time::Duration;
+
+    use super::{MAX_CONNECTIONS, accept_patiently};
+    use crate::telemetry;
+
+    const REQUEST: &str = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+
+    #[tokio::test]
+    async fn silent_connections_make_room_for_others() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new().route("/", get(async || "here"));
+        let accepting = telemetry::spawn("accept", accept_patiently(listener, router, Duration::from_millis(50)));
+        let mut silent = Vec::new();
+        for number in 0..MAX_CONNECTIONS {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let beginning = ["", "GET / HTTP/1.1\r\n", REQUEST][number % 3];
+            stream.write_all(beginning.as_bytes()).await.unwrap();
+            silent.push(stream);
+        }
+        let mut last = TcpStream::connect(address).await.unwrap();
+        last.write_all(REQUEST.as_bytes()).await.unwrap();
+        let mut said = String::new();
+        last.read_to_string(&mut said).await.unwrap();
+        assert!(said.ends_with("here"), "{said}");
+        drop(silent);
+        accepting.abort();
+    }
+}
