@@ -1,4 +1,4 @@
-//! Which request it was: `X-Request-ID`, on every answer.
+//! Which request it was, and whose: `X-Request-ID` on every answer, and the client that a proxy speaks for.
 
 use reqwest::Method;
 use serde_json::json;
@@ -86,4 +86,18 @@ async fn times_are_told_but_not_where_they_are_nobodys_business() {
     let without = Service::start_with(Engine::Sqlite, &[("GLASSHOUSE_HTTP__SERVER_TIMING", "false")]);
     let reply = without.await.client().post("/api/v1/users", &json!({})).await;
     assert_eq!(reply.header("server-timing"), "");
+}
+
+#[tokio::test]
+async fn whose_word_on_the_client_counts_is_said_by_the_settings() {
+    for (trusted, address, scheme) in [("", "127.0.0.1", "http"), ("127.0.0.0/8", "198.51.100.7", "https")] {
+        let service = Service::start_with(Engine::Sqlite, &[("GLASSHOUSE_HTTP__TRUSTED_PROXIES", trusted)]).await;
+        let request = service.client().request(Method::GET, "/nowhere");
+        let request =
+            request.header("x-forwarded-for", "203.0.113.9, 198.51.100.7").header("x-forwarded-proto", "https");
+        service.client().send(request).await;
+        let lines = service.stop().await.lines;
+        let line = lines.iter().find(|line| line["http.route"] == "_unmatched").expect("it is told");
+        assert_eq!((line["client.address"].as_str(), line["url.scheme"].as_str()), (Some(address), Some(scheme)));
+    }
 }
