@@ -62,7 +62,7 @@ impl Parts {
             tracing::warn!(target: "glasshouse::app", "{warning}");
         }
         let readiness = Readiness::new(metrics);
-        // Held before anybody can ask: a probe that came first would be told that all is well.
+        // Held before anybody can ask: a service of which no part is known yet would call itself ready.
         let (serving, migrated) = (readiness.latch("http"), readiness.latch("migrations"));
         let watch = Watch::start(&self.internal, self.main.handle().clone(), settings.internal.stall_limit, metrics);
         let shown = Shown {
