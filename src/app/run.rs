@@ -3,7 +3,7 @@
 use std::{future::Future, net::TcpListener, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
 use tracing::dispatcher::set_default;
 
 use super::{App, ENDING, Logging, Parts, Ports, migrate::migrate, stack::Stack};
@@ -22,6 +22,26 @@ struct Running {
     serving: Latch,
     accepting: Drain,
     working: Drain,
+    acceptor: JoinHandle<()>,
+    worker: JoinHandle<()>,
+}
+
+impl Running {
+    /// Ends when a part has ended that nobody asked to, which only a panic can do: a process that is alive and lets
+    /// nobody in must not stay.
+    async fn lost(&mut self) -> &'static str {
+        tokio::select! {
+            _ = &mut self.acceptor => "the acceptor",
+            () = panicked(&mut self.worker) => "the worker",
+        }
+    }
+}
+
+/// Ends if the task panics. A worker that ends by itself has nothing to do: its migrations are broken, as it has said.
+async fn panicked(task: &mut JoinHandle<()>) {
+    if task.await.is_ok() {
+        std::future::pending().await
+    }
 }
 
 impl App {
@@ -38,10 +58,13 @@ impl App {
         let _log = (parts.logging == Logging::Threads).then(|| set_default(parts.telemetry.dispatch()));
         let outcome = parts.main.block_on(async {
             let mut stops = stops().context("cannot listen for signals")?;
-            let running = parts.start(ports, clock).await?;
-            let who = stops.recv().await.unwrap_or("the owner");
+            let mut running = parts.start(ports, clock).await?;
+            let (who, outcome) = tokio::select! {
+                who = stops.recv() => (who.unwrap_or("the owner"), Ok(())),
+                part = running.lost() => (part, Err(anyhow::anyhow!("{part} has ended early"))),
+            };
             tokio::select! {
-                () = parts.stop(running, who) => Ok(()),
+                () = parts.stop(running, who) => outcome,
                 who = next(&mut stops) => {
                     tracing::warn!(target: "glasshouse::app", { signal = who }, "asked again: stopping at once");
                     Err(anyhow::anyhow!("stopping was cut short"))
@@ -90,11 +113,11 @@ impl Parts {
             config: settings.http.clone(),
             force_trace_token: settings.telemetry.force_trace_token.clone(),
         };
-        self.serve(ports.public, api, when_to_stop_accepting)?;
+        let acceptor = self.serve(ports.public, api, when_to_stop_accepting)?;
         serving.release();
         let tracer = telemetry.tracer.clone();
         let (wanted, to_migrate, stop) = (settings.store.migrate, store.clone(), when_to_stop_working.clone());
-        telemetry::spawn("worker", async move {
+        let worker = telemetry::spawn("worker", async move {
             if !wanted || migrate(&to_migrate, stop).await {
                 migrated.release();
                 worker::sweep(stack.auth, tracer, when_to_stop_working).await;
@@ -110,22 +133,21 @@ impl Parts {
             },
             "started"
         );
-        Ok(Running { store, serving, accepting, working })
+        Ok(Running { store, serving, accepting, working, acceptor, worker })
     }
 
-    fn serve(&self, port: TcpListener, api: Api, draining: Draining) -> anyhow::Result<()> {
+    fn serve(&self, port: TcpListener, api: Api, draining: Draining) -> anyhow::Result<JoinHandle<()>> {
         let listener = tokio::net::TcpListener::from_std(port)?;
         let metrics = &self.telemetry.metrics;
         let connections = ConnectionMetrics::new(metrics);
         let config = api.config.clone();
         let router = http::router(api, metrics);
-        telemetry::spawn("acceptor", http::serve(listener, router, config, draining, connections));
-        Ok(())
+        Ok(telemetry::spawn("acceptor", http::serve(listener, router, config, draining, connections)))
     }
 
     async fn stop(&self, running: Running, who: &'static str) {
         let budgets = &self.settings.shutdown;
-        let Running { store, serving, accepting, working } = running;
+        let Running { store, serving, accepting, working, .. } = running;
         tracing::info!(target: "glasshouse::app", { signal = who }, "asked to stop");
         serving.hold();
         step("notice", budgets.notice, async {

@@ -8,7 +8,7 @@ use opentelemetry_sdk::{logs::SdkLoggerProvider, trace::SdkTracerProvider};
 use tokio::{runtime::Handle, sync::oneshot, time::timeout};
 use tracing::Dispatch;
 use tracing_subscriber::{
-    EnvFilter, Layer, Registry,
+    Layer, Registry,
     filter::dynamic_filter_fn,
     fmt,
     layer::{Identity, SubscriberExt},
@@ -88,12 +88,13 @@ impl Telemetry {
             LogFormat::Pretty => true,
         };
         let lines = Lines::start(output.writer, config.log_queue, &metrics).map_err(StartError::LogThread)?;
-        let (log_filter, filter) = LogFilter::new::<Registry>(&config.log_filter).map_err(StartError::LogFilter)?;
+        let (log_filter, written, exported) =
+            LogFilter::new(&config.log_filter, logs.is_some()).map_err(StartError::LogFilter)?;
         let log = fmt::layer()
             .event_format(LogLine::new(pretty, &config.service_name, &metrics))
             .with_ansi(output.is_terminal)
             .with_writer(lines.clone())
-            .with_filter(filter);
+            .with_filter(written);
         // Boxed, because an `Option` of a layer does not pass on what tracing-opentelemetry needs at registration.
         let spans_inside = sdk.map_or_else(nothing, |sdk| {
             let layer = tracing_opentelemetry::layer()
@@ -108,12 +109,10 @@ impl Telemetry {
             });
             layer.with_filter(sampled).boxed()
         });
-        let exported_log = logs.as_ref().map_or_else(nothing, |logs| {
-            // Never what exporting itself says, or one record would lead to the next.
-            let quiet = "opentelemetry=off,glasshouse::telemetry=off,tonic=off,h2=off,hyper=off,tower=off,reqwest=off";
-            let filter = EnvFilter::new(format!("{},{quiet}", config.log_filter));
-            OpenTelemetryTracingBridge::new(logs).with_filter(filter).boxed()
-        });
+        let exported_log = logs
+            .as_ref()
+            .zip(exported)
+            .map_or_else(nothing, |(logs, filter)| OpenTelemetryTracingBridge::new(logs).with_filter(filter).boxed());
         let layers = log.and_then(spans_inside).and_then(exported_log);
         let dispatch = Dispatch::new(tracing_subscriber::registry().with(layers));
         Ok(Self { metrics, tracer, log_filter, dispatch, lines, spans, logs })
