@@ -62,6 +62,8 @@ impl Parts {
             tracing::warn!(target: "glasshouse::app", "{warning}");
         }
         let readiness = Readiness::new(metrics);
+        // Held before anybody can ask: a port that is open with nothing held would say that it is ready.
+        let (serving, migrated) = (readiness.latch("http"), readiness.latch("migrations"));
         let watch = Watch::start(&self.internal, self.main.handle().clone(), settings.internal.stall_limit, metrics);
         let shown = Shown {
             metrics: metrics.clone(),
@@ -75,7 +77,6 @@ impl Parts {
 
         let store = Store::open(&settings.store, telemetry.tracer.clone(), metrics).await?;
         let stack = Stack::build(settings, &store, clock, metrics)?;
-        let (serving, migrated) = (readiness.latch("http"), readiness.latch("migrations"));
         let asked = store.clone();
         readiness.check("store", settings.store.ping_timeout, move || asked.ping());
 
