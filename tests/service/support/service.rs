@@ -202,9 +202,16 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        if self.running.is_some() {
-            self.stops.try_send("the end of the test").ok();
-            self.stops.try_send("the end of the test").ok();
+        let Some(running) = self.running.take() else { return };
+        self.stops.try_send("the end of the test").ok();
+        self.stops.try_send("the end of the test").ok();
+        if std::thread::panicking() {
+            // A test that fails is told what went wrong inside; the last lines are written when the service has ended.
+            running.join().ok();
+            let text = self.log.text();
+            let errors = text.lines().filter(|line| line.contains("\"level\":\"ERROR\""));
+            #[expect(clippy::print_stderr, reason = "shown with the failure, and only then")]
+            errors.for_each(|line| eprintln!("{line}"));
         }
     }
 }
