@@ -202,16 +202,16 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
+        let Some(running) = self.running.take() else { return };
+        self.stops.try_send("the end of the test").ok();
+        self.stops.try_send("the end of the test").ok();
         if std::thread::panicking() {
-            // What the service knows of the failure is what whoever reads the test's output asks for first.
-            let log = self.log.text();
-            let telling = log.lines().filter(|line| !line.contains("\"level\":\"INFO\""));
-            #[expect(clippy::print_stderr, reason = "a failing test tells why")]
-            telling.for_each(|line| eprintln!("{line}"));
-        }
-        if self.running.is_some() {
-            self.stops.try_send("the end of the test").ok();
-            self.stops.try_send("the end of the test").ok();
+            // A test that fails is told what went wrong inside; the last lines are written when the service has ended.
+            running.join().ok();
+            let text = self.log.text();
+            let errors = text.lines().filter(|line| line.contains("\"level\":\"ERROR\""));
+            #[expect(clippy::print_stderr, reason = "shown with the failure, and only then")]
+            errors.for_each(|line| eprintln!("{line}"));
         }
     }
 }
