@@ -6,10 +6,11 @@ use std::{env, process::Command};
 fn main() {
     let revision = answer("git", &["describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]);
     let rustc = answer(&env::var("RUSTC").unwrap_or_default(), &["--version"]);
-    println!("cargo:rustc-env=GLASSHOUSE_REVISION={}", revision.as_deref().unwrap_or("unknown"));
-    println!("cargo:rustc-env=GLASSHOUSE_RUSTC={}", rustc.as_deref().unwrap_or("unknown"));
-    println!("cargo:rustc-env=GLASSHOUSE_PROFILE={}", env::var("PROFILE").unwrap_or_default());
-    println!("cargo:rustc-env=GLASSHOUSE_TARGET={}", env::var("TARGET").unwrap_or_default());
+    // Not named as settings are: `cargo run` hands these on to the service, which refuses settings that it does not know.
+    println!("cargo:rustc-env=BUILD_REVISION={}", revision.as_deref().unwrap_or("unknown"));
+    println!("cargo:rustc-env=BUILD_RUSTC={}", rustc.as_deref().unwrap_or("unknown"));
+    println!("cargo:rustc-env=BUILD_PROFILE={}", env::var("PROFILE").unwrap_or_default());
+    println!("cargo:rustc-env=BUILD_TARGET={}", env::var("TARGET").unwrap_or_default());
     // A commit moves HEAD's log; watching the index too would rebuild after every `git add`.
     if std::path::Path::new(".git/logs/HEAD").exists() {
         println!("cargo:rerun-if-changed=.git/logs/HEAD");

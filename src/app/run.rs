@@ -40,7 +40,7 @@ impl Running {
 /// Ends if the task panics. A worker that ends by itself has nothing to do: its migrations are broken, as it has said.
 async fn panicked(task: &mut JoinHandle<()>) {
     if task.await.is_ok() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

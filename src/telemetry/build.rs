@@ -20,10 +20,10 @@ pub struct Build {
 /// This build.
 pub const BUILD: Build = Build {
     version: env!("CARGO_PKG_VERSION"),
-    revision: env!("GLASSHOUSE_REVISION"),
-    rustc: env!("GLASSHOUSE_RUSTC"),
-    profile: env!("GLASSHOUSE_PROFILE"),
-    target: env!("GLASSHOUSE_TARGET"),
+    revision: env!("BUILD_REVISION"),
+    rustc: env!("BUILD_RUSTC"),
+    profile: env!("BUILD_PROFILE"),
+    target: env!("BUILD_TARGET"),
 };
 
 /// Reports the build: always 1.
