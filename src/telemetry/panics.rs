@@ -54,3 +54,51 @@ fn log(info: &PanicHookInfo<'_>) {
         "panic"
     );
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        panic::catch_unwind,
+        sync::{Arc, Mutex},
+    };
+
+    use tracing::subscriber::with_default;
+    use tracing_subscriber::{fmt, layer::SubscriberExt, registry};
+
+    use super::install;
+    use crate::telemetry::{Metrics, log_format::LogLine};
+
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_panic_is_one_line_with_its_place_and_its_stack_and_is_counted() {
+        let (metrics, kept) = (Metrics::new(100), Kept::default());
+        install(&metrics);
+        let writer = kept.clone();
+        let log = fmt::layer().event_format(LogLine::new(false, "test", &metrics)).with_writer(move || writer.clone());
+        with_default(registry().with(log), || catch_unwind(|| panic!("a canary in a mine")).unwrap_err());
+
+        let line: serde_json::Value = serde_json::from_slice(&kept.0.lock().unwrap()).expect("one line");
+        assert_eq!((line["level"].as_str(), line["exception.type"].as_str()), (Some("ERROR"), Some("panic")));
+        assert_eq!(line["exception.message"], "a canary in a mine");
+        assert!(line["exception.stacktrace"].as_str().unwrap().contains("panics"), "{line}");
+        assert!(line["code.location"].as_str().unwrap().starts_with(file!()), "{line}");
+        assert!(line["thread.name"].is_string(), "{line}");
+        let families = metrics.gather();
+        let counted = families.iter().find(|family| family.name() == "glasshouse_panics_total").unwrap();
+        assert!(counted.get_metric()[0].get_counter().get_value() >= 1.0);
+    }
+}

@@ -56,6 +56,7 @@ fn a_collector_that_is_away_is_said_once_and_counted() {
         .filter(|line| line["message"].as_str().is_some_and(|text| text.starts_with("exporting fails")))
         .collect();
     assert_eq!(said.len(), 1, "{said:?}");
+    assert_eq!(said[0]["otel.signal"], "spans");
     assert!(
         !ended
             .lines

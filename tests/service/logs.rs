@@ -153,7 +153,7 @@ async fn the_log_filter_can_be_changed_for_a_while() {
 
 /// What a walk through a service that is well does not meet, each with where it is proven.
 const UNMET: &[&str] = &[
-    // A panic would be a bug: tests/process.
+    // A panic would be a bug: src/telemetry/panics.rs.
     "exception.type",
     "exception.message",
     "exception.stacktrace",
