@@ -1,13 +1,23 @@
 //! What a client sees when something below is gone, full, or too slow.
 
-use std::time::Duration;
+use std::{
+    io::{Read, Write},
+    time::Duration,
+};
 
+use glasshouse::{
+    app::{App, Logging},
+    config::{self, Sources},
+    domain::Clock,
+    telemetry::Output,
+};
 use reqwest::Method;
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    sync::mpsc,
 };
 
 use crate::support::{Client, Engine, PASSWORD, Postgres, Proxy, Reply, Service, eventually};
@@ -124,6 +134,37 @@ async fn a_service_whose_database_is_not_there_yet_starts_and_waits_for_it() {
     proxy.mend();
     until_probed(&service, "it is ready", [200, 200, 200, 200]).await;
     assert_eq!(service.client().register("ann@example.com").await.status, 201);
+}
+
+#[test]
+fn nobody_is_told_that_it_is_ready_before_it_is() {
+    for _ in 0..10 {
+        let folder = TempDir::new().unwrap();
+        let key = folder.path().join("key.pem").display().to_string();
+        let settings = [
+            // Nobody listens on port 1.
+            ("DATABASE_URL", "postgres://nobody@127.0.0.1:1/nothing"),
+            ("GLASSHOUSE_AUTH__SIGNING_KEY_FILE", &key),
+            ("GLASSHOUSE_HTTP__LISTEN", "127.0.0.1:0"),
+            ("GLASSHOUSE_INTERNAL__LISTEN", "127.0.0.1:0"),
+            ("GLASSHOUSE_SHUTDOWN__NOTICE", "0s"),
+        ];
+        let settings = [&settings[..], &IMPATIENT].concat();
+        let environment = settings.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let settings = config::load(&Sources::given(None, environment)).unwrap();
+        let output = Output { writer: Box::new(std::io::sink()), is_terminal: false };
+        let app = App::build(settings, output, Logging::Threads).unwrap();
+        // The question waits at the open port for the first moment in which it is served.
+        let mut asked = std::net::TcpStream::connect(app.internal_address().unwrap()).unwrap();
+        asked.write_all(b"GET /health/ready HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").unwrap();
+        let (stops, requests) = mpsc::channel(2);
+        let running = std::thread::spawn(move || app.run(&Clock::system(), || Ok(requests)));
+        let mut answer = String::new();
+        asked.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+        stops.blocking_send("the test").unwrap();
+        running.join().unwrap().unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
