@@ -10,6 +10,8 @@ mod health;
 mod index;
 mod log_filter;
 mod metrics;
+mod pprof;
+mod profile;
 mod thread;
 mod watch;
 

@@ -22,8 +22,8 @@ mod reading;
 mod request;
 pub mod runtime;
 mod series;
-mod spawn;
 mod start;
+pub mod tasks;
 pub mod traces;
 
 pub use build::{BUILD, Build};
@@ -38,6 +38,6 @@ pub use opentelemetry_semantic_conventions::attribute as semconv;
 pub use reading::Reading;
 pub use request::Request;
 pub use series::OVERFLOW;
-pub use spawn::spawn;
 pub use start::{Output, StartError, Telemetry};
+pub use tasks::spawn;
 pub use traces::{Origin, Place, Span, SpanIds, Tracer};

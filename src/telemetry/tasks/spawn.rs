@@ -1,11 +1,18 @@
 //! Tasks with a name, inside the span they were begun in.
 
-use std::future::Future;
+use std::{
+    future::Future,
+    panic::Location,
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 use opentelemetry::trace::FutureExt;
+use pin_project_lite::pin_project;
 use tokio::task::{Builder, JoinHandle};
 
-use super::Request;
+use super::registry::Listed;
+use crate::telemetry::Request;
 
 /// Begins a task on the current runtime. The name is a noun of the service, such as `connection` or `worker`; what the
 /// task logs and calls belongs to the request and the span that are current now.
@@ -19,6 +26,8 @@ where
     F::Output: Send + 'static,
 {
     let request = Request::current();
+    let listed = Listed::new(name, Location::caller());
+    let future = Seen { future, listed };
     let future = async move {
         match request {
             Some(request) => request.scope(future).await,
@@ -26,4 +35,23 @@ where
         }
     };
     Builder::new().name(name).spawn(future.with_current_context()).expect("only outside a runtime can this fail")
+}
+
+pin_project! {
+    /// A task's future, which can be looked at from outside while it is polled.
+    struct Seen<F> {
+        #[pin]
+        future: F,
+        listed: Listed,
+    }
+}
+
+impl<F: Future> Future for Seen<F> {
+    type Output = F::Output;
+
+    /// Never inlined: so that the outermost async function has a frame of its own in every stack.
+    #[inline(never)]
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        self.project().future.poll(context)
+    }
 }

@@ -1,0 +1,68 @@
+//! Answers as Go's `net/http/pprof` gives them.
+
+use axum::{
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+
+const X_GO_PPROF: HeaderName = HeaderName::from_static("x-go-pprof");
+
+/// What stands in a flamegraph's way of doing harm: it may run its own script, and reach nothing.
+const PICTURE_POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; sandbox allow-scripts";
+
+/// A profile to be kept: gzip inside, but not as a coding of the transfer.
+pub(in crate::internal) fn attachment(name: &str, bytes: Vec<u8>) -> Response {
+    let disposition = HeaderValue::try_from(format!("attachment; filename=\"{name}\""));
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")),
+        (header::CONTENT_DISPOSITION, disposition.expect("profiles have plain names")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    (headers, bytes).into_response()
+}
+
+/// A flamegraph.
+pub(in crate::internal) fn picture(svg: Vec<u8>) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "image/svg+xml"),
+        (header::CONTENT_SECURITY_POLICY, PICTURE_POLICY),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    (headers, svg).into_response()
+}
+
+/// Text for a terminal.
+pub(in crate::internal) fn text(text: String) -> Response {
+    let headers = [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
+    (headers, text).into_response()
+}
+
+/// Why there is no profile: a status and a sentence, marked so that Go's tools show the sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::internal) struct Refusal {
+    pub(in crate::internal) status: StatusCode,
+    pub(in crate::internal) reason: String,
+}
+
+impl Refusal {
+    pub(in crate::internal) fn new(status: StatusCode, reason: impl Into<String>) -> Self {
+        Self { status, reason: reason.into() }
+    }
+
+    /// A parameter that cannot be read, or is out of bounds.
+    pub(in crate::internal) fn parameter(reason: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, reason)
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let headers = [
+            (header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")),
+            (X_GO_PPROF, HeaderValue::from_static("1")),
+            (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        ];
+        (self.status, headers, self.reason + "\n").into_response()
+    }
+}

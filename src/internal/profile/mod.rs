@@ -1,0 +1,67 @@
+//! Profiles of any kind: stacks with numbers, and the forms in which people and programs want them.
+//!
+//! Whoever measures makes a [`Profile`] and knows nothing of formats; a format knows nothing of what was measured.
+
+mod flamegraph;
+mod format;
+mod symbols;
+mod text;
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+pub(super) use symbols::{Frame, Symbols};
+
+/// Stacks with what was measured at each.
+#[derive(Debug)]
+pub(super) struct Profile {
+    /// What the numbers of a sample are, in their order; people are shown the first.
+    pub(super) measures: Vec<Measure>,
+    /// How much of what lies between two samples, where they were taken at intervals.
+    pub(super) period: Option<(Measure, i64)>,
+    pub(super) began: SystemTime,
+    pub(super) took: Duration,
+    pub(super) samples: Vec<Sample>,
+    /// What the reader has to know, such as what is missing and why, a sentence each.
+    pub(super) remarks: Vec<String>,
+}
+
+/// A kind of number, in Go's words: `cpu` in `nanoseconds`, `inuse_space` in `bytes`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Measure {
+    pub(super) name: &'static str,
+    pub(super) unit: &'static str,
+}
+
+/// One stack, and what was measured there.
+#[derive(Debug)]
+pub(super) struct Sample {
+    /// From the innermost function outwards.
+    pub(super) stack: Vec<Arc<Frame>>,
+    /// One for each measure.
+    pub(super) values: Vec<i64>,
+    /// Such as the thread's name.
+    pub(super) labels: Vec<(&'static str, String)>,
+}
+
+impl Profile {
+    /// `profile.proto` in gzip, which every pprof tool reads.
+    pub(super) fn pprof(&self) -> Vec<u8> {
+        format::encode(self)
+    }
+
+    /// A flamegraph of the first measure, with search and zoom; it needs nothing from the network.
+    ///
+    /// # Errors
+    /// When it cannot be drawn, in words.
+    pub(super) fn svg(&self, title: &str) -> Result<Vec<u8>, String> {
+        flamegraph::svg(self, title)
+    }
+
+    /// For a terminal: the functions that the first measure is largest in, and the heaviest stacks.
+    pub(super) fn text(&self, title: &str) -> String {
+        text::text(self, title)
+    }
+}

@@ -1,0 +1,10 @@
+//! The service's tasks: begun with a name, listed while they live, and known to whoever looks at a worker from outside.
+//!
+//! Tokio can list its own tasks only by stopping all workers; in 1.54 that hangs for ever with more than about 128 of
+//! them ready to run. So each task enters itself here.
+
+mod registry;
+mod spawn;
+
+pub use registry::{Task, alive};
+pub use spawn::spawn;
