@@ -13,7 +13,7 @@ use std::{
 };
 
 use anyhow::Context;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tracing::dispatcher::{DefaultGuard, set_default};
 
 pub use command::{Arguments, Command};
@@ -84,6 +84,11 @@ impl App {
             internal: bind(settings.internal.listen, "internal")?,
         };
         Ok(Self { parts: Parts { logging, settings, telemetry, internal, main }, ports })
+    }
+
+    /// The runtime that serves requests, for whoever embeds the service and has work of its own to put beside it.
+    pub fn main_runtime(&self) -> &Handle {
+        self.parts.main.handle()
     }
 
     /// Where the public port listens, now that the system has chosen.

@@ -31,6 +31,8 @@ pub(crate) enum Engine {
 pub(crate) struct Service {
     pub(crate) public: SocketAddr,
     pub(crate) internal: SocketAddr,
+    /// The runtime that serves, so that a test can put something beside the requests.
+    pub(crate) main: tokio::runtime::Handle,
     pub(super) store: glasshouse::store::Config,
     /// Made once: making one costs more than most requests.
     http: reqwest::Client,
@@ -121,10 +123,12 @@ impl Service {
         let store = settings.store.clone();
         let app = App::build(settings, output, Logging::Threads).unwrap();
         let (public, internal) = (app.public_address().unwrap(), app.internal_address().unwrap());
+        let main = app.main_runtime().clone();
         let running = std::thread::spawn(move || app.run(&clock, || Ok(requests)));
         Self {
             public,
             internal,
+            main,
             store,
             http: reqwest::Client::new(),
             stops,
