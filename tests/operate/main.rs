@@ -1,0 +1,8 @@
+//! What operators are handed, against a running service: a command of the runbook that does not work is worse than none.
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed, and says where")]
+
+mod page;
+mod profiling;
+#[path = "../service/support/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "shared with tests/service, which needs more of it")]
+mod support;
