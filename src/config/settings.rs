@@ -92,6 +92,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         "10s",
         "How long the runtime may be stuck before /health/live fails on the internal port.",
     ),
+    setting(
+        "internal.heap_sampling",
+        Shape::Flag,
+        "false",
+        "Whether allocations are sampled from the start, for heap profiles; PUT /debug/heap does so at any time.",
+    ),
     Setting {
         name: "store.url",
         variable: Some("DATABASE_URL"),

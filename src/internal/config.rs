@@ -16,4 +16,6 @@ pub struct Config {
     pub hosts: Vec<String>,
     /// How long the main runtime may be stuck before `/health/live` fails on this port.
     pub stall_limit: Duration,
+    /// Whether allocations are sampled from the start.
+    pub heap_sampling: bool,
 }

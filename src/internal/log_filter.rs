@@ -13,12 +13,11 @@ use axum::{
 };
 use tokio::task::AbortHandle;
 
+use super::lease;
 use crate::telemetry::LogFilter;
 
 /// A filter with more than this is a mistake.
 const MAX_BYTES: usize = 4096;
-/// What is wanted for longer belongs into the settings.
-const MAX_FOR: Duration = Duration::from_hours(24);
 
 pub(super) fn routes(filter: LogFilter) -> MethodRouter {
     let switch = Arc::new(Switch { filter, falling_back: Mutex::new(None) });
@@ -44,26 +43,13 @@ async fn change(State(switch): State<Arc<Switch>>, RawQuery(query): RawQuery, bo
     if directives.is_empty() {
         return refused("the body must be a filter, such as info,glasshouse=debug".to_owned());
     }
-    let duration = match duration(query.as_deref().unwrap_or_default()) {
+    let duration = match lease::parse(query.as_deref().unwrap_or_default()) {
         Ok(duration) => duration,
         Err(reason) => return refused(reason),
     };
     match switch.change(directives, duration) {
         Ok(()) => (StatusCode::OK, switch.filter.get() + "\n"),
         Err(reason) => refused(format!("the filter cannot be read: {reason}")),
-    }
-}
-
-/// `for=10m`, the only parameter there is.
-fn duration(query: &str) -> Result<Option<Duration>, String> {
-    match query.split_once('=') {
-        None if query.is_empty() => Ok(None),
-        Some(("for", text)) => {
-            let duration =
-                humantime::parse_duration(text).ok().filter(|&duration| duration <= MAX_FOR && !duration.is_zero());
-            duration.map(Some).ok_or_else(|| "for must be a duration of at most 24h, such as 10m".to_owned())
-        }
-        _ => Err("the only parameter is for, such as for=10m".to_owned()),
     }
 }
 
@@ -103,22 +89,6 @@ impl Switch {
                     tracing::error!(target: "glasshouse::internal", { error.message = reason }, "the log filter did not fall back");
                 }
             }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::duration;
-
-    #[test]
-    fn a_while_is_a_duration_with_an_end() {
-        assert_eq!(duration(""), Ok(None));
-        assert_eq!(duration("for=10m"), Ok(Some(Duration::from_mins(10))));
-        for query in ["for=", "for=0s", "for=25h", "for=ever", "level=debug", "for", "for=-1s"] {
-            assert!(duration(query).is_err(), "{query}");
         }
     }
 }

@@ -7,7 +7,9 @@ mod config;
 mod config_dump;
 mod guard;
 mod health;
+mod heap;
 mod index;
+mod lease;
 mod log_filter;
 mod metrics;
 mod pprof;
@@ -49,6 +51,9 @@ pub struct Shown {
 /// The routes. An unknown path is a 404, never a 200: a mistyped probe must not look healthy.
 pub fn router(config: &Config, shown: Shown) -> Router {
     let Shown { metrics, readiness, watch, log_filter, settings } = shown;
+    if config.heap_sampling {
+        heap::switch_on_for_good();
+    }
     let guard = Arc::new(guard::Guard::new(config));
     Router::new()
         .route("/", get(index::show))
@@ -58,6 +63,9 @@ pub fn router(config: &Config, shown: Shown) -> Router {
         .route("/debug/build", get(build_info::show))
         .route("/debug/config", get(config_dump::show).with_state(Arc::new(settings)))
         .route("/debug/log", log_filter::routes(log_filter))
+        .route("/debug/heap", heap::routes())
+        .merge(pprof::heap())
+        .merge(pprof::index())
         .fallback(any(index::unknown))
         .layer(from_fn_with_state(guard, guard::admit))
 }

@@ -5,7 +5,7 @@ use prometheus::{
     core::{Collector, Desc},
     proto::MetricFamily,
 };
-use tikv_jemalloc_ctl::{epoch, stats};
+use tikv_jemalloc_ctl::{Access, AsName, epoch, stats};
 
 use super::{
     Metrics,
@@ -20,6 +20,7 @@ pub(super) fn register(metrics: &Metrics) {
         active: gauge(&catalog::JEMALLOC_ACTIVE),
         resident: gauge(&catalog::JEMALLOC_RESIDENT),
         retained: gauge(&catalog::JEMALLOC_RETAINED),
+        sampling: gauge(&catalog::HEAP_SAMPLING),
     });
 }
 
@@ -28,11 +29,12 @@ struct Allocator {
     active: Gauge,
     resident: Gauge,
     retained: Gauge,
+    sampling: Gauge,
 }
 
 impl Allocator {
-    const fn parts(&self) -> [&Gauge; 4] {
-        [&self.allocated, &self.active, &self.resident, &self.retained]
+    const fn parts(&self) -> [&Gauge; 5] {
+        [&self.allocated, &self.active, &self.resident, &self.retained, &self.sampling]
     }
 
     #[expect(clippy::cast_precision_loss, reason = "metrics are floats, and no machine has 2^52 bytes")]
@@ -43,6 +45,8 @@ impl Allocator {
         self.active.set(stats::active::read()? as f64);
         self.resident.set(stats::resident::read()? as f64);
         self.retained.set(stats::retained::read()? as f64);
+        let sampling: bool = b"prof.active\0".name().read()?;
+        self.sampling.set(f64::from(u8::from(sampling)));
         Ok(())
     }
 }

@@ -4,3 +4,10 @@
 #[path = "../service/support/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with tests/service, which needs more of it")]
 mod support;
+
+mod go;
+mod heap;
+mod index;
+#[path = "../clients/tool.rs"]
+#[allow(dead_code, reason = "shared with tests/clients, which needs more of it")]
+mod tool;

@@ -13,7 +13,7 @@ const NARROWEST: f64 = 0.02;
 pub(super) fn svg(profile: &Profile, title: &str) -> Result<Vec<u8>, String> {
     let mut options = Options::default();
     title.clone_into(&mut options.title);
-    options.count_name = profile.measures.first().map_or("samples", |measure| measure.unit).to_owned();
+    options.count_name = profile.unit().to_owned();
     options.min_width = NARROWEST;
     options.subtitle = Some(profile.remarks.join("; ")).filter(|remarks| !remarks.is_empty());
     let folded = folded(profile);
@@ -32,7 +32,7 @@ fn folded(profile: &Profile) -> Vec<String> {
         let labels = sample.labels.iter().map(|(_, text)| text.as_str());
         let frames = sample.stack.iter().rev().map(|frame| frame.name.as_str());
         let names: Vec<String> = labels.chain(frames).map(|name| name.replace([';', '\n'], ":")).collect();
-        *weights.entry(names.join(";")).or_default() += sample.values.first().copied().unwrap_or_default();
+        *weights.entry(names.join(";")).or_default() += profile.weight(sample);
     }
     weights.into_iter().filter(|(_, weight)| *weight > 0).map(|(stack, weight)| format!("{stack} {weight}")).collect()
 }

@@ -145,7 +145,7 @@ pub(super) fn encode(profile: &Profile) -> Vec<u8> {
         has_inline_frames: true,
     };
     let comment = profile.remarks.iter().map(|remark| tables.text(remark)).collect();
-    let default_sample_type = profile.measures.first().map_or(0, |measure| tables.text(measure.name));
+    let default_sample_type = profile.measures.get(profile.shown).map_or(0, |measure| tables.text(measure.name));
     let message = ProfileMessage {
         sample_type,
         sample,
@@ -246,6 +246,7 @@ mod tests {
         };
         let profile = Profile {
             measures: vec![cpu],
+            shown: 0,
             period: Some((cpu, 10)),
             began: UNIX_EPOCH + Duration::from_secs(1),
             took: Duration::from_secs(2),

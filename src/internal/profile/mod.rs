@@ -17,8 +17,10 @@ pub(super) use symbols::{Frame, Symbols};
 /// Stacks with what was measured at each.
 #[derive(Debug)]
 pub(super) struct Profile {
-    /// What the numbers of a sample are, in their order; people are shown the first.
+    /// What the numbers of a sample are, in their order.
     pub(super) measures: Vec<Measure>,
+    /// Which of them people are shown, by its place.
+    pub(super) shown: usize,
     /// How much of what lies between two samples, where they were taken at intervals.
     pub(super) period: Option<(Measure, i64)>,
     pub(super) began: SystemTime,
@@ -47,12 +49,22 @@ pub(super) struct Sample {
 }
 
 impl Profile {
+    /// The measure that people are shown, in its unit; `samples` where there is none.
+    fn unit(&self) -> &'static str {
+        self.measures.get(self.shown).map_or("samples", |measure| measure.unit)
+    }
+
+    /// How much of the measure that people are shown.
+    fn weight(&self, sample: &Sample) -> i64 {
+        sample.values.get(self.shown).copied().unwrap_or_default()
+    }
+
     /// `profile.proto` in gzip, which every pprof tool reads.
     pub(super) fn pprof(&self) -> Vec<u8> {
         format::encode(self)
     }
 
-    /// A flamegraph of the first measure, with search and zoom; it needs nothing from the network.
+    /// A flamegraph of the measure that is shown, with search and zoom; it needs nothing from the network.
     ///
     /// # Errors
     /// When it cannot be drawn, in words.
@@ -60,7 +72,7 @@ impl Profile {
         flamegraph::svg(self, title)
     }
 
-    /// For a terminal: the functions that the first measure is largest in, and the heaviest stacks.
+    /// For a terminal: the functions that the measure which is shown is largest in, and the heaviest stacks.
     pub(super) fn text(&self, title: &str) -> String {
         text::text(self, title)
     }

@@ -15,6 +15,13 @@ pub(in crate::internal) struct Frame {
     pub(in crate::internal) line: u32,
 }
 
+impl Frame {
+    /// Whether this is a function with a name, and not only an address.
+    pub(in crate::internal) fn is_known(&self) -> bool {
+        !self.name.starts_with("0x")
+    }
+}
+
 /// Looks addresses up, each once. Blocks: reading the debug information for the first time takes a second or more and
 /// 100 MB, which are given back when this is dropped.
 pub(in crate::internal) struct Symbols {
@@ -48,7 +55,7 @@ impl Drop for Symbols {
 fn resolve(address: usize) -> Vec<Arc<Frame>> {
     let mut frames = Vec::new();
     // The library takes what it is given for a return address and looks one octet before it.
-    backtrace::resolve((address + 1) as *mut c_void, |symbol| {
+    backtrace::resolve(address.saturating_add(1) as *mut c_void, |symbol| {
         let name = symbol.name();
         frames.push(Arc::new(Frame {
             name: name.as_ref().map_or_else(|| unknown(address), |name| format!("{name:#}")),

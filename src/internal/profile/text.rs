@@ -19,7 +19,8 @@ pub(super) fn text(profile: &Profile, title: &str) -> String {
 }
 
 fn write(text: &mut String, profile: &Profile, title: &str) -> std::fmt::Result {
-    let unit = profile.measures.first().map_or("samples", |measure| measure.unit);
+    let unit = profile.unit();
+    let weight = |sample: &super::Sample| profile.weight(sample);
     let total: i64 = profile.samples.iter().map(weight).sum();
     writeln!(text, "{title}: {total} {unit} in {} stacks", profile.samples.len())?;
     for remark in &profile.remarks {
@@ -42,21 +43,18 @@ fn write(text: &mut String, profile: &Profile, title: &str) -> std::fmt::Result 
     Ok(())
 }
 
-fn weight(sample: &super::Sample) -> i64 {
-    sample.values.first().copied().unwrap_or_default()
-}
-
 /// Each function with what it has alone and what it has together with everything it calls, the heaviest first.
 fn functions(profile: &Profile) -> Vec<(&str, (i64, i64))> {
     let mut sums = HashMap::<&str, (i64, i64)>::new();
     for sample in &profile.samples {
+        let weight = profile.weight(sample);
         if let Some(leaf) = sample.stack.first() {
-            sums.entry(&leaf.name).or_default().0 += weight(sample);
+            sums.entry(&leaf.name).or_default().0 += weight;
         }
         // Recursion counts once.
         let names: HashSet<&str> = sample.stack.iter().map(|frame| frame.name.as_str()).collect();
         for name in names {
-            sums.entry(name).or_default().1 += weight(sample);
+            sums.entry(name).or_default().1 += weight;
         }
     }
     let mut functions: Vec<_> = sums.into_iter().collect();

@@ -52,6 +52,7 @@ pub const FIELDS: &[Signal] = &[
     field("sessions", "How many sessions"),
     field("log.filter", "The log filter that is in force now"),
     field("log.filter_for", "For how long, if not for good"),
+    field("heap.sampling_for", "For how long the heap is sampled, if not for good"),
     field("otel.signal", "What is exported: spans or logs"),
     field("exception.type", "Always panic"),
     field("exception.message", "What a panic said"),

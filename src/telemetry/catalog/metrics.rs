@@ -109,6 +109,8 @@ metrics! {
         "Pages that are in RAM on behalf of the allocator";
     JEMALLOC_RETAINED: Gauge, "jemalloc_retained_bytes", [],
         "Address space that the allocator keeps without RAM behind it";
+    HEAP_SAMPLING: Gauge, "glasshouse_heap_sampling", [],
+        "Whether allocations are sampled for heap profiles: 0 or 1";
     BUILD_INFO: Gauge, "glasshouse_build_info", ["version", "revision", "rustc"],
         "Always 1; which build this is";
     PANICS: Counter, "glasshouse_panics_total", [],

@@ -11,4 +11,25 @@ pub const PATHS: &[Signal] = &[
     Signal { name: "/debug/build", meaning: "Version, revision, compiler" },
     Signal { name: "/debug/config", meaning: "The settings in force, secrets redacted" },
     Signal { name: "/debug/log", meaning: "The log filter; PUT another one, with ?for=10m for a while" },
+    Signal {
+        name: "/debug/heap",
+        meaning: "Whether the heap is sampled; PUT with ?for=10m for a while, DELETE ends it",
+    },
+    Signal { name: "/debug/pprof/", meaning: "Every profile, in the order and to the contract of Go's" },
+    Signal {
+        name: "/debug/pprof/heap",
+        meaning: "What holds the memory, while the heap is sampled: ?format=svg, ?seconds=30",
+    },
+    Signal {
+        name: "/debug/pprof/allocs",
+        meaning: "What asked for memory, while the heap is sampled: the same parameters",
+    },
+    Signal { name: "/debug/pprof/block", meaning: "Empty, since nobody counts it here: see the remark in it" },
+    Signal { name: "/debug/pprof/mutex", meaning: "Empty, since nobody counts it here: see the remark in it" },
+    Signal { name: "/debug/pprof/threadcreate", meaning: "How many threads there are, by name" },
+    Signal { name: "/debug/pprof/cmdline", meaning: "How this process was called, with zeros between the words" },
+    Signal {
+        name: "/debug/pprof/symbol",
+        meaning: "The functions at addresses: ?0x1234+0x5678, or as the body of a POST",
+    },
 ];

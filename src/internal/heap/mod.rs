@@ -1,0 +1,14 @@
+//! What holds the memory: jemalloc samples allocations with their stacks, as long as somebody wants it to.
+//!
+//! There is one allocator in a process, so there is one switch, however many services a test has in it.
+
+mod allocator;
+mod dump;
+mod sampling;
+mod snapshot;
+mod switch;
+
+pub(super) use allocator::Lacking;
+pub(super) use sampling::{is_on, now, switch_on_for_good};
+pub(super) use snapshot::{Kind, Snapshot, Unready};
+pub(super) use switch::routes;

@@ -1,0 +1,152 @@
+//! Whether the heap is sampled, since when and until when; for a while or for good.
+
+use std::{
+    sync::{LazyLock, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use tokio::task::AbortHandle;
+
+use super::allocator::{self, Lacking};
+
+/// Whether the heap is sampled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sampling {
+    Off,
+    On {
+        /// Absent where it was on before this program could ask: `MALLOC_CONF` did it.
+        since: Option<SystemTime>,
+        /// Absent where it is on until somebody switches it off.
+        until: Option<SystemTime>,
+        /// Counts the times that it was switched on: what was sampled in two of them cannot be compared.
+        turn: u64,
+    },
+}
+
+/// Why it was not switched.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SwitchError {
+    #[error(transparent)]
+    Lacking(#[from] Lacking),
+    #[error("{0}")]
+    Refused(String),
+}
+
+struct State {
+    sampling: Sampling,
+    /// Switches it off by itself.
+    timer: Option<AbortHandle>,
+    turns: u64,
+}
+
+static STATE: LazyLock<Mutex<State>> = LazyLock::new(|| {
+    let on = allocator::lacking().is_none() && allocator::is_active();
+    let sampling = if on { Sampling::On { since: None, until: None, turn: 0 } } else { Sampling::Off };
+    Mutex::new(State { sampling, timer: None, turns: 0 })
+});
+
+fn state() -> MutexGuard<'static, State> {
+    STATE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(super) fn sampling() -> Sampling {
+    state().sampling
+}
+
+/// Whether the heap is sampled at this moment.
+pub(in crate::internal) fn is_on() -> bool {
+    sampling() != Sampling::Off
+}
+
+/// Switches it on for a while, or until it is switched off. What is on for good stays so when somebody wants it for a
+/// while: it falls back to what was before. What was sampled already is kept.
+///
+/// With a duration it must be called on a runtime, which is the one that switches it off.
+///
+/// # Errors
+/// Where it cannot be.
+pub(super) fn switch_on(duration: Option<Duration>) -> Result<(), SwitchError> {
+    if let Some(lacking) = allocator::lacking() {
+        return Err(lacking.into());
+    }
+    let mut state = state();
+    let (since, turn) = match state.sampling {
+        Sampling::On { until: None, .. } => return Ok(()),
+        Sampling::On { since, turn, .. } => (since, turn),
+        Sampling::Off => {
+            allocator::set_active(true).map_err(SwitchError::Refused)?;
+            state.turns += 1;
+            (Some(now()), state.turns)
+        }
+    };
+    if let Some(timer) = state.timer.take() {
+        timer.abort();
+    }
+    state.timer = duration.map(|duration| {
+        let timer = crate::telemetry::spawn("heap sampling", async move {
+            tokio::time::sleep(duration).await;
+            fall_back(turn);
+        });
+        timer.abort_handle()
+    });
+    state.sampling = Sampling::On { since, until: duration.map(|duration| now() + duration), turn };
+    let heap_sampling_for = duration.map(|duration| humantime::format_duration(duration).to_string());
+    tracing::info!(target: "glasshouse::internal", { heap.sampling_for = heap_sampling_for }, "heap sampling was switched on");
+    Ok(())
+}
+
+/// Because a setting says so. Where it cannot be, the log says why.
+pub(in crate::internal) fn switch_on_for_good() {
+    if let Err(error) = switch_on(None) {
+        let error = error.to_string();
+        tracing::warn!(target: "glasshouse::internal", { error.message = error }, "heap sampling was not switched on");
+    }
+}
+
+/// Switches it off, and forgets what was sampled.
+///
+/// # Errors
+/// When jemalloc refuses.
+pub(super) fn switch_off() -> Result<(), SwitchError> {
+    if state().off()? {
+        tracing::info!(target: "glasshouse::internal", "heap sampling was switched off");
+    }
+    Ok(())
+}
+
+/// The while is over.
+fn fall_back(of: u64) {
+    let mut state = state();
+    // Somebody may have been quicker, and may have begun another turn that is to last.
+    if !matches!(state.sampling, Sampling::On { until: Some(_), turn, .. } if turn == of) {
+        return;
+    }
+    match state.off() {
+        Ok(_) => tracing::info!(target: "glasshouse::internal", "heap sampling fell back to off"),
+        Err(error) => {
+            let error = error.to_string();
+            tracing::error!(target: "glasshouse::internal", { error.message = error }, "heap sampling did not fall back");
+        }
+    }
+}
+
+impl State {
+    /// Says whether it was on.
+    fn off(&mut self) -> Result<bool, SwitchError> {
+        if self.sampling == Sampling::Off {
+            return Ok(false);
+        }
+        allocator::set_active(false).map_err(SwitchError::Refused)?;
+        self.sampling = Sampling::Off;
+        if let Some(timer) = self.timer.take() {
+            timer.abort();
+        }
+        allocator::forget().map_err(SwitchError::Refused)?;
+        Ok(true)
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "it is about this process, and not about what the domain does")]
+pub(in crate::internal) fn now() -> SystemTime {
+    SystemTime::now()
+}

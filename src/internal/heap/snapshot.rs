@@ -1,0 +1,158 @@
+//! The sampled heap at one moment, or what came between two, as a profile.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use super::{
+    allocator::{self, Lacking},
+    dump::{Counts, Dump},
+    sampling::{Sampling, now, sampling},
+};
+use crate::internal::profile::{Frame, Measure, Profile, Sample, Symbols};
+
+/// In Go's order.
+const MEASURES: [Measure; 4] = [
+    Measure { name: "alloc_objects", unit: "count" },
+    Measure { name: "alloc_space", unit: "bytes" },
+    Measure { name: "inuse_objects", unit: "count" },
+    Measure { name: "inuse_space", unit: "bytes" },
+];
+const SPACE: Measure = Measure { name: "space", unit: "bytes" };
+
+/// What people are shown first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::internal) enum Kind {
+    /// What is still there.
+    Heap,
+    /// What was allocated, there or not.
+    Allocs,
+}
+
+impl Kind {
+    /// As Go names it.
+    pub(in crate::internal) const fn name(self) -> &'static str {
+        match self {
+            Self::Heap => "heap",
+            Self::Allocs => "allocs",
+        }
+    }
+}
+
+/// Why there is none.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::internal) enum Unready {
+    #[error(transparent)]
+    Lacking(#[from] Lacking),
+    #[error("heap sampling is off")]
+    Off,
+    #[error("heap sampling was switched off meanwhile")]
+    Interrupted,
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Everything sampled up to a moment, or between two.
+#[derive(Debug)]
+pub(in crate::internal) struct Snapshot {
+    dump: Dump,
+    began: SystemTime,
+    took: Duration,
+    since: Option<SystemTime>,
+    turn: u64,
+}
+
+impl Snapshot {
+    /// Everything sampled so far. Blocks.
+    ///
+    /// # Errors
+    /// When sampling is off, or jemalloc cannot tell.
+    pub(in crate::internal) fn take() -> Result<Self, Unready> {
+        if let Some(lacking) = allocator::lacking() {
+            return Err(lacking.into());
+        }
+        let before = sampling();
+        let Sampling::On { since, turn, .. } = before else { return Err(Unready::Off) };
+        let dump = allocator::dump().map_err(Unready::Failed)?;
+        match sampling() {
+            Sampling::On { turn: after, .. } if after == turn => {}
+            _ => return Err(Unready::Interrupted),
+        }
+        Ok(Self { dump, began: now(), took: Duration::ZERO, since, turn })
+    }
+
+    /// What came after an earlier one; less than nothing where more went than came.
+    ///
+    /// # Errors
+    /// When sampling was off in between.
+    pub(in crate::internal) fn since(self, earlier: &Self) -> Result<Self, Unready> {
+        if self.turn != earlier.turn {
+            return Err(Unready::Interrupted);
+        }
+        let took = self.began.duration_since(earlier.began).unwrap_or_default();
+        Ok(Self { dump: self.dump.since(&earlier.dump), began: earlier.began, took, ..self })
+    }
+
+    /// With names. Blocks, and needs memory: see [`Symbols`].
+    pub(in crate::internal) fn profile(self, kind: Kind) -> Profile {
+        let mut symbols = Symbols::new();
+        // The addresses tell apart what the names do not, such as two calls on one line.
+        let mut sums = HashMap::<Vec<Arc<Frame>>, Vec<i64>>::with_capacity(self.dump.stacks.len());
+        for (addresses, counts) in &self.dump.stacks {
+            let sum = sums.entry(stack(&mut symbols, addresses)).or_insert_with(|| vec![0; MEASURES.len()]);
+            for (sum, value) in sum.iter_mut().zip(values(*counts)) {
+                *sum = sum.saturating_add(value);
+            }
+        }
+        let samples = sums.into_iter().map(|(stack, values)| Sample { stack, values, labels: Vec::new() }).collect();
+        Profile {
+            measures: MEASURES.to_vec(),
+            shown: if kind == Kind::Heap { 3 } else { 1 },
+            period: Some((SPACE, i64::try_from(self.dump.interval).unwrap_or(i64::MAX))),
+            began: self.began,
+            took: self.took,
+            samples,
+            remarks: self.remarks(),
+        }
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        let since = match self.since {
+            Some(since) => format!("since {}", humantime::format_rfc3339_seconds(since)),
+            None => "since the process started".to_owned(),
+        };
+        let interval = self.dump.interval;
+        let mut remarks = vec![
+            format!("sampled {since}: what was allocated before is not in it"),
+            format!("an estimate: one allocation in {interval} bytes is looked at"),
+        ];
+        if !self.took.is_zero() {
+            remarks.push(format!("only what has changed in {} seconds", self.took.as_secs_f64().round()));
+        }
+        if self.dump.left_out > 0 {
+            remarks.push(format!("{} stacks are left out, since there are too many", self.dump.left_out));
+        }
+        remarks
+    }
+}
+
+/// In the order of [`MEASURES`].
+fn values(counts: Counts) -> [i64; 4] {
+    [counts.allocated.objects, counts.allocated.bytes, counts.in_use.objects, counts.in_use.bytes]
+}
+
+/// From whoever asked for memory outwards: that it is the allocator which gives it is known.
+fn stack(symbols: &mut Symbols, addresses: &[usize]) -> Vec<Arc<Frame>> {
+    // What jemalloc writes are the addresses to return to.
+    let calls: Vec<usize> = addresses.iter().map(|address| address.saturating_sub(1)).collect();
+    let frames = symbols.stack(&calls);
+    let asked = frames.iter().position(|frame| !is_allocator(frame)).unwrap_or_default();
+    frames[asked..].to_vec()
+}
+
+fn is_allocator(frame: &Frame) -> bool {
+    eprintln!("{frame:?}");
+    false
+}

@@ -1,0 +1,74 @@
+//! `/debug/heap`: whether the heap is sampled, and switching it on, for a while or for good, and off.
+
+use axum::{
+    extract::RawQuery,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::{MethodRouter, get},
+};
+use serde_json::{Value, json};
+
+use super::{
+    allocator::{self, Lacking},
+    sampling::{Sampling, SwitchError, sampling, switch_off, switch_on},
+};
+use crate::internal::lease;
+
+/// GET never changes anything. PUT and POST switch on, DELETE switches off.
+pub(in crate::internal) fn routes() -> MethodRouter {
+    get(show).put(begin).post(begin).delete(end)
+}
+
+async fn show() -> Response {
+    state()
+}
+
+/// With `for=10m` it ends by itself.
+async fn begin(RawQuery(query): RawQuery) -> Response {
+    match lease::parse(query.as_deref().unwrap_or_default()) {
+        Ok(duration) => switch_on(duration).map_or_else(|error| refusal(&error), |()| state()),
+        Err(reason) => (StatusCode::BAD_REQUEST, reason + "\n").into_response(),
+    }
+}
+
+async fn end() -> Response {
+    switch_off().map_or_else(|error| refusal(&error), |()| state())
+}
+
+fn state() -> Response {
+    let mut shown =
+        serde_json::to_string_pretty(&described()).expect("what is made of texts and numbers can be written");
+    shown.push('\n');
+    ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], shown).into_response()
+}
+
+fn described() -> Value {
+    let time = |time| humantime::format_rfc3339_seconds(time).to_string();
+    let (since, until, meaning) = match (sampling(), allocator::lacking()) {
+        (_, Some(lacking)) => (None, None, lacking.to_string()),
+        (Sampling::Off, None) => (None, None, "off: PUT switches it on, with ?for=10m for a while".to_owned()),
+        (Sampling::On { since, until, .. }, None) => (
+            Some(since.map_or_else(|| "the start of the process".to_owned(), time)),
+            until.map(time),
+            "on: what was allocated before is in no profile; DELETE switches it off and forgets".to_owned(),
+        ),
+    };
+    let (allocated, resident) = allocator::size().unzip();
+    json!({
+        "sampling": since.is_some(),
+        "since": since,
+        "until": until,
+        "interval_bytes": allocator::interval(),
+        "allocated_bytes": allocated,
+        "resident_bytes": resident,
+        "meaning": meaning,
+    })
+}
+
+fn refusal(error: &SwitchError) -> Response {
+    let status = match error {
+        SwitchError::Lacking(Lacking::Platform) => StatusCode::NOT_IMPLEMENTED,
+        SwitchError::Lacking(Lacking::Option) | SwitchError::Refused(_) => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    (status, format!("{error}\n")).into_response()
+}

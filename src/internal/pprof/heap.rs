@@ -1,0 +1,151 @@
+//! `/debug/pprof/heap` and `/debug/pprof/allocs`: what holds the memory, and what asked for it.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::Response,
+    routing::get,
+};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::spawn_blocking,
+    time::{sleep, timeout},
+};
+
+use super::{Query, Refusal, attachment, picture, text};
+use crate::internal::heap::{Kind, Lacking, Snapshot, Unready};
+
+/// How many may wait for what changes; each keeps a profile meanwhile.
+const COMPARING: usize = 4;
+/// How long a profile waits for the one before it.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub(in crate::internal) fn routes() -> Router {
+    let turns = Arc::new(Turns { taking: Arc::new(Semaphore::new(1)), comparing: Semaphore::new(COMPARING) });
+    let answer = |kind| {
+        async move |State(turns): State<Arc<Turns>>, headers: HeaderMap, query: Query| {
+            let profile = turns.answer(kind, &query).await;
+            profile.map_err(|unready| unready.into_refusal(&headers))
+        }
+    };
+    Router::new()
+        .route("/debug/pprof/heap", get(answer(Kind::Heap)))
+        .route("/debug/pprof/allocs", get(answer(Kind::Allocs)))
+        .with_state(turns)
+}
+
+/// Who is served when.
+struct Turns {
+    taking: Arc<Semaphore>,
+    comparing: Semaphore,
+}
+
+enum Failure {
+    Refused(Refusal),
+    Unready(Unready),
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<Unready> for Failure {
+    fn from(unready: Unready) -> Self {
+        Self::Unready(unready)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Pprof,
+    Svg,
+    Text,
+}
+
+impl Turns {
+    /// `gc` is accepted and means nothing: there is no garbage.
+    async fn answer(&self, kind: Kind, query: &Query) -> Result<Response, Failure> {
+        let debug = query.whole("debug", 0..=2)?.unwrap_or(0);
+        let form = match query.word("format", &["pprof", "svg", "text"])? {
+            "svg" => Form::Svg,
+            "text" => Form::Text,
+            _ if debug > 0 => Form::Text,
+            _ => Form::Pprof,
+        };
+        let seconds = query.whole("seconds", 1..=300)?;
+        let snapshot = match seconds {
+            Some(seconds) => self.change(Duration::from_secs(seconds)).await?,
+            None => self.blocking(Snapshot::take).await??,
+        };
+        let name = if seconds.is_some() { format!("{}-delta", kind.name()) } else { kind.name().to_owned() };
+        // Looking the names up needs far more memory than the profile itself.
+        self.blocking(move || rendered(snapshot, kind, form, &name)).await?.map_err(Failure::from)
+    }
+
+    /// Ends early, and lets the next one in, when the client goes away.
+    async fn change(&self, time: Duration) -> Result<Snapshot, Failure> {
+        let _comparing = self.comparing.try_acquire().map_err(|_| {
+            Refusal::new(StatusCode::CONFLICT, format!("{COMPARING} requests wait for what changes already"))
+        })?;
+        let before = self.blocking(Snapshot::take).await??;
+        sleep(time).await;
+        let after = self.blocking(Snapshot::take).await??;
+        Ok(after.since(&before)?)
+    }
+
+    async fn turn(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+        let turn = timeout(PATIENCE, Arc::clone(&self.taking).acquire_owned()).await;
+        turn.ok().and_then(Result::ok).ok_or_else(|| {
+            Refusal::new(StatusCode::CONFLICT, "another heap profile is being taken; try again in a moment")
+        })
+    }
+
+    /// Off this port's one thread, one at a time, to its end even if the client has gone.
+    async fn blocking<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
+        let turn = self.turn().await?;
+        let work = spawn_blocking(move || {
+            let _turn = turn;
+            work()
+        });
+        work.await.map_err(|_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the profile could not be finished"))
+    }
+}
+
+fn rendered(snapshot: Snapshot, kind: Kind, form: Form, name: &str) -> Result<Response, Refusal> {
+    let profile = snapshot.profile(kind);
+    let title = match kind {
+        Kind::Heap => "memory in use",
+        Kind::Allocs => "memory allocated",
+    };
+    match form {
+        Form::Pprof => Ok(attachment(name, profile.pprof())),
+        Form::Text => Ok(text(profile.text(title))),
+        Form::Svg => profile.svg(title).map(picture).map_err(|reason| Refusal::new(StatusCode::NOT_FOUND, reason)),
+    }
+}
+
+impl Failure {
+    fn into_refusal(self, headers: &HeaderMap) -> Refusal {
+        let unready = match self {
+            Self::Refused(refusal) => return refusal,
+            Self::Unready(unready) => unready,
+        };
+        let status = match &unready {
+            Unready::Lacking(Lacking::Platform) => StatusCode::NOT_IMPLEMENTED,
+            Unready::Lacking(Lacking::Option) | Unready::Off | Unready::Interrupted | Unready::Failed(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+        };
+        let mut reason = unready.to_string();
+        if matches!(unready, Unready::Off | Unready::Interrupted) {
+            let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost:6060");
+            reason += &format!("; switch it on: curl -X PUT 'http://{host}/debug/heap?for=10m'");
+        }
+        Refusal::new(status, reason)
+    }
+}

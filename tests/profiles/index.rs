@@ -1,0 +1,1 @@
+//! Go's index of profiles, as Go's clients read it.
