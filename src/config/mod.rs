@@ -217,6 +217,7 @@ fn internal(values: &Values) -> internal::Config {
         token: values.secret("internal.token"),
         hosts: values.texts("internal.hosts").to_vec(),
         stall_limit: values.duration("internal.stall_limit"),
+        console: values.flag("internal.console"),
     }
 }
 

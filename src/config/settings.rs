@@ -92,6 +92,13 @@ pub(super) const SETTINGS: &[Setting] = &[
         "10s",
         "How long the runtime may be stuck before /health/live fails on the internal port.",
     ),
+    setting(
+        "internal.console",
+        Shape::Flag,
+        "false",
+        "Whether tokio-console is on from the start: it then knows of tasks that live as long as the service, at the \
+         price of recording all the time. Otherwise its first client switches it on.",
+    ),
     Setting {
         name: "store.url",
         variable: Some("DATABASE_URL"),

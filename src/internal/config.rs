@@ -16,4 +16,6 @@ pub struct Config {
     pub hosts: Vec<String>,
     /// How long the main runtime may be stuck before `/health/live` fails on this port.
     pub stall_limit: Duration,
+    /// Whether tokio-console is on from the start, so that it knows of tasks that live as long as the service.
+    pub console: bool,
 }
