@@ -10,7 +10,7 @@ use super::{App, ENDING, Logging, Parts, Ports, migrate::migrate, stack::Stack};
 use crate::{
     domain::Clock,
     http::{self, Api, ConnectionMetrics},
-    internal::{self, Shown, Watch},
+    internal::{self, Console, Shown, Watch},
     lifecycle::{Drain, Draining, Latch, Readiness, drain},
     store::Store,
     telemetry, worker,
@@ -85,6 +85,8 @@ impl Parts {
             tracing::warn!(target: "glasshouse::app", "{warning}");
         }
         let readiness = Readiness::new(metrics);
+        // Before anything is spawned, since what was spawned before it was on never appears in it.
+        let console = Console::start(telemetry.console.clone(), &self.internal, settings.internal.console, metrics);
         // Held before anybody can ask: a service of which no part is known yet would call itself ready.
         let (serving, migrated) = (readiness.latch("http"), readiness.latch("migrations"));
         let watch = Watch::start(&self.internal, self.main.handle().clone(), settings.internal.stall_limit, metrics);
@@ -93,6 +95,8 @@ impl Parts {
             readiness: readiness.clone(),
             watch,
             log_filter: telemetry.log_filter.clone(),
+            console,
+            followers: telemetry.followers.clone(),
             settings: settings.redacted(),
         };
         let internal_router = internal::router(&settings.internal, shown);

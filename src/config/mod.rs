@@ -218,6 +218,7 @@ fn internal(values: &Values) -> internal::Config {
         hosts: values.texts("internal.hosts").to_vec(),
         stall_limit: values.duration("internal.stall_limit"),
         heap_sampling: values.flag("internal.heap_sampling"),
+        console: values.flag("internal.console"),
     }
 }
 

@@ -98,6 +98,13 @@ pub(super) const SETTINGS: &[Setting] = &[
         "false",
         "Whether allocations are sampled from the start, for heap profiles; PUT /debug/heap does so at any time.",
     ),
+    setting(
+        "internal.console",
+        Shape::Flag,
+        "false",
+        "Whether tokio-console is on from the start: it then knows of tasks that live as long as the service, at the \
+         price of recording all the time. Otherwise its first client switches it on.",
+    ),
     Setting {
         name: "store.url",
         variable: Some("DATABASE_URL"),

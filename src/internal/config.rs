@@ -18,4 +18,6 @@ pub struct Config {
     pub stall_limit: Duration,
     /// Whether allocations are sampled from the start.
     pub heap_sampling: bool,
+    /// Whether tokio-console is on from the start, so that it knows of tasks that live as long as the service.
+    pub console: bool,
 }

@@ -5,6 +5,8 @@ mod accept;
 mod build_info;
 mod config;
 mod config_dump;
+mod console;
+mod follow;
 mod guard;
 mod health;
 mod heap;
@@ -26,12 +28,13 @@ use axum::{
 };
 
 pub use config::Config;
+pub use console::Console;
 pub use thread::Thread;
 pub use watch::Watch;
 
 use crate::{
     lifecycle::Readiness,
-    telemetry::{LogFilter, Metrics},
+    telemetry::{LogFilter, Metrics, follow::Followers},
 };
 
 /// What the internal port shows.
@@ -44,13 +47,17 @@ pub struct Shown {
     pub watch: Watch,
     /// For `/debug/log`.
     pub log_filter: LogFilter,
+    /// For tokio-console.
+    pub console: Console,
+    /// For `/debug/trace`.
+    pub followers: Followers,
     /// For `/debug/config`: the effective settings, secrets redacted already.
     pub settings: serde_json::Value,
 }
 
 /// The routes. An unknown path is a 404, never a 200: a mistyped probe must not look healthy.
 pub fn router(config: &Config, shown: Shown) -> Router {
-    let Shown { metrics, readiness, watch, log_filter, settings } = shown;
+    let Shown { metrics, readiness, watch, log_filter, console, followers, settings } = shown;
     if config.heap_sampling {
         heap::switch_on_for_good();
     }
@@ -66,6 +73,8 @@ pub fn router(config: &Config, shown: Shown) -> Router {
         .route("/debug/heap", heap::routes())
         .merge(pprof::heap())
         .merge(pprof::index())
+        .route("/debug/trace", get(follow::show).with_state(followers))
+        .merge(console.routes())
         .fallback(any(index::unknown))
         .layer(from_fn_with_state(guard, guard::admit))
 }

@@ -6,6 +6,7 @@ use axum::Router;
 use tokio::{runtime::Handle, sync::oneshot};
 
 use super::accept::accept;
+use crate::telemetry::console::leave_out_this_thread;
 
 /// A running internal thread. It ends with the process, or when it is told to.
 pub struct Thread {
@@ -22,10 +23,14 @@ impl Thread {
     pub fn start() -> io::Result<Self> {
         let (stop, asked) = oneshot::channel::<()>();
         let (ending, ended) = mpsc::channel();
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().thread_name("internal-blocking").build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .thread_name("internal-blocking")
+            .on_thread_start(leave_out_this_thread)
+            .build()?;
         let handle = runtime.handle().clone();
         std::thread::Builder::new().name("internal".to_owned()).spawn(move || {
+            leave_out_this_thread();
             // Whoever drops the sender without a word means the same.
             runtime.block_on(asked).ok();
             // Connections under way are cut: whoever looks on is not what the process lives for.

@@ -24,6 +24,13 @@ pub(super) fn register(metrics: &Metrics) {
     });
 }
 
+/// What the program has allocated and not freed, at this moment; nothing where the allocator does not say.
+#[must_use]
+pub fn allocated_bytes() -> Option<u64> {
+    epoch::advance().ok()?;
+    u64::try_from(stats::allocated::read().ok()?).ok()
+}
+
 struct Allocator {
     allocated: Gauge,
     active: Gauge,

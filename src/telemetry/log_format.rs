@@ -20,24 +20,37 @@ use super::{Counter, Metrics, Request, catalog, traces};
 /// Writes events, and counts them by level.
 pub(super) struct LogLine {
     pretty: bool,
-    /// `"service.name":"…","service.version":"…"`, the same on every line.
-    service: String,
+    json: JsonLine,
     count: Counter,
 }
 
 impl LogLine {
-    pub(super) fn new(pretty: bool, service_name: &str, metrics: &Metrics) -> Self {
-        let mut json = Json(String::new());
-        json.string("service.name", service_name);
-        json.string("service.version", env!("CARGO_PKG_VERSION"));
+    pub(super) fn new(pretty: bool, json: JsonLine, metrics: &Metrics) -> Self {
         let count = metrics.counter(&catalog::LOG_LINES);
         for level in LEVELS {
             count.add(&[word(level)], 0);
         }
-        Self { pretty, service: json.0, count }
+        Self { pretty, json, count }
+    }
+}
+
+/// Writes events as JSON objects.
+#[derive(Clone)]
+pub(super) struct JsonLine {
+    /// `,"service.name":"…","service.version":"…"`, the same on every line.
+    service: String,
+}
+
+impl JsonLine {
+    pub(super) fn new(service_name: &str) -> Self {
+        let mut json = Json(String::new());
+        json.string("service.name", service_name);
+        json.string("service.version", env!("CARGO_PKG_VERSION"));
+        Self { service: json.0 }
     }
 
-    fn json(&self, event: &Event<'_>) -> String {
+    /// The object and the end of its line. No other octet in it is below 0x20.
+    pub(super) fn of(&self, event: &Event<'_>) -> String {
         let metadata = event.metadata();
         let mut json = Json(String::with_capacity(USUAL_LENGTH));
         json.0.push_str("{\"timestamp\":");
@@ -109,7 +122,7 @@ where
 {
     fn format_event(&self, _: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         self.count.inc(&[word(*event.metadata().level())]);
-        if self.pretty { pretty(&mut out, event) } else { out.write_str(&self.json(event)) }
+        if self.pretty { pretty(&mut out, event) } else { out.write_str(&self.json.of(event)) }
     }
 }
 

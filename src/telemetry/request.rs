@@ -18,6 +18,7 @@ tokio::task_local! {
 pub struct Request {
     id: String,
     user: OnceLock<String>,
+    route: OnceLock<String>,
     statements: AtomicU64,
     statement_nanos: AtomicU64,
     wait_nanos: AtomicU64,
@@ -30,6 +31,7 @@ impl Request {
         Self {
             id,
             user: OnceLock::new(),
+            route: OnceLock::new(),
             statements: AtomicU64::new(0),
             statement_nanos: AtomicU64::new(0),
             wait_nanos: AtomicU64::new(0),
@@ -68,6 +70,17 @@ impl Request {
     #[must_use]
     pub fn user(&self) -> Option<&str> {
         self.user.get().map(String::as_str)
+    }
+
+    /// Says which template its path matched; the first word counts. Told only where somebody follows requests.
+    pub fn matches(&self, route: &str) {
+        self.route.get_or_init(|| route.to_owned());
+    }
+
+    /// Which template its path matched, if that was said.
+    #[must_use]
+    pub fn route(&self) -> Option<&str> {
+        self.route.get().map(String::as_str)
     }
 
     /// One more statement, and how long it took.

@@ -16,9 +16,11 @@ use tracing_subscriber::{
 
 use super::{
     Config, LogFilter, LogFormat, Metrics, Tracer, allocator, build,
+    console::Recorder,
     export::{self, ExportError},
+    follow::Followers,
     lines::Lines,
-    log_format::LogLine,
+    log_format::{JsonLine, LogLine},
     panics, process, traces,
 };
 
@@ -30,6 +32,10 @@ pub struct Telemetry {
     pub tracer: Tracer,
     /// Which events are logged.
     pub log_filter: LogFilter,
+    /// Records tasks for tokio-console.
+    pub console: Recorder,
+    /// Lets live requests be followed.
+    pub followers: Followers,
     dispatch: Dispatch,
     lines: Lines,
     spans: Option<SdkTracerProvider>,
@@ -90,8 +96,9 @@ impl Telemetry {
         let lines = Lines::start(output.writer, config.log_queue, &metrics).map_err(StartError::LogThread)?;
         let (log_filter, written, exported) =
             LogFilter::new(&config.log_filter, logs.is_some()).map_err(StartError::LogFilter)?;
+        let json = JsonLine::new(&config.service_name);
         let log = fmt::layer()
-            .event_format(LogLine::new(pretty, &config.service_name, &metrics))
+            .event_format(LogLine::new(pretty, json.clone(), &metrics))
             .with_ansi(output.is_terminal)
             .with_writer(lines.clone())
             .with_filter(written);
@@ -113,9 +120,14 @@ impl Telemetry {
             .as_ref()
             .zip(exported)
             .map_or_else(nothing, |(logs, filter)| OpenTelemetryTracingBridge::new(logs).with_filter(filter).boxed());
-        let layers = log.and_then(spans_inside).and_then(exported_log);
+        let (followers, console) = (Followers::new(json, &metrics), Recorder::new(&metrics));
+        let layers = log
+            .and_then(spans_inside)
+            .and_then(exported_log)
+            .and_then(followers.layer())
+            .and_then(console.layer());
         let dispatch = Dispatch::new(tracing_subscriber::registry().with(layers));
-        Ok(Self { metrics, tracer, log_filter, dispatch, lines, spans, logs })
+        Ok(Self { metrics, tracer, log_filter, console, followers, dispatch, lines, spans, logs })
     }
 
     /// What this process logs from now on goes here.

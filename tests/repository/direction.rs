@@ -32,6 +32,7 @@ const MODULES: &[Module] = &[
 
 /// What only these modules may name: crates, or parts of `std`. A `*` at the end stands for any ending.
 const ONLY_IN: &[(&str, &[&str])] = &[
+    ("console_subscriber", &["telemetry"]),
     ("opentelemetry*", &["telemetry"]),
     ("prometheus", &["telemetry"]),
     ("tracing_opentelemetry", &["telemetry"]),

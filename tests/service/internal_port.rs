@@ -4,7 +4,7 @@ use std::{io::Read, sync::mpsc, time::Duration};
 
 use flate2::read::GzDecoder;
 use glasshouse::{
-    internal::{self, Shown, Thread, Watch},
+    internal::{self, Console, Shown, Thread, Watch},
     lifecycle::Readiness,
     telemetry::{Output, Telemetry, catalog, runtime},
 };
@@ -143,6 +143,8 @@ fn it_answers_while_the_main_runtime_is_stuck_and_says_so() {
         readiness: Readiness::new(&metrics),
         watch: Watch::start(&thread, stuck.main.handle().clone(), limit, &metrics),
         log_filter: telemetry.log_filter.clone(),
+        console: Console::start(telemetry.console.clone(), &thread, false, &metrics),
+        followers: telemetry.followers.clone(),
         settings: settings.redacted(),
     };
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

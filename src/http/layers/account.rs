@@ -16,7 +16,7 @@ use futures_util::FutureExt;
 use super::{client::Client, observe::Observer, traffic::Upload};
 use crate::{
     http::problem::Failure,
-    telemetry::{Chain, Held, KeyValue, Request, Span},
+    telemetry::{Chain, Held, KeyValue, Request, Span, follow},
 };
 
 /// What became of requests whose clients did not wait; the number is nginx's.
@@ -158,6 +158,10 @@ impl Account {
 
     /// The one line. It is written inside the request's scope and span, which is where the log's format takes ids from.
     fn log(&self, took: Duration) {
+        if follow::anyone() {
+            // Again, because whoever follows may have come when the request was under way.
+            self.request.matches(self.route.as_str());
+        }
         let line = async { self.write(took) };
         // Nothing in it waits, so the first poll is the last.
         Arc::clone(&self.request).scope(self.span.within(line)).now_or_never();

@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     http::{metrics::HttpMetrics, problem::Failure},
-    telemetry::{KeyValue, Origin, Request, Tracer, propagation},
+    telemetry::{KeyValue, Origin, Request, Tracer, follow, propagation},
 };
 
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
@@ -111,6 +111,9 @@ impl Observer {
                 attributes
             },
         );
+        if follow::anyone() {
+            request.matches(route.as_str());
+        }
         let active = (!route.is_probe()).then(|| self.metrics.active.hold(&[method, scheme]));
 
         let upload = Arc::new(Upload::default());

@@ -94,5 +94,14 @@ impl Drop for Call<'_> {
             self.span.sampled(),
         );
         Request::with_current(|request| request.add_statement(took));
+        tracing::debug!(
+            target: "glasshouse::store",
+            {
+                db.query.summary = summary,
+                duration_seconds = took.as_secs_f64(),
+                error.type = self.error_type.as_deref(),
+            },
+            "statement"
+        );
     }
 }

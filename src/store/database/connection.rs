@@ -62,6 +62,7 @@ impl<DB: Engine> Connection<DB> {
         let waited = began.elapsed();
         metrics.wait_time.observe_in(&[DB::SYSTEM], waited.as_secs_f64(), span.sampled());
         Request::with_current(|request| request.add_wait(waited));
+        tracing::debug!(target: "glasshouse::store", { duration_seconds = waited.as_secs_f64() }, "pool wait");
         match acquired {
             Ok(pooled) => Ok(Self { pooled, observer: Arc::clone(observer), since: Instant::now() }),
             Err(error) => {

@@ -157,6 +157,16 @@ metrics! {
         "Log lines that were written or dropped";
     LOG_LINES_DROPPED: Counter, "glasshouse_log_lines_dropped_total", [],
         "Log lines that the writer had no room for";
+    CONSOLE_ON: Gauge, "glasshouse_console_on", [],
+        "Whether tasks are recorded for tokio-console: 1 or 0";
+    CONSOLE_LEFT_OUT: Counter, "glasshouse_console_left_out_total", ["kind"],
+        "Tasks, resources and polls that tokio-console is not told of because there are too many";
+    CONSOLE_SWITCHED_OFF: Counter, "glasshouse_console_switched_off_total", ["reason"],
+        "Times that tokio-console was switched off although somebody looked, by why";
+    FOLLOWERS: Gauge, "glasshouse_followers", [],
+        "Clients that follow live requests";
+    FOLLOW_DROPPED: Counter, "glasshouse_follow_dropped_total", [],
+        "Events that followers of live requests were too slow for";
     METRIC_SERIES: Gauge, "glasshouse_metric_series", ["family"],
         "Series of one family";
     METRIC_SERIES_OVERFLOW: Counter, "glasshouse_metric_series_overflow_total", ["family"],

@@ -32,4 +32,5 @@ pub const PATHS: &[Signal] = &[
         name: "/debug/pprof/symbol",
         meaning: "The functions at addresses: ?0x1234+0x5678, or as the body of a POST",
     },
+    Signal { name: "/debug/trace", meaning: "Live requests as events; ?route=, user=, request= and for=30s" },
 ];
