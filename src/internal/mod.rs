@@ -12,6 +12,7 @@ mod log_filter;
 mod metrics;
 mod pprof;
 mod profile;
+mod stacks;
 mod thread;
 mod watch;
 
