@@ -8,9 +8,11 @@ use crate::internal::profile::Frame;
 const MACHINERY: &[&str] = &[
     "alloc",
     "backtrace",
+    "compiler_builtins",
     "core",
     "crossbeam*",
     "futures*",
+    "hashbrown",
     "libc",
     "lock_api",
     "mio",
