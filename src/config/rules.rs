@@ -17,6 +17,11 @@ pub(super) fn check(values: &Values, environment: Environment, faults: &mut Faul
         faults
             .add(values.fault("internal.listen", "a loopback address such as 127.0.0.1, or internal.token beside it"));
     }
+    let (after, limit) = (values.duration("internal.stall_after"), values.duration("internal.stall_limit"));
+    if after >= limit {
+        let accepted = format!("less than internal.stall_limit, which is {}", print::duration(limit));
+        faults.add(values.fault("internal.stall_after", accepted));
+    }
     let budgets = ["shutdown.notice", "shutdown.grace", "shutdown.store", "shutdown.flush"];
     let together: Duration = budgets.iter().map(|name| values.duration(name)).sum();
     if together >= STOPPING {

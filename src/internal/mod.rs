@@ -16,8 +16,9 @@ mod log_filter;
 mod metrics;
 mod pprof;
 mod profile;
+mod stacks;
+mod stalls;
 mod thread;
-mod watch;
 
 use std::sync::Arc;
 
@@ -29,8 +30,8 @@ use axum::{
 
 pub use config::Config;
 pub use console::Console;
+pub use stalls::Watch;
 pub use thread::Thread;
-pub use watch::Watch;
 
 use crate::{
     lifecycle::Readiness,
@@ -43,7 +44,7 @@ pub struct Shown {
     pub metrics: Metrics,
     /// For `/health/ready`.
     pub readiness: Readiness,
-    /// For `/health/live`.
+    /// For `/health/live` and `/debug/stalls`.
     pub watch: Watch,
     /// For `/debug/log`.
     pub log_filter: LogFilter,
@@ -65,7 +66,7 @@ pub fn router(config: &Config, shown: Shown) -> Router {
     Router::new()
         .route("/", get(index::show))
         .route("/metrics", get(metrics::show).with_state(metrics::Scrapes::new(metrics, readiness.clone())))
-        .route("/health/live", get(health::live).with_state(watch))
+        .route("/health/live", get(health::live).with_state(watch.clone()))
         .route("/health/ready", get(health::ready).with_state(readiness))
         .route("/debug/build", get(build_info::show))
         .route("/debug/config", get(config_dump::show).with_state(Arc::new(settings)))
@@ -75,6 +76,7 @@ pub fn router(config: &Config, shown: Shown) -> Router {
         .merge(pprof::index())
         .route("/debug/trace", get(follow::show).with_state(followers))
         .merge(console.routes())
+        .route("/debug/stalls", get(stalls::show).with_state(watch))
         .fallback(any(index::unknown))
         .layer(from_fn_with_state(guard, guard::admit))
 }

@@ -44,6 +44,12 @@ pub fn alive() -> Vec<Arc<Task>> {
     tasks
 }
 
+/// The task with that number, if it has not ended.
+#[must_use]
+pub fn find(id: u64) -> Option<Arc<Task>> {
+    with_shard(id, |tasks| tasks.get(&id).map(Arc::clone))
+}
+
 /// Keeps a task in the list until it is dropped.
 #[derive(Debug)]
 pub(super) struct Listed(pub(super) Arc<Task>);

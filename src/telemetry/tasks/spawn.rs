@@ -11,7 +11,7 @@ use opentelemetry::trace::FutureExt;
 use pin_project_lite::pin_project;
 use tokio::task::{Builder, JoinHandle};
 
-use super::registry::Listed;
+use super::{polls::Polling, registry::Listed};
 use crate::telemetry::Request;
 
 /// Begins a task on the current runtime. The name is a noun of the service, such as `connection` or `worker`; what the
@@ -52,6 +52,7 @@ impl<F: Future> Future for Seen<F> {
     /// Never inlined: so that the outermost async function has a frame of its own in every stack.
     #[inline(never)]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let _polling = Polling::begin(self.listed.0.id);
         self.project().future.poll(context)
     }
 }

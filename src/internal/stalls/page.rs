@@ -1,0 +1,96 @@
+//! `/debug/stalls`: what the runtime was stuck in, the last few times; text for people, JSON for programs.
+
+use std::fmt::{self, Write};
+
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::{Value, json};
+
+use super::{Watch, capture::Stuck, recent::Stall};
+use crate::internal::pprof;
+
+/// The newest first.
+pub(in crate::internal) async fn show(State(watch): State<Watch>, headers: HeaderMap) -> Response {
+    let (stalls, counted) = (watch.recent().all(), watch.recent().counted());
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    if accept.split(',').any(|range| range.trim().starts_with("application/json")) {
+        let stalls: Vec<_> = stalls.iter().map(program).collect();
+        return ([(header::CACHE_CONTROL, "no-store")], Json(json!({ "since_start": counted, "stalls": stalls })))
+            .into_response();
+    }
+    let mut text = String::new();
+    person(&mut text, &stalls, counted).expect("writing to memory cannot fail");
+    pprof::text(text)
+}
+
+fn program(stall: &Stall) -> Value {
+    let threads: Vec<_> = stall.threads.iter().map(thread).collect();
+    json!({
+        "id": stall.number,
+        "began": humantime::format_rfc3339_millis(stall.began).to_string(),
+        "seconds": stall.duration().as_secs_f64(),
+        "over": stall.lasted.is_some(),
+        "task": stall.task.as_ref().map(|task| json!({
+            "id": task.id,
+            "name": task.name,
+            "spawned_at": task.spawned_at.to_string(),
+        })),
+        "threads": threads,
+    })
+}
+
+fn thread(stuck: &Stuck) -> Value {
+    let frames = stuck.stack.as_ref().map(|seen| {
+        let frame = |frame: &crate::internal::profile::Frame| json!({ "function": frame.name, "file": frame.file, "line": frame.line });
+        seen.frames.iter().map(|one| frame(one)).collect::<Vec<_>>()
+    });
+    json!({
+        "name": stuck.thread.name,
+        "id": stuck.thread.tid,
+        "code": stuck.code,
+        "cut": stuck.stack.as_ref().is_ok_and(|seen| seen.cut),
+        "stack": frames.as_ref().ok(),
+        "missing": frames.as_ref().err(),
+    })
+}
+
+fn person(text: &mut String, stalls: &[Stall], counted: u64) -> fmt::Result {
+    if counted == 0 {
+        return writeln!(text, "The main runtime has not been stuck since the process started.");
+    }
+    writeln!(text, "Stalls of the main runtime since the process started: {counted}. The last few:")?;
+    for stall in stalls {
+        let lasted = if stall.lasted.is_some() { "lasted" } else { "stuck until now for" };
+        let (began, seconds) = (humantime::format_rfc3339_millis(stall.began), stall.duration().as_secs_f64());
+        writeln!(text, "\n#{} {began} {lasted} {seconds:.1} s", stall.number)?;
+        match &stall.task {
+            Some(task) => writeln!(text, "task    {} (number {}), begun at {}", task.name, task.id, task.spawned_at)?,
+            None => writeln!(text, "task    none of ours: no worker came to a new task")?,
+        }
+        for stuck in &stall.threads {
+            writeln!(text, "thread  {} ({})", stuck.thread.name, stuck.thread.tid)?;
+            match &stuck.stack {
+                Ok(seen) => {
+                    writeln!(text, "code    {}", stuck.code.as_deref().unwrap_or_default())?;
+                    for frame in &seen.frames {
+                        let place = if frame.file.is_empty() {
+                            String::new()
+                        } else {
+                            format!("  {}:{}", frame.file, frame.line)
+                        };
+                        writeln!(text, "    {}{place}", frame.name)?;
+                    }
+                    if seen.cut {
+                        writeln!(text, "    … the outermost functions are missing: the stack is too large")?;
+                    }
+                }
+                Err(why) => writeln!(text, "code    unknown: {why}")?,
+            }
+        }
+    }
+    Ok(())
+}
