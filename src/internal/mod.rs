@@ -59,6 +59,7 @@ pub fn router(config: &Config, shown: Shown) -> Router {
         .route("/debug/build", get(build_info::show))
         .route("/debug/config", get(config_dump::show).with_state(Arc::new(settings)))
         .route("/debug/log", log_filter::routes(log_filter))
+        .merge(pprof::routes())
         .fallback(any(index::unknown))
         .layer(from_fn_with_state(guard, guard::admit))
 }

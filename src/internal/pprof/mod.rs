@@ -1,7 +1,25 @@
 //! Go's `/debug/pprof`, to its contract: `go tool pprof`, Pyroscope, Parca and Alloy read it as they are.
 
 mod answer;
+mod cpu;
 mod query;
+mod tally;
+mod turn;
+
+use axum::{
+    Router,
+    http::StatusCode,
+    routing::{any, get},
+};
 
 pub(super) use answer::{Refusal, attachment, picture, text};
 pub(super) use query::Query;
+
+/// The routes below `/debug/pprof`.
+pub(super) fn routes() -> Router {
+    Router::new().route("/debug/pprof/profile", get(cpu::show)).route("/debug/pprof/{*profile}", any(unknown))
+}
+
+async fn unknown() -> Refusal {
+    Refusal::new(StatusCode::NOT_FOUND, "unknown profile")
+}

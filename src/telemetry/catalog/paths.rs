@@ -11,4 +11,5 @@ pub const PATHS: &[Signal] = &[
     Signal { name: "/debug/build", meaning: "Version, revision, compiler" },
     Signal { name: "/debug/config", meaning: "The settings in force, secrets redacted" },
     Signal { name: "/debug/log", meaning: "The log filter; PUT another one, with ?for=10m for a while" },
+    Signal { name: "/debug/pprof/profile", meaning: "CPU profile of 30 s, or of ?seconds=; format=pprof, svg or text" },
 ];
