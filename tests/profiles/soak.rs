@@ -70,9 +70,7 @@ async fn profiles_of_every_kind_at_once_do_no_harm() {
     tokio::join!(back_to_back, by_force, given_up, load);
 
     assert!(answered.load(Relaxed) > 0 && refused.load(Relaxed) > 0 && served.load(Relaxed) > 0);
-    eventually("the last one is over", async || {
-        (profile(&service, "seconds=1").await.status() == 200).then_some(())
-    })
-    .await;
+    eventually("the last one is over", async || (profile(&service, "seconds=1").await.status() == 200).then_some(()))
+        .await;
     assert!(signal_is_caught() && !timer_runs());
 }
