@@ -1,7 +1,6 @@
 //! `/debug/pprof/profile`: which code burns the CPU.
 
 use std::{
-    collections::HashMap,
     sync::LazyLock,
     time::{Duration, SystemTime},
 };
@@ -15,7 +14,7 @@ use tokio::{
 use super::{
     super::{
         profile::{Measure, Profile},
-        stacks::{Sampler, Unavailable, thread_name},
+        stacks::{Sampler, Unavailable},
     },
     Query, Refusal, answer,
     tally::Tally,
@@ -107,10 +106,7 @@ impl Run {
     }
 
     fn drained(mut self) -> Self {
-        let mut names = HashMap::new();
-        self.sampler.drain(|tid, stack| {
-            self.tally.add(names.entry(tid).or_insert_with(|| thread_name(tid)), stack);
-        });
+        self.sampler.drain(|thread, stack, count| self.tally.add(thread, stack, count));
         self
     }
 
@@ -153,4 +149,32 @@ fn unavailable(reason: Unavailable) -> Refusal {
 
 fn broken(error: JoinError) -> Refusal {
     Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the profile could not be written: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use axum::{extract::FromRequestParts, http::Request};
+
+    use super::{Asked, FREQUENCY, Query};
+
+    async fn asked(query: &str) -> Asked {
+        let (mut parts, ()) = Request::builder().uri(format!("/?{query}")).body(()).unwrap().into_parts();
+        let Ok(query) = Query::from_request_parts(&mut parts, &()).await;
+        Asked::parse(&query).unwrap_or_else(|refusal| panic!("{refusal:?}"))
+    }
+
+    #[tokio::test]
+    async fn seconds_that_are_nonsense_are_thirty_as_go_has_it() {
+        for (query, seconds) in
+            [("", 30), ("seconds=", 30), ("seconds=x", 30), ("seconds=1.5", 30), ("seconds=0", 30), ("seconds=-1", 30)]
+                .into_iter()
+                .chain([("seconds=99999999999999999999", 30), ("seconds=1", 1), ("seconds=300", 300)])
+        {
+            assert_eq!(asked(query).await.length, Duration::from_secs(seconds), "{query}");
+        }
+        let asked = asked("").await;
+        assert_eq!((asked.frequency, asked.format, asked.force), (FREQUENCY, "pprof", false));
+    }
 }

@@ -19,12 +19,12 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn add(&mut self, thread: &str, stack: Stack) {
+    pub(super) fn add(&mut self, thread: &str, stack: Stack, count: i64) {
         let key = (thread.to_owned(), stack);
         if self.counts.len() < DISTINCT || self.counts.contains_key(&key) {
-            *self.counts.entry(key).or_default() += 1;
+            *self.counts.entry(key).or_default() += count;
         } else {
-            self.folded += 1;
+            self.folded += count;
         }
     }
 
@@ -70,9 +70,9 @@ mod tests {
     fn more_stacks_than_there_is_room_for_are_folded_and_said_to_be() {
         let mut tally = Tally::default();
         for address in 0..DISTINCT + 5 {
-            tally.add("a", Stack { addresses: vec![address], cut: address == 0 });
+            tally.add("a", Stack { addresses: vec![address], cut: address == 0 }, 1);
         }
-        tally.add("a", Stack { addresses: vec![7], cut: false });
+        tally.add("a", Stack { addresses: vec![7], cut: false }, 1);
         let remarks = tally.remarks();
         assert!(remarks[0].starts_with("1 samples lack") && remarks[1].starts_with("5 samples are"), "{remarks:?}");
         let samples = tally.samples(|count| vec![count, count * 10]);
