@@ -77,6 +77,7 @@ pub fn router(config: &Config, shown: Shown) -> Router {
         .route("/debug/trace", get(follow::show).with_state(followers))
         .merge(console.routes())
         .route("/debug/stalls", get(stalls::show).with_state(watch))
+        .merge(pprof::routes())
         .fallback(any(index::unknown))
         .layer(from_fn_with_state(guard, guard::admit))
 }

@@ -1,6 +1,12 @@
 //! Finding the guilty code from the internal port: what is measured of the whole process, in a process of its own.
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, and says where")]
 
+#[cfg(all(target_os = "linux", any(target_arch = "aarch64", target_arch = "x86_64")))]
+mod cpu;
+mod decoded;
+mod guilty;
+#[cfg(all(target_os = "linux", any(target_arch = "aarch64", target_arch = "x86_64")))]
+mod soak;
 #[path = "../service/support/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with tests/service, which needs more of it")]
 mod support;

@@ -1,12 +1,11 @@
-//! Where nobody has told us what a signal's frame looks like.
+//! Where we do not know what a signal's frame looks like.
 
 use std::time::Duration;
 
-use super::{Captured, Stack, Unavailable};
+use super::{Captured, Unavailable};
 
 fn unavailable() -> Unavailable {
-    let (system, processor) = (std::env::consts::OS, std::env::consts::ARCH);
-    Unavailable(format!("stacks are captured on Linux, on x86-64 and aarch64, and this is {system} on {processor}"))
+    Unavailable("stacks are captured on Linux, on x86-64 and aarch64".to_owned())
 }
 
 /// Where these threads are.
@@ -22,25 +21,33 @@ pub(in crate::internal) fn thread_name(tid: i32) -> String {
     tid.to_string()
 }
 
-/// A timer that there is not.
-pub(in crate::internal) enum Sampler {}
+#[cfg(not(target_os = "macos"))]
+pub(in crate::internal) use none::Sampler;
 
-impl Sampler {
-    /// # Errors
-    /// Always.
-    pub(in crate::internal) fn start(_: u32) -> Result<Self, Unavailable> {
-        Err(unavailable())
-    }
+#[cfg(not(target_os = "macos"))]
+mod none {
+    use super::{super::Stack, Unavailable, unavailable};
 
-    pub(in crate::internal) fn drain(&mut self, _: impl FnMut(i32, Stack)) {
-        match *self {}
-    }
+    /// A timer that there is not.
+    pub(in crate::internal) enum Sampler {}
 
-    pub(in crate::internal) fn stop(&self) {
-        match *self {}
-    }
+    impl Sampler {
+        /// # Errors
+        /// Always.
+        pub(in crate::internal) fn start(_: u32) -> Result<Self, Unavailable> {
+            Err(unavailable())
+        }
 
-    pub(in crate::internal) fn lost(&self) -> u64 {
-        match *self {}
+        pub(in crate::internal) fn drain(&mut self, _: impl FnMut(&str, Stack, i64)) {
+            match *self {}
+        }
+
+        pub(in crate::internal) fn stop(&mut self) {
+            match *self {}
+        }
+
+        pub(in crate::internal) fn lost(&self) -> u64 {
+            match *self {}
+        }
     }
 }

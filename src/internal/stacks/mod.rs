@@ -4,13 +4,22 @@
 //! else: no lock, no allocation, no library. What the copy means is found out later and on another thread, by whoever
 //! asked. So a stack can be had of any thread that still takes signals, whatever it is in the middle of.
 
+#[cfg(target_os = "macos")]
+mod borrowed;
 #[cfg(not(all(target_os = "linux", any(target_arch = "aarch64", target_arch = "x86_64"))))]
 mod elsewhere;
 #[cfg(all(target_os = "linux", any(target_arch = "aarch64", target_arch = "x86_64")))]
 mod signal;
 
+#[cfg(target_os = "macos")]
+pub(super) use borrowed::Sampler;
+#[cfg(not(any(
+    target_os = "macos",
+    all(target_os = "linux", any(target_arch = "aarch64", target_arch = "x86_64"))
+)))]
+pub(super) use elsewhere::Sampler;
 #[cfg(not(all(target_os = "linux", any(target_arch = "aarch64", target_arch = "x86_64"))))]
-pub(super) use elsewhere::{Sampler, of, thread_name};
+pub(super) use elsewhere::{of, thread_name};
 #[cfg(all(target_os = "linux", any(target_arch = "aarch64", target_arch = "x86_64")))]
 pub(super) use signal::{Sampler, of, thread_name};
 

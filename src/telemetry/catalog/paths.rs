@@ -34,4 +34,5 @@ pub const PATHS: &[Signal] = &[
         meaning: "The functions at addresses: ?0x1234+0x5678, or as the body of a POST",
     },
     Signal { name: "/debug/trace", meaning: "Live requests as events; ?route=, user=, request= and for=30s" },
+    Signal { name: "/debug/pprof/profile", meaning: "CPU profile of 30 s, or of ?seconds=; format=pprof, svg or text" },
 ];

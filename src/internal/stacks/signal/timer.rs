@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "the timer is set by a system call, and slots are read while they are full")]
 
 use std::{
+    collections::HashMap,
     io,
     ptr::null_mut,
     sync::atomic::{
@@ -16,6 +17,7 @@ use super::{
     super::{Stack, Unavailable},
     interrupt::{Pools, pools},
     slot::{self, FREE, FULL},
+    thread_name,
     unwind::Unwinder,
 };
 
@@ -49,23 +51,25 @@ impl Sampler {
         Ok(sampler)
     }
 
-    /// Hands over the samples that were taken since the last time: the thread, and where it was. To be called twenty
-    /// times a second or more, and once after [`stop`](Self::stop). Blocks: for microseconds a sample, and the first
-    /// time for some milliseconds.
-    pub(in crate::internal) fn drain(&mut self, mut take: impl FnMut(i32, Stack)) {
+    /// Hands over the samples that were taken since the last time: the thread's name, where it was, how often. To be
+    /// called twenty times a second or more, and once after [`stop`](Self::stop). Blocks: for microseconds a sample,
+    /// and the first time for some milliseconds.
+    pub(in crate::internal) fn drain(&mut self, mut take: impl FnMut(&str, Stack, i64)) {
+        let mut names = HashMap::new();
         for slot in self.pools.samples.iter().filter(|slot| slot.state() == FULL) {
             // SAFETY: it is full, and only the one sampler that there is frees it, just below.
             let seen = unsafe { slot.read() };
             // What was meant for another profile came too late for it.
             if seen.epoch == self.epoch {
-                take(seen.tid, self.unwinder.get_or_insert_with(Unwinder::new).stack(seen));
+                let name = names.entry(seen.tid).or_insert_with(|| thread_name(seen.tid));
+                take(name, self.unwinder.get_or_insert_with(Unwinder::new).stack(seen), 1);
             }
             slot.turn(FULL, FREE);
         }
     }
 
     /// Ends sampling: what was taken before can still be drained.
-    pub(in crate::internal) fn stop(&self) {
+    pub(in crate::internal) fn stop(&mut self) {
         self.pools.sampling.store(false, SeqCst);
         // A timer that could be set can be switched off.
         set(0).ok();
