@@ -45,7 +45,9 @@ fn waits_for_a_lock(lock: &Mutex<()>) {
 #[inline(never)]
 fn goes_round_and_round(stop: &AtomicBool) {
     while !stop.load(Relaxed) {
-        (0..100_000).for_each(|number| drop(black_box(number)));
+        for number in 0..100_000 {
+            black_box(number);
+        }
         // Others build on this machine, and the watcher wants a core too.
         std::thread::yield_now();
     }
@@ -297,7 +299,9 @@ async fn a_task_that_is_busy_but_yields_is_no_stall() {
         let stop = Arc::clone(&stop);
         drop(telemetry::spawn(GUILTY, async move {
             while !stop.load(Relaxed) {
-                (0..10_000).for_each(|number| drop(black_box(number)));
+                for number in 0..10_000 {
+                    black_box(number);
+                }
                 tokio::task::yield_now().await;
             }
         }));
