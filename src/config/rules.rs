@@ -19,8 +19,12 @@ pub(super) fn check(values: &Values, environment: Environment, faults: &mut Faul
     }
     let (after, limit) = (values.duration("internal.stall_after"), values.duration("internal.stall_limit"));
     if after >= limit {
-        let accepted = format!("less than internal.stall_limit, which is {}", print::duration(limit));
-        faults.add(values.fault("internal.stall_after", accepted));
+        let (named, accepted) = if values.is_set("internal.stall_after") {
+            ("internal.stall_after", format!("less than internal.stall_limit, which is {}", print::duration(limit)))
+        } else {
+            ("internal.stall_limit", format!("more than internal.stall_after, which is {}", print::duration(after)))
+        };
+        faults.add(values.fault(named, accepted));
     }
     let budgets = ["shutdown.notice", "shutdown.grace", "shutdown.store", "shutdown.flush"];
     let together: Duration = budgets.iter().map(|name| values.duration(name)).sum();

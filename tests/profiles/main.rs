@@ -7,6 +7,7 @@ mod decoded;
 mod guilty;
 #[cfg(all(target_os = "linux", any(target_arch = "aarch64", target_arch = "x86_64")))]
 mod soak;
+mod stalls;
 #[path = "../service/support/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with tests/service, which needs more of it")]
 mod support;

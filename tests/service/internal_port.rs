@@ -1,6 +1,6 @@
 //! The internal port: what it answers, to whom, and that it still does when the service itself is stuck.
 
-use std::{io::Read, sync::mpsc, time::Duration};
+use std::{io::Read, sync::mpsc};
 
 use flate2::read::GzDecoder;
 use glasshouse::{
@@ -8,9 +8,10 @@ use glasshouse::{
     lifecycle::Readiness,
     telemetry::{Output, Telemetry, catalog, runtime},
 };
+use glasshouse::telemetry::catalog;
 use serde_json::{Value, json};
 
-use crate::support::{Service, eventually};
+use crate::support::{Engine, Service, eventually};
 
 #[tokio::test]
 async fn every_path_of_the_catalogue_answers_and_no_other() {
@@ -162,14 +163,24 @@ fn it_answers_while_the_main_runtime_is_stuck_and_says_so() {
         assert_eq!(status("/health/ready").await, 200, "stuck is not the same as not ready");
         eventually("the metric says so", async || {
             page().await.contains("\ntokio_runtime_stalled{runtime=\"main\"} 1.0\n").then_some(())
+#[tokio::test]
+async fn it_answers_while_the_main_runtime_is_stuck_and_says_so() {
+    let settings = [("GLASSHOUSE_INTERNAL__STALL_AFTER", "200ms"), ("GLASSHOUSE_INTERNAL__STALL_LIMIT", "1s")];
+    let service = Service::start_with(Engine::Sqlite, &settings).await;
+    let holds: Vec<mpsc::Sender<()>> = (0..service.main.metrics().num_workers())
+        .map(|_| {
+            let (hold, held) = mpsc::channel();
+            drop(service.main.spawn(async move { held.recv() }));
+            hold
         })
-        .await;
-        stuck.let_go.send(()).unwrap();
-        eventually("liveness is back", async || (status("/health/live").await == 200).then_some(())).await;
-        eventually("the metric says so", async || {
-            page().await.contains("\ntokio_runtime_stalled{runtime=\"main\"} 0.0\n").then_some(())
-        })
-        .await;
-    });
-    thread.stop(Duration::from_secs(1));
+        .collect();
+    let status = async |path: &str| service.internal(path).await.status().as_u16();
+    eventually("liveness fails", async || (status("/health/live").await == 503).then_some(())).await;
+    assert_eq!(status("/metrics").await, 200);
+    assert_eq!(status("/health/ready").await, 200, "stuck is not the same as not ready");
+    let stalled = async || service.metric("tokio_runtime_stalled{runtime=\"main\"}").await;
+    assert_eq!(stalled().await, Some(1.0));
+    drop(holds);
+    eventually("liveness is back", async || (status("/health/live").await == 200).then_some(())).await;
+    eventually("the metric says so", async || (stalled().await == Some(0.0)).then_some(())).await;
 }

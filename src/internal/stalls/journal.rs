@@ -205,3 +205,28 @@ fn tell_end(open: &Open) {
 fn now() -> SystemTime {
     SystemTime::now()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::{Case, Journal, Recent, Suspect};
+    use crate::telemetry::Metrics;
+
+    #[tokio::test]
+    async fn what_is_old_only_because_everything_was_paused_is_no_stall() {
+        let recent = Recent::default();
+        let mut journal = Journal::new(Duration::from_secs(1), recent.clone(), &Metrics::new(10));
+        let old = || {
+            let since = Instant::now().checked_sub(Duration::from_secs(9)).unwrap();
+            vec![Suspect { case: Case::Silence(since), task: None, threads: Vec::new() }]
+        };
+        let stall = old();
+        for (suspects, counted) in
+            [(old(), 0), (old(), 0), (Vec::new(), 0), (stall.clone(), 0), (stall.clone(), 1), (stall, 1)]
+        {
+            journal.look(suspects, || None).await;
+            assert_eq!(recent.counted(), counted);
+        }
+    }
+}
