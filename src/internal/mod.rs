@@ -72,8 +72,6 @@ pub fn router(config: &Config, shown: Shown) -> Router {
         .route("/debug/config", get(config_dump::show).with_state(Arc::new(settings)))
         .route("/debug/log", log_filter::routes(log_filter))
         .route("/debug/heap", heap::routes())
-        .merge(pprof::heap())
-        .merge(pprof::index())
         .route("/debug/trace", get(follow::show).with_state(followers))
         .merge(console.routes())
         .route("/debug/stalls", get(stalls::show).with_state(watch))

@@ -4,5 +4,5 @@
 mod page;
 mod profiling;
 #[path = "../service/support/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "shared with tests/service, which needs more of it")]
+#[allow(dead_code, unused_imports, unused_macros, reason = "shared with tests/service, which needs more of it")]
 mod support;

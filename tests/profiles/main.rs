@@ -4,17 +4,16 @@
 #[cfg(all(target_os = "linux", any(target_arch = "aarch64", target_arch = "x86_64")))]
 mod cpu;
 mod decoded;
+mod go;
 mod guilty;
+mod heap;
+mod index;
 #[cfg(all(target_os = "linux", any(target_arch = "aarch64", target_arch = "x86_64")))]
 mod soak;
 mod stalls;
 #[path = "../service/support/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "shared with tests/service, which needs more of it")]
+#[allow(dead_code, unused_imports, unused_macros, reason = "shared with tests/service, which needs more of it")]
 mod support;
-
-mod go;
-mod heap;
-mod index;
 #[path = "../clients/tool.rs"]
 #[allow(dead_code, reason = "shared with tests/clients, which needs more of it")]
 mod tool;

@@ -122,11 +122,12 @@ impl Run {
             remarks.push(format!("{lost} samples were lost: they came faster than they could be fetched"));
         }
         let profile = Profile {
-            measures: vec![cpu, Measure { name: "samples", unit: "count" }],
+            measures: vec![Measure { name: "samples", unit: "count" }, cpu],
+            shown: 1,
             period: Some((cpu, period)),
             began,
             took,
-            samples: tally.samples(|count| vec![count * period, count]),
+            samples: tally.samples(|count| vec![count, count * period]),
             remarks,
         };
         let title = format!("CPU, {} s at {} Hz", asked.length.as_secs(), asked.frequency);

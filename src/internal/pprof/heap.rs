@@ -23,7 +23,7 @@ const COMPARING: usize = 4;
 /// How long a profile waits for the one before it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-pub(in crate::internal) fn routes() -> Router {
+pub(super) fn routes() -> Router {
     let turns = Arc::new(Turns { taking: Arc::new(Semaphore::new(1)), comparing: Semaphore::new(COMPARING) });
     let answer = |kind| {
         async move |State(turns): State<Arc<Turns>>, headers: HeaderMap, query: Query| {

@@ -12,7 +12,7 @@ use axum::{
 use super::{Refusal, cmdline, empty, symbol, text, threads};
 use crate::{internal::heap, telemetry::tasks};
 
-pub(in crate::internal) fn routes() -> Router {
+pub(super) fn routes() -> Router {
     Router::new()
         .route("/debug/pprof/", get(show))
         .route("/debug/pprof/block", get(empty::block))
