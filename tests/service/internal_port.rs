@@ -4,7 +4,7 @@ use std::{io::Read, sync::mpsc, time::Duration};
 
 use flate2::read::GzDecoder;
 use glasshouse::{
-    internal::{self, Shown, Thread, Watch},
+    internal::{self, Live, Shown, Thread, Watch},
     lifecycle::Readiness,
     telemetry::{Output, Telemetry, catalog, runtime},
 };
@@ -142,6 +142,7 @@ fn it_answers_while_the_main_runtime_is_stuck_and_says_so() {
         metrics: metrics.clone(),
         readiness: Readiness::new(&metrics),
         watch: Watch::start(&thread, stuck.main.handle().clone(), limit, &metrics),
+        live: Live::start(&thread, &metrics),
         log_filter: telemetry.log_filter.clone(),
         settings: settings.redacted(),
     };
