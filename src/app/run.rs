@@ -10,7 +10,7 @@ use super::{App, ENDING, Logging, Parts, Ports, migrate::migrate, stack::Stack};
 use crate::{
     domain::Clock,
     http::{self, Api, ConnectionMetrics},
-    internal::{self, Console, Shown, Watch},
+    internal::{self, Console, Live, Shown, Watch},
     lifecycle::{Drain, Draining, Latch, Readiness, drain},
     store::Store,
     telemetry, worker,
@@ -94,6 +94,7 @@ impl Parts {
             metrics: metrics.clone(),
             readiness: readiness.clone(),
             watch,
+            live: Live::start(&self.internal, metrics),
             log_filter: telemetry.log_filter.clone(),
             console,
             followers: telemetry.followers.clone(),

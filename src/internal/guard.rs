@@ -52,9 +52,13 @@ impl Guard {
         }
         let on_loopback = ends.local.is_some_and(|local| local.ip().to_canonical().is_loopback());
         if !open && !on_loopback && !self.has_token(headers) {
-            let challenge = [(header::WWW_AUTHENTICATE, "Bearer, Basic realm=\"internal\"")];
             let text = "the token of the setting internal.token is needed, as Bearer or as Basic password\n";
-            return Some((StatusCode::UNAUTHORIZED, challenge, text).into_response());
+            let mut refusal = (StatusCode::UNAUTHORIZED, text).into_response();
+            // A line each: browsers take a line for one challenge, and would not ask for the password.
+            for challenge in ["Basic realm=\"internal\"", "Bearer"] {
+                refusal.headers_mut().append(header::WWW_AUTHENTICATE, header::HeaderValue::from_static(challenge));
+            }
+            return Some(refusal);
         }
         None
     }

@@ -1,37 +1,27 @@
-//! The page a person sees first, and what a program gets instead.
+//! What is there: the page for a person, a list for a program.
 
 use axum::{
     Json,
     http::{HeaderMap, StatusCode, header},
-    response::{Html, IntoResponse, Response},
+    response::{IntoResponse, Response},
 };
 use serde_json::json;
 
+use super::page;
 use crate::telemetry::{BUILD, catalog};
 
-/// Every path of this port with what it tells: HTML, or JSON where `Accept` asks for it.
+/// Every path of this port with what it tells: on the page, or as JSON where `Accept` asks for it.
 pub(super) async fn show(headers: HeaderMap) -> Response {
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let vary = [(header::VARY, "accept")];
     if accept.split(',').any(|range| range.trim().starts_with("application/json")) {
         let paths: Vec<_> =
             catalog::PATHS.iter().map(|path| json!({ "path": path.name, "meaning": path.meaning })).collect();
-        return Json(
-            json!({ "service": "glasshouse", "version": BUILD.version, "revision": BUILD.revision, "paths": paths }),
-        )
-        .into_response();
+        let list =
+            json!({ "service": "glasshouse", "version": BUILD.version, "revision": BUILD.revision, "paths": paths });
+        return (vary, Json(list)).into_response();
     }
-    let row =
-        |path: &catalog::Signal| format!("<dt><a href=\"{0}\">{0}</a></dt><dd>{1}</dd>\n", path.name, path.meaning);
-    let rows = catalog::PATHS.iter().map(row).collect::<Vec<_>>().concat();
-    let page = format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>glasshouse, internal</title>\
-         <meta name=\"color-scheme\" content=\"light dark\">\
-         <meta name=\"viewport\" content=\"width=device-width\"></head>\n<body><h1>glasshouse, internal</h1>\n\
-         <p>version {}, revision {}</p>\n<dl>\n{rows}</dl></body></html>\n",
-        BUILD.version, BUILD.revision
-    );
-    let policy = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-    ([(header::CONTENT_SECURITY_POLICY, policy)], Html(page)).into_response()
+    (vary, page::show().await).into_response()
 }
 
 /// What is not here.

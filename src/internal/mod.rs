@@ -12,8 +12,10 @@ mod health;
 mod heap;
 mod index;
 mod lease;
+mod live;
 mod log_filter;
 mod metrics;
+mod page;
 mod pprof;
 mod profile;
 mod stacks;
@@ -30,6 +32,7 @@ use axum::{
 
 pub use config::Config;
 pub use console::Console;
+pub use live::Live;
 pub use stalls::Watch;
 pub use thread::Thread;
 
@@ -46,6 +49,8 @@ pub struct Shown {
     pub readiness: Readiness,
     /// For `/health/live` and `/debug/stalls`.
     pub watch: Watch,
+    /// For `/debug/live`.
+    pub live: Live,
     /// For `/debug/log`.
     pub log_filter: LogFilter,
     /// For tokio-console.
@@ -58,18 +63,21 @@ pub struct Shown {
 
 /// The routes. An unknown path is a 404, never a 200: a mistyped probe must not look healthy.
 pub fn router(config: &Config, shown: Shown) -> Router {
-    let Shown { metrics, readiness, watch, log_filter, console, followers, settings } = shown;
+    let Shown { metrics, readiness, watch, live, log_filter, console, followers, settings } = shown;
     if config.heap_sampling {
         heap::switch_on_for_good();
     }
     let guard = Arc::new(guard::Guard::new(config));
     Router::new()
         .route("/", get(index::show))
+        .route("/page/{file}", get(page::file))
         .route("/metrics", get(metrics::show).with_state(metrics::Scrapes::new(metrics, readiness.clone())))
         .route("/health/live", get(health::live).with_state(watch.clone()))
         .route("/health/ready", get(health::ready).with_state(readiness))
         .route("/debug/build", get(build_info::show))
         .route("/debug/config", get(config_dump::show).with_state(Arc::new(settings)))
+        .route("/debug/flamegraph", get(page::show))
+        .route("/debug/live", get(live::show).with_state(live))
         .route("/debug/log", log_filter::routes(log_filter))
         .route("/debug/heap", heap::routes())
         .route("/debug/trace", get(follow::show).with_state(followers))

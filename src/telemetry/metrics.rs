@@ -6,7 +6,11 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, core::Collector, proto::MetricFamily};
+use prometheus::{
+    HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry,
+    core::{Collector, Desc},
+    proto::MetricFamily,
+};
 
 use super::{
     catalog::{self, Kind, Metric},
@@ -20,6 +24,8 @@ pub struct Metrics(Arc<Inner>);
 
 struct Inner {
     registry: Registry,
+    /// What the registry holds, for whoever wants one family and not all.
+    collectors: Mutex<Vec<Arc<dyn Collector>>>,
     recording: bool,
     max_series: usize,
     series: prometheus::IntGaugeVec,
@@ -56,6 +62,7 @@ impl Metrics {
                 .expect(VALID);
         let metrics = Self(Arc::new(Inner {
             registry: Registry::new(),
+            collectors: Mutex::default(),
             recording,
             max_series,
             series,
@@ -114,7 +121,20 @@ impl Metrics {
     /// # Panics
     /// If a name is taken.
     pub fn register(&self, collector: impl Collector + 'static) {
-        self.0.registry.register(Box::new(collector)).expect("each family is made once");
+        let collector: Arc<dyn Collector> = Arc::new(collector);
+        self.0.registry.register(Box::new(Shared(Arc::clone(&collector)))).expect("each family is made once");
+        self.0.collectors.lock().unwrap_or_else(PoisonError::into_inner).push(collector);
+    }
+
+    /// Every collector that was registered.
+    pub(super) fn collectors(&self) -> &Mutex<Vec<Arc<dyn Collector>>> {
+        &self.0.collectors
+    }
+
+    /// Whether anything is counted and observed: not with `OTEL_SDK_DISABLED`.
+    #[must_use]
+    pub fn is_recording(&self) -> bool {
+        self.0.recording
     }
 
     /// Everything there is, by name.
@@ -159,6 +179,19 @@ impl Metrics {
             series.with(&[], |_| {});
         }
         series
+    }
+}
+
+/// A collector that the registry is not the only owner of.
+struct Shared(Arc<dyn Collector>);
+
+impl Collector for Shared {
+    fn desc(&self) -> Vec<&Desc> {
+        self.0.desc()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        self.0.collect()
     }
 }
 

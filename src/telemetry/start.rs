@@ -121,11 +121,8 @@ impl Telemetry {
             .zip(exported)
             .map_or_else(nothing, |(logs, filter)| OpenTelemetryTracingBridge::new(logs).with_filter(filter).boxed());
         let (followers, console) = (Followers::new(json, &metrics), Recorder::new(&metrics));
-        let layers = log
-            .and_then(spans_inside)
-            .and_then(exported_log)
-            .and_then(followers.layer())
-            .and_then(console.layer());
+        let layers =
+            log.and_then(spans_inside).and_then(exported_log).and_then(followers.layer()).and_then(console.layer());
         let dispatch = Dispatch::new(tracing_subscriber::registry().with(layers));
         Ok(Self { metrics, tracer, log_filter, console, followers, dispatch, lines, spans, logs })
     }

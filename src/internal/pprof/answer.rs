@@ -7,9 +7,10 @@ use axum::{
 
 const X_GO_PPROF: HeaderName = HeaderName::from_static("x-go-pprof");
 
-/// What stands in a flamegraph's way of doing harm: it may run its own script, and reach nothing.
-const PICTURE_POLICY: &str =
-    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; sandbox allow-scripts";
+/// What stands in a flamegraph's way of doing harm: it may run its own script, ask what to search for in a dialogue, and
+/// reach nothing.
+const PICTURE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
+    sandbox allow-scripts allow-modals";
 
 /// A profile to be kept: gzip inside, but not as a coding of the transfer.
 pub(in crate::internal) fn attachment(name: &str, bytes: Vec<u8>) -> Response {

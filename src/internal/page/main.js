@@ -1,0 +1,38 @@
+// The page: begins everything, and asks again as long as somebody looks.
+
+import { Failure } from "./asking.js";
+import { begin as beginCommands } from "./commands.js";
+import { refresh as refreshHealth } from "./health.js";
+import { begin as beginLive, refresh as refreshLive } from "./live.js";
+import { begin as beginLogFilter } from "./log_filter.js";
+import { begin as beginTools, tool } from "./tools.js";
+
+const PERIOD_MS = 2000;
+
+beginLive();
+beginTools();
+beginCommands(tool("terminal"));
+beginLogFilter(tool("log"));
+
+/** Asks, and again a while after the answer: one question at a time, however slow the server is. */
+function repeat(refresh) {
+    const round = async () => {
+        // A tab that nobody looks at asks nothing; the server keeps the window meanwhile.
+        if (!document.hidden) {
+            try {
+                await refresh();
+            } catch (fault) {
+                // That there is no answer is the headline's to say.
+                if (!(fault instanceof Failure)) throw fault;
+            } finally {
+                setTimeout(round, PERIOD_MS);
+            }
+        } else {
+            document.addEventListener("visibilitychange", round, { once: true });
+        }
+    };
+    round();
+}
+
+repeat(refreshHealth);
+repeat(refreshLive);
