@@ -94,6 +94,7 @@ impl Parts {
             watch,
             log_filter: telemetry.log_filter.clone(),
             settings: settings.redacted(),
+            runtimes: vec![("main", self.main.handle().clone()), ("internal", self.internal.runtime().clone())],
         };
         let internal_router = internal::router(&settings.internal, shown);
         self.internal.serve(ports.internal, internal_router)?;

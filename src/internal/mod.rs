@@ -24,6 +24,7 @@ use axum::{
 };
 
 pub use config::Config;
+use tokio::runtime::Handle;
 pub use thread::Thread;
 pub use watch::Watch;
 
@@ -44,11 +45,13 @@ pub struct Shown {
     pub log_filter: LogFilter,
     /// For `/debug/config`: the effective settings, secrets redacted already.
     pub settings: serde_json::Value,
+    /// For `/debug/pprof/goroutine`: this service's runtimes and what they are called.
+    pub runtimes: Vec<(&'static str, Handle)>,
 }
 
 /// The routes. An unknown path is a 404, never a 200: a mistyped probe must not look healthy.
 pub fn router(config: &Config, shown: Shown) -> Router {
-    let Shown { metrics, readiness, watch, log_filter, settings } = shown;
+    let Shown { metrics, readiness, watch, log_filter, settings, runtimes } = shown;
     let guard = Arc::new(guard::Guard::new(config));
     Router::new()
         .route("/", get(index::show))
@@ -58,6 +61,7 @@ pub fn router(config: &Config, shown: Shown) -> Router {
         .route("/debug/build", get(build_info::show))
         .route("/debug/config", get(config_dump::show).with_state(Arc::new(settings)))
         .route("/debug/log", log_filter::routes(log_filter))
+        .route("/debug/pprof/goroutine", pprof::tasks::route(runtimes))
         .fallback(any(index::unknown))
         .layer(from_fn_with_state(guard, guard::admit))
 }

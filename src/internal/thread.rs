@@ -6,6 +6,7 @@ use axum::Router;
 use tokio::{runtime::Handle, sync::oneshot};
 
 use super::accept::accept;
+use crate::telemetry;
 
 /// A running internal thread. It ends with the process, or when it is told to.
 pub struct Thread {
@@ -51,8 +52,7 @@ impl Thread {
             let _runtime = self.runtime.enter();
             tokio::net::TcpListener::from_std(listener)?
         };
-        // `telemetry::spawn` is for the runtime that one is on.
-        self.runtime.spawn(accept(listener, router));
+        drop(telemetry::tasks::spawn_on(&self.runtime, "internal acceptor", accept(listener, router)));
         Ok(())
     }
 

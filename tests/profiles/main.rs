@@ -4,3 +4,5 @@
 #[path = "../service/support/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with tests/service, which needs more of it")]
 mod support;
+
+mod tasks;

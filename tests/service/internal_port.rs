@@ -144,6 +144,7 @@ fn it_answers_while_the_main_runtime_is_stuck_and_says_so() {
         watch: Watch::start(&thread, stuck.main.handle().clone(), limit, &metrics),
         log_filter: telemetry.log_filter.clone(),
         settings: settings.redacted(),
+        runtimes: vec![("main", stuck.main.handle().clone())],
     };
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());

@@ -2,6 +2,7 @@
 
 mod answer;
 mod query;
+pub(super) mod tasks;
 
 pub(super) use answer::{Refusal, attachment, picture, text};
 pub(super) use query::Query;
