@@ -99,6 +99,7 @@ impl Parts {
             console,
             followers: telemetry.followers.clone(),
             settings: settings.redacted(),
+            runtimes: vec![("main", self.main.handle().clone()), ("internal", self.internal.runtime().clone())],
         };
         let internal_router = internal::router(&settings.internal, shown);
         self.internal.serve(ports.internal, internal_router)?;

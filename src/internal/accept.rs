@@ -2,12 +2,12 @@
 //!
 //! Whoever looks on must not take the files that the service needs for its own clients.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use axum::{Router, extract::ConnectInfo};
 use hyper::service::service_fn;
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
+    rt::{TokioIo, TokioTimer},
     server::conn::auto::Builder,
 };
 use tokio::{
@@ -27,6 +27,19 @@ const SILENCE: Duration = Duration::from_secs(90);
 /// How long to wait when the system has no connection for us.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// Runs what HTTP/2 does beside the connection itself, such as the requests on it.
+#[derive(Clone)]
+struct Streams;
+
+impl<F> hyper::rt::Executor<F> for Streams
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    fn execute(&self, future: F) {
+        drop(telemetry::spawn("internal stream", future));
+    }
+}
+
 /// Serves for as long as the current runtime lives.
 pub(super) async fn accept(listener: TcpListener, router: Router) {
     accept_patiently(listener, router, SILENCE).await;
@@ -34,7 +47,7 @@ pub(super) async fn accept(listener: TcpListener, router: Router) {
 
 async fn accept_patiently(listener: TcpListener, router: Router, silence: Duration) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let mut builder = Builder::new(TokioExecutor::new());
+    let mut builder = Builder::new(Streams);
     builder.http1().timer(TokioTimer::new()).header_read_timeout(silence);
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(silence);
     loop {
@@ -55,7 +68,7 @@ async fn accept_patiently(listener: TcpListener, router: Router, silence: Durati
     }
 }
 
-async fn connection(builder: &Builder<TokioExecutor>, stream: TcpStream, router: Router, silence: Duration) {
+async fn connection(builder: &Builder<Streams>, stream: TcpStream, router: Router, silence: Duration) {
     // Before the first octets hyper does not know which protocol it is, and has no clock for it.
     if timeout(silence, stream.readable()).await.is_err() {
         return;

@@ -35,6 +35,7 @@ pub use console::Console;
 pub use live::Live;
 pub use stalls::Watch;
 pub use thread::Thread;
+use tokio::runtime::Handle;
 
 use crate::{
     lifecycle::Readiness,
@@ -59,11 +60,13 @@ pub struct Shown {
     pub followers: Followers,
     /// For `/debug/config`: the effective settings, secrets redacted already.
     pub settings: serde_json::Value,
+    /// For `/debug/pprof/goroutine`: this service's runtimes and what they are called.
+    pub runtimes: Vec<(&'static str, Handle)>,
 }
 
 /// The routes. An unknown path is a 404, never a 200: a mistyped probe must not look healthy.
 pub fn router(config: &Config, shown: Shown) -> Router {
-    let Shown { metrics, readiness, watch, live, log_filter, console, followers, settings } = shown;
+    let Shown { metrics, readiness, watch, live, log_filter, console, followers, settings, runtimes } = shown;
     if config.heap_sampling {
         heap::switch_on_for_good();
     }
@@ -83,7 +86,7 @@ pub fn router(config: &Config, shown: Shown) -> Router {
         .route("/debug/trace", get(follow::show).with_state(followers))
         .merge(console.routes())
         .route("/debug/stalls", get(stalls::show).with_state(watch))
-        .merge(pprof::routes())
+        .merge(pprof::routes(runtimes))
         .fallback(any(index::unknown))
         .layer(from_fn_with_state(guard, guard::admit))
 }

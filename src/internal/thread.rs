@@ -6,7 +6,7 @@ use axum::Router;
 use tokio::{runtime::Handle, sync::oneshot};
 
 use super::accept::accept;
-use crate::telemetry::console::leave_out_this_thread;
+use crate::telemetry::{self, console::leave_out_this_thread};
 
 /// A running internal thread. It ends with the process, or when it is told to.
 pub struct Thread {
@@ -56,8 +56,7 @@ impl Thread {
             let _runtime = self.runtime.enter();
             tokio::net::TcpListener::from_std(listener)?
         };
-        // `telemetry::spawn` is for the runtime that one is on.
-        self.runtime.spawn(accept(listener, router));
+        drop(telemetry::tasks::spawn_on(&self.runtime, "internal acceptor", accept(listener, router)));
         Ok(())
     }
 

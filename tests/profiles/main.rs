@@ -14,6 +14,7 @@ mod stalls;
 #[path = "../service/support/mod.rs"]
 #[allow(dead_code, unused_imports, unused_macros, reason = "shared with tests/service, which needs more of it")]
 mod support;
+mod tasks;
 #[path = "../clients/tool.rs"]
 #[allow(dead_code, reason = "shared with tests/clients, which needs more of it")]
 mod tool;

@@ -9,15 +9,21 @@ mod index;
 mod query;
 mod symbol;
 mod tally;
+mod tasks;
 mod threads;
 mod turn;
 
 use axum::{Router, routing::get};
+use tokio::runtime::Handle;
 
 pub(super) use answer::{Refusal, attachment, picture, text};
 pub(super) use query::Query;
 
-/// Everything below `/debug/pprof/`.
-pub(super) fn routes() -> Router {
-    Router::new().route("/debug/pprof/profile", get(cpu::show)).merge(heap::routes()).merge(index::routes())
+/// Everything below `/debug/pprof/`; the tasks are those of these runtimes.
+pub(super) fn routes(runtimes: Vec<(&'static str, Handle)>) -> Router {
+    Router::new()
+        .route("/debug/pprof/profile", get(cpu::show))
+        .route("/debug/pprof/goroutine", tasks::route(runtimes))
+        .merge(heap::routes())
+        .merge(index::routes())
 }

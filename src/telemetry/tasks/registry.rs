@@ -4,13 +4,23 @@ use std::{
     collections::HashMap,
     panic::Location,
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{
+            AtomicBool, AtomicU64,
+            Ordering::{Relaxed, SeqCst},
+            fence,
+        },
     },
+    task::Waker,
     time::Instant,
 };
 
-use tokio::runtime::{Handle, Id};
+use tokio::{
+    runtime::{Handle, Id},
+    task,
+};
+
+use super::dump::Question;
 
 /// A task that was begun with [`super::spawn`].
 #[derive(Debug)]
@@ -25,6 +35,90 @@ pub struct Task {
     pub since: Instant,
     /// Whose task it is: there may be several services in one process.
     pub runtime: Id,
+    /// Known from its first poll on.
+    begun: OnceLock<Begun>,
+    /// Whether it is being polled at this moment.
+    polled: AtomicBool,
+    /// Whether there is a question, so that nobody takes a lock to find none.
+    asked: AtomicBool,
+    question: Mutex<Option<Question>>,
+}
+
+/// What a task knows of itself once it has been polled.
+#[derive(Debug)]
+struct Begun {
+    /// Tokio gives a task one waker for its whole life.
+    waker: Waker,
+    tokio_id: Option<task::Id>,
+}
+
+impl Task {
+    /// Tokio's number for it, which its hooks are told; none before its first poll.
+    #[must_use]
+    pub fn tokio_id(&self) -> Option<task::Id> {
+        self.begun.get().and_then(|begun| begun.tokio_id)
+    }
+
+    /// Whether a worker has come to it yet.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.begun.get().is_some()
+    }
+
+    /// Whether it is being polled at this moment.
+    #[must_use]
+    pub fn is_polled(&self) -> bool {
+        self.polled.load(Relaxed)
+    }
+
+    /// Puts a question, in place of one that it has not answered, and has it come to it.
+    pub(super) fn ask(&self, question: Question) {
+        *self.question() = Some(question);
+        self.asked.store(true, Relaxed);
+        // Either the waker is here to be seen, and a poll after the wake sees that something is asked; or the first poll
+        // sees it.
+        fence(SeqCst);
+        if let Some(begun) = self.begun.get() {
+            begun.waker.wake_by_ref();
+        }
+    }
+
+    /// Takes the question back, if it has not been answered.
+    pub(super) fn take_question(&self) -> Option<Question> {
+        if !self.is_asked() {
+            return None;
+        }
+        self.asked.store(false, Relaxed);
+        self.question().take()
+    }
+
+    #[inline]
+    pub(super) fn is_asked(&self) -> bool {
+        self.asked.load(Relaxed)
+    }
+
+    fn question(&self) -> std::sync::MutexGuard<'_, Option<Question>> {
+        self.question.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says that a poll begins. Only the task itself says so.
+    #[inline]
+    pub(super) fn begin_poll(&self, waker: &Waker) {
+        self.polled.store(true, Relaxed);
+        if self.begun.get().is_none() {
+            self.begun.get_or_init(|| Begun { waker: waker.clone(), tokio_id: task::try_id() });
+            fence(SeqCst);
+        }
+        debug_assert!(
+            self.begun.get().is_some_and(|begun| begun.waker.will_wake(waker)),
+            "the waker that is kept is not the task's any more"
+        );
+    }
+
+    #[inline]
+    pub(super) fn end_poll(&self) {
+        self.polled.store(false, Relaxed);
+    }
 }
 
 /// Tasks come and go on every worker at once: one lock would be waited for.
@@ -58,8 +152,17 @@ impl Listed {
     /// Enters a task of the current runtime.
     pub(super) fn new(name: &'static str, spawned_at: &'static Location<'static>) -> Self {
         let id = IDS.fetch_add(1, Relaxed);
-        let task = Task { id, name, spawned_at, since: Instant::now(), runtime: Handle::current().id() };
-        let task = Arc::new(task);
+        let task = Arc::new(Task {
+            id,
+            name,
+            spawned_at,
+            since: Instant::now(),
+            runtime: Handle::current().id(),
+            begun: OnceLock::new(),
+            polled: AtomicBool::new(false),
+            asked: AtomicBool::new(false),
+            question: Mutex::new(None),
+        });
         with_shard(id, |tasks| tasks.insert(id, Arc::clone(&task)));
         Self(task)
     }
@@ -68,6 +171,8 @@ impl Listed {
 impl Drop for Listed {
     fn drop(&mut self) {
         with_shard(self.0.id, |tasks| tasks.remove(&self.0.id));
+        // Whoever asked is told that nobody will answer.
+        drop(self.0.take_question());
     }
 }
 

@@ -1,0 +1,148 @@
+//! `/debug/pprof/goroutine`: what each task is waiting for.
+
+mod fold;
+mod listing;
+mod standing;
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use axum::{
+    extract::State,
+    http::StatusCode,
+    response::Response,
+    routing::{MethodRouter, get},
+};
+use tokio::{
+    runtime::Handle,
+    sync::Semaphore,
+    task::spawn_blocking,
+    time::{Instant, timeout},
+};
+
+use super::{Query, Refusal, attachment, picture, text};
+use crate::{
+    internal::profile::{Measure, Profile},
+    telemetry::tasks,
+};
+
+/// How long a second dump waits for the first: longer than one takes, symbols included.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+const COUNT: Measure = Measure { name: "goroutine", unit: "count" };
+
+/// The route. `runtimes` are those whose tasks are shown.
+pub(in crate::internal) fn route(runtimes: Vec<(&'static str, Handle)>) -> MethodRouter {
+    get(show).with_state(Arc::new(Dumps { runtimes, turn: Arc::new(Semaphore::new(1)) }))
+}
+
+/// Whose tasks, and whose turn it is.
+struct Dumps {
+    runtimes: Vec<(&'static str, Handle)>,
+    turn: Arc<Semaphore>,
+}
+
+/// How the answer is to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Pprof,
+    Picture,
+    Text,
+    Counts,
+    Each,
+}
+
+impl Form {
+    fn of(query: &Query) -> Result<Self, Refusal> {
+        let debug = query.whole("debug", 0..=2)?;
+        let format = query.word("format", &["pprof", "svg", "text"])?;
+        match (debug.unwrap_or(0), format) {
+            (0, "svg") => Ok(Self::Picture),
+            (0, "text") => Ok(Self::Text),
+            (0, _) => Ok(Self::Pprof),
+            (_, _) if query.get("format").is_some() => {
+                Err(Refusal::parameter("debug=1 and debug=2 are formats of their own: leave format out"))
+            }
+            (1, _) => Ok(Self::Counts),
+            (_, _) => Ok(Self::Each),
+        }
+    }
+}
+
+async fn show(State(dumps): State<Arc<Dumps>>, query: Query) -> Result<Response, Refusal> {
+    let form = Form::of(&query)?;
+    let full = query.word("full", &["false", "true"])? == "true";
+    if query.get("seconds").is_some() {
+        return Err(Refusal::parameter("tasks are looked at in one moment: leave seconds out"));
+    }
+    let turn = timeout(PATIENCE, Arc::clone(&dumps.turn).acquire_owned()).await.map_err(|_| {
+        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "another dump of the tasks is under way: try again in a moment")
+    })?;
+    let (began, asked) = (SystemTime::now(), Instant::now());
+    let ids: Vec<_> = dumps.runtimes.iter().map(|(_, runtime)| runtime.id()).collect();
+    let dump = tasks::dump(&ids).await;
+    let took = asked.elapsed();
+    let remarks = remarks(&dumps, &dump, took);
+    let answer = spawn_blocking(move || {
+        // Kept until the memory of this one is given back, also if nobody waits for the answer any more.
+        let _turn = turn;
+        render(form, full, dump, remarks, (began, took))
+    });
+    answer.await.map_err(|_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the dump could not be drawn up"))?
+}
+
+fn render(
+    form: Form,
+    full: bool,
+    dump: tasks::Dump,
+    remarks: Vec<String>,
+    (began, took): (SystemTime, Duration),
+) -> Result<Response, Refusal> {
+    let standing = standing::standing(dump.found, full);
+    if form == Form::Each {
+        return Ok(text(listing::each(&standing, &remarks)));
+    }
+    let groups = standing::groups(standing);
+    if form == Form::Counts {
+        return Ok(text(listing::counts(&groups, &remarks)));
+    }
+    let samples = groups.iter().map(standing::Group::sample).collect();
+    let profile = Profile { measures: vec![COUNT], shown: 0, period: Some((COUNT, 1)), began, took, samples, remarks };
+    match form {
+        Form::Picture => {
+            profile.svg("tasks").map(picture).map_err(|reason| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, reason))
+        }
+        Form::Text => Ok(text(profile.text("tasks"))),
+        _ => Ok(attachment("goroutine", profile.pprof())),
+    }
+}
+
+/// What is missing, and why.
+fn remarks(dumps: &Dumps, dump: &tasks::Dump, took: Duration) -> Vec<String> {
+    let mut remarks = vec![format!("{} tasks were asked where they stand, in {took:.1?}", dump.found.len())];
+    let silent = |state: &tasks::State| dump.found.iter().filter(|found| found.state == *state).count();
+    let (polled, unreached) = (silent(&tasks::State::Polled), silent(&tasks::State::Unreached));
+    if polled > 0 {
+        remarks.push(format!("{polled} did not answer since a worker is polling them and does not come back"));
+    }
+    if unreached > 0 {
+        remarks.push(format!("{unreached} did not answer since no worker came to them"));
+    }
+    if dump.ended > 0 {
+        remarks.push(format!("{} ended before they could answer", dump.ended));
+    }
+    if dump.not_asked > 0 {
+        remarks.push(format!("{} more were not asked: {} is the most", dump.not_asked, tasks::MOST));
+    }
+    let listed = tasks::alive();
+    for (name, runtime) in &dumps.runtimes {
+        let ours = listed.iter().filter(|task| task.runtime == runtime.id()).count();
+        let others = runtime.metrics().num_alive_tasks().saturating_sub(ours);
+        if others > 0 {
+            remarks.push(format!("{others} tasks of the runtime {name} were begun by a library and cannot be asked"));
+        }
+    }
+    remarks
+}

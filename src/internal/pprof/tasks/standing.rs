@@ -1,0 +1,126 @@
+//! Where tasks stand, in names instead of addresses, and which of them stand at the same place.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::fold::{fold, own_calls, within};
+use crate::{
+    internal::profile::{Frame, Sample, Symbols},
+    telemetry::tasks::{Found, State, Task},
+};
+
+/// A call in a stack.
+#[derive(Debug, Clone)]
+pub(super) struct Call {
+    /// Inside the instruction that calls.
+    pub(super) address: usize,
+    pub(super) frame: Arc<Frame>,
+}
+
+/// A task and where it stands.
+pub(super) struct Standing {
+    pub(super) task: Arc<Task>,
+    pub(super) state: &'static str,
+    /// One for each thing that it waits for, that with the most of our own code first; from the innermost call outwards.
+    pub(super) branches: Vec<Arc<[Call]>>,
+    /// What else is known of the state, such as the thread that is busy with it.
+    pub(super) detail: Option<String>,
+}
+
+/// Reads the addresses. Blocks, see [`Symbols`]. All that lies between our own calls is left out unless `full`.
+pub(super) fn standing(found: Vec<Found>, full: bool) -> Vec<Standing> {
+    let mut reader = Reader { symbols: Symbols::new(), full, known: HashMap::new() };
+    let stand = |Found { task, state }| {
+        let (state, places) = match state {
+            State::Waiting(places) if places.is_empty() => ("waiting for nothing", places),
+            State::Waiting(places) => ("waiting", places),
+            State::Polled => ("being polled", Vec::new()),
+            State::Unreached => ("not reached", Vec::new()),
+        };
+        Standing { task, state, branches: reader.branches(places), detail: None }
+    };
+    found.into_iter().map(stand).collect()
+}
+
+/// Reads each place once: most tasks stand where many others do.
+struct Reader {
+    symbols: Symbols,
+    full: bool,
+    known: HashMap<Arc<[usize]>, Arc<[Call]>>,
+}
+
+impl Reader {
+    fn branches(&mut self, places: Vec<Arc<[usize]>>) -> Vec<Arc<[Call]>> {
+        let mut branches = Vec::<Arc<[Call]>>::new();
+        for place in places {
+            let branch = self.read(place);
+            if !branches.iter().any(|other| names(other).eq(names(&branch))) {
+                branches.push(branch);
+            }
+        }
+        branches.sort_by_key(|calls| std::cmp::Reverse(own_calls(calls)));
+        branches
+    }
+
+    fn read(&mut self, place: Arc<[usize]>) -> Arc<[Call]> {
+        if let Some(known) = self.known.get(&place) {
+            return Arc::clone(known);
+        }
+        let mut calls = Vec::new();
+        for &address in &*place {
+            calls.extend(self.symbols.frames(address).iter().map(|frame| Call { address, frame: Arc::clone(frame) }));
+        }
+        let calls = within(calls);
+        let calls: Arc<[Call]> = if self.full { calls } else { fold(calls) }.into();
+        self.known.insert(place, Arc::clone(&calls));
+        calls
+    }
+}
+
+fn names(calls: &[Call]) -> impl Iterator<Item = &Arc<Frame>> {
+    calls.iter().map(|call| &call.frame)
+}
+
+/// Tasks of one name that stand at the same place.
+pub(super) struct Group {
+    pub(super) count: usize,
+    /// One of them.
+    pub(super) one: Standing,
+}
+
+/// The largest first.
+pub(super) fn groups(standing: Vec<Standing>) -> Vec<Group> {
+    let mut groups = HashMap::new();
+    for one in standing {
+        let places: Vec<_> =
+            one.branches.iter().map(|branch| names(branch).map(Arc::clone).collect::<Vec<_>>()).collect();
+        // Where nothing is known but where it was begun, tasks of several places must not be one.
+        let key = (one.task.name, one.state, one.task.spawned_at, places);
+        groups.entry(key).or_insert(Group { count: 0, one }).count += 1;
+    }
+    let mut groups: Vec<_> = groups.into_values().collect();
+    groups.sort_by_key(|group| (std::cmp::Reverse(group.count), group.one.task.id));
+    groups
+}
+
+impl Group {
+    /// As a sample, in which a task counts once: with its main branch.
+    pub(super) fn sample(&self) -> Sample {
+        let Standing { task, state, branches, .. } = &self.one;
+        let stack = branches
+            .first()
+            .map(|calls| names(calls).map(Arc::clone).collect::<Vec<_>>())
+            .filter(|stack| !stack.is_empty());
+        Sample {
+            stack: stack.unwrap_or_else(|| vec![Arc::new(beginning(task, state))]),
+            values: vec![i64::try_from(self.count).unwrap_or(i64::MAX)],
+            labels: vec![("task", task.name.to_owned()), ("state", (*state).to_owned())],
+        }
+    }
+}
+
+/// What stands for the stack of a task that has none: where it was begun.
+fn beginning(task: &Task, state: &str) -> Frame {
+    let name = format!("{} ({state})", task.name);
+    let (file, line) = (task.spawned_at.file().to_owned(), task.spawned_at.line());
+    Frame { system_name: format!("task {name}"), name, file, line }
+}
