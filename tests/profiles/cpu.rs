@@ -117,6 +117,7 @@ async fn parameters_out_of_bounds_are_refused_in_words() {
 }
 
 /// Begins a profile that lasts, and waits until it does.
+#[expect(clippy::disallowed_methods, reason = "the client is no task of the service")]
 async fn long(service: &Service) -> tokio::task::JoinHandle<Response> {
     let request = service.ask("/debug/pprof/profile?seconds=60&force=true");
     let running = tokio::spawn(async move { request.send().await.unwrap() });

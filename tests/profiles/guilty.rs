@@ -18,13 +18,13 @@ impl Guilty {
     /// Has one worker of that runtime run this, and nothing else, from now on.
     pub(crate) fn on(runtime: &Handle, code: fn(&AtomicBool)) -> Self {
         let go_on = Arc::new(AtomicBool::new(true));
-        let (begin, begun) = mpsc::channel();
+        let (sender, there) = mpsc::channel();
         let seen = Arc::clone(&go_on);
         runtime.spawn(async move {
-            begin.send(()).ok();
+            sender.send(()).ok();
             code(&seen);
         });
-        begun.recv().unwrap();
+        there.recv().unwrap();
         Self(go_on)
     }
 }
