@@ -18,13 +18,13 @@ impl Guilty {
     /// Has one worker of that runtime run this, and nothing else, from now on.
     pub(crate) fn on(runtime: &Handle, code: fn(&AtomicBool)) -> Self {
         let go_on = Arc::new(AtomicBool::new(true));
-        let (begin, begun) = mpsc::channel();
+        let (sender, there) = mpsc::channel();
         let seen = Arc::clone(&go_on);
         runtime.spawn(async move {
-            begin.send(()).ok();
+            sender.send(()).ok();
             code(&seen);
         });
-        begun.recv().unwrap();
+        there.recv().unwrap();
         Self(go_on)
     }
 }
@@ -54,11 +54,10 @@ pub(crate) fn burns(go_on: &AtomicBool) {
 }
 pub(crate) const BURNS_TO: u32 = line!();
 
-/// Has the C library do it: in a function without a frame pointer.
+/// Has the C library do it, in a function without a frame pointer that is called from here and nowhere in between.
 #[inline(never)]
 pub(crate) fn clears_memory(go_on: &AtomicBool) {
-    let mut memory = vec![0_u8; 1 << 22];
     while go_on.load(Relaxed) {
-        black_box(&mut memory).fill(black_box(1));
+        black_box(&[black_box(1_u8); 1 << 15]);
     }
 }

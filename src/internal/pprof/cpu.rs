@@ -40,7 +40,7 @@ pub(super) async fn show(query: Query) -> Result<Response, Refusal> {
     let turn = TURNS.take(asked.force).await?;
     let run = Run::start(turn, asked.frequency).map_err(unavailable)?;
     let run = run.sample(asked.length).await?;
-    spawn_blocking(move || run.answer(&asked)).await.map_err(broken)?
+    spawn_blocking(move || run.answer(&asked)).await.map_err(|error| broken(&error))?
 }
 
 /// What the parameters say.
@@ -98,7 +98,7 @@ impl Run {
                 self.took = began.elapsed();
             }
             // Whatever this thread does with samples, it does not do for the one who asks for metrics meanwhile.
-            self = spawn_blocking(move || self.drained()).await.map_err(broken)?;
+            self = spawn_blocking(move || self.drained()).await.map_err(|error| broken(&error))?;
             if is_over {
                 return Ok(self);
             }
@@ -148,7 +148,7 @@ fn unavailable(reason: Unavailable) -> Refusal {
     Refusal::new(StatusCode::NOT_IMPLEMENTED, reason.0)
 }
 
-fn broken(error: JoinError) -> Refusal {
+fn broken(error: &JoinError) -> Refusal {
     Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the profile could not be written: {error}"))
 }
 

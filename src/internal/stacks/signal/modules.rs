@@ -76,7 +76,8 @@ fn table_address(index: &[u8], index_address: u64) -> Option<u64> {
 /// # Safety
 /// The range, moved by `base`, is mapped readable now; if `stays`, for the life of the process.
 unsafe fn octets(base: u64, range: &Range<u64>, stays: bool) -> Table {
-    let (from, length) = (base.wrapping_add(range.start) as *const u8, (range.end - range.start) as usize);
+    let from = base.wrapping_add(range.start) as *const u8;
+    let length = usize::try_from(range.end - range.start).expect("addresses have 64 bits here");
     // SAFETY: as promised.
     unsafe {
         if stays {

@@ -158,8 +158,10 @@ impl Seen {
 impl Registers {
     #[cfg(target_arch = "x86_64")]
     fn of(context: &ucontext_t) -> Self {
-        let [pc, sp, fp] = [libc::REG_RIP, libc::REG_RSP, libc::REG_RBP]
-            .map(|register| context.uc_mcontext.gregs[register as usize].cast_unsigned());
+        const PC: usize = libc::REG_RIP.cast_unsigned() as usize;
+        const SP: usize = libc::REG_RSP.cast_unsigned() as usize;
+        const FP: usize = libc::REG_RBP.cast_unsigned() as usize;
+        let [pc, sp, fp] = [PC, SP, FP].map(|register| context.uc_mcontext.gregs[register].cast_unsigned());
         Self { pc, sp, fp }
     }
 

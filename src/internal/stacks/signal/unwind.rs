@@ -15,7 +15,7 @@ const DEEPEST: usize = 512;
 
 /// Follows the unwinding tables of what is loaded when it is made, and frame pointers where there is none.
 pub(super) struct Unwinder {
-    unwinder: UnwinderNative<Table, MayAllocateDuringUnwind>,
+    tables: UnwinderNative<Table, MayAllocateDuringUnwind>,
     cache: CacheNative<MayAllocateDuringUnwind>,
     code: Vec<Range<u64>>,
 }
@@ -23,13 +23,13 @@ pub(super) struct Unwinder {
 impl Unwinder {
     /// Blocks for a millisecond or so: the tables of the libraries are copied.
     pub(super) fn new() -> Self {
-        let mut unwinder = UnwinderNative::new();
+        let mut tables = UnwinderNative::new();
         let mut code = Vec::new();
         for module in modules() {
             code.push(module.avma_range());
-            unwinder.add_module(module);
+            tables.add_module(module);
         }
-        Self { unwinder, cache: CacheNative::new(), code }
+        Self { tables, cache: CacheNative::new(), code }
     }
 
     pub(super) fn stack(&mut self, seen: &Seen) -> Stack {
@@ -41,7 +41,7 @@ impl Unwinder {
             word.ok_or(())
         };
         let registers = self.registers(&seen.registers);
-        let mut frames = self.unwinder.iter_frames(seen.registers.pc, registers, &mut self.cache, &mut read);
+        let mut frames = self.tables.iter_frames(seen.registers.pc, registers, &mut self.cache, &mut read);
         // An error is the end as well: what was found so far is right.
         while let Ok(Some(frame)) = frames.next() {
             let address = frame.address_for_lookup();
@@ -67,7 +67,7 @@ impl Unwinder {
     /// Return addresses may carry a signature in the bits above the largest address.
     #[cfg(target_arch = "aarch64")]
     fn registers(&self, seen: &Registers) -> UnwindRegsNative {
-        let largest = self.unwinder.max_known_code_address().max(seen.pc);
+        let largest = self.tables.max_known_code_address().max(seen.pc);
         let mask = framehop::aarch64::PtrAuthMask::from_max_known_address(largest);
         UnwindRegsNative::new_with_ptr_auth_mask(mask, seen.lr, seen.sp, seen.fp)
     }
