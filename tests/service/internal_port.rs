@@ -109,18 +109,22 @@ async fn it_answers_while_the_main_runtime_is_stuck_and_says_so() {
     let service = Service::start_with(Engine::Sqlite, &settings).await;
     let holds: Vec<mpsc::Sender<()>> = (0..service.main.metrics().num_workers())
         .map(|_| {
-            let (hold, held) = mpsc::channel();
-            drop(service.main.spawn(async move { held.recv() }));
+            let (hold, let_go) = mpsc::channel();
+            drop(service.main.spawn(async move { let_go.recv() }));
             hold
         })
         .collect();
     let status = async |path: &str| service.internal(path).await.status().as_u16();
     eventually("liveness fails", async || (status("/health/live").await == 503).then_some(())).await;
     assert_eq!(status("/metrics").await, 200);
-    assert_eq!(status("/health/ready").await, 200, "stuck is not the same as not ready");
+    let ready = service.internal("/health/ready?verbose").await;
+    assert_eq!(ready.status(), 503);
+    let expected = json!({ "http": "ok", "migrations": "ok", "store": "no answer within 1s" });
+    assert_eq!(ready.json::<Value>().await.unwrap(), expected, "nobody is left to ask the store");
     let stalled = async || service.metric("tokio_runtime_stalled{runtime=\"main\"}").await;
     assert_eq!(stalled().await, Some(1.0));
     drop(holds);
     eventually("liveness is back", async || (status("/health/live").await == 200).then_some(())).await;
     eventually("the metric says so", async || (stalled().await == Some(0.0)).then_some(())).await;
+    eventually("it is ready again", async || (status("/health/ready").await == 200).then_some(())).await;
 }

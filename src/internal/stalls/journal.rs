@@ -103,7 +103,9 @@ impl Journal {
                 }
             }
         }
-        unseen.into_iter().for_each(|(number, threads)| self.tell(number, threads));
+        for (number, threads) in unseen {
+            self.tell(number, threads);
+        }
         let over = self.open.extract_if(.., |open| open.lasted.is_some() && open.stage != Stage::LookedAt);
         for open in over {
             match open.stage {

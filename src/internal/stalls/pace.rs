@@ -39,6 +39,6 @@ mod tests {
         assert_eq!(pace.take(2, now), 2);
         assert_eq!(pace.take(2, now + Duration::from_secs(59)), 1);
         assert_eq!(pace.take(1, now + Duration::from_secs(59)), 0);
-        assert_eq!(pace.take(9, now + Duration::from_secs(60)), 3);
+        assert_eq!(pace.take(9, now + Duration::from_mins(1)), 3);
     }
 }

@@ -1,6 +1,9 @@
 //! `/debug/stalls`: what the runtime was stuck in, the last few times; text for people, JSON for programs.
 
-use std::fmt::{self, Write};
+use std::{
+    fmt::{self, Write},
+    sync::Arc,
+};
 
 use axum::{
     Json,
@@ -11,7 +14,7 @@ use axum::{
 use serde_json::{Value, json};
 
 use super::{Watch, capture::Stuck, recent::Stall};
-use crate::internal::pprof;
+use crate::internal::{pprof, profile::Frame};
 
 /// The newest first.
 pub(in crate::internal) async fn show(State(watch): State<Watch>, headers: HeaderMap) -> Response {
@@ -23,7 +26,7 @@ pub(in crate::internal) async fn show(State(watch): State<Watch>, headers: Heade
             .into_response();
     }
     let mut text = String::new();
-    person(&mut text, &stalls, counted).expect("writing to memory cannot fail");
+    write(&mut text, &stalls, counted).expect("writing to memory cannot fail");
     pprof::text(text)
 }
 
@@ -44,10 +47,8 @@ fn program(stall: &Stall) -> Value {
 }
 
 fn thread(stuck: &Stuck) -> Value {
-    let frames = stuck.stack.as_ref().map(|seen| {
-        let frame = |frame: &crate::internal::profile::Frame| json!({ "function": frame.name, "file": frame.file, "line": frame.line });
-        seen.frames.iter().map(|one| frame(one)).collect::<Vec<_>>()
-    });
+    let frame = |frame: &Arc<Frame>| json!({ "function": frame.name, "file": frame.file, "line": frame.line });
+    let frames = stuck.stack.as_ref().map(|seen| seen.frames.iter().map(frame).collect::<Vec<_>>());
     json!({
         "name": stuck.thread.name,
         "id": stuck.thread.tid,
@@ -58,11 +59,12 @@ fn thread(stuck: &Stuck) -> Value {
     })
 }
 
-fn person(text: &mut String, stalls: &[Stall], counted: u64) -> fmt::Result {
+fn write(text: &mut String, stalls: &[Stall], counted: u64) -> fmt::Result {
     if counted == 0 {
         return writeln!(text, "The main runtime has not been stuck since the process started.");
     }
-    writeln!(text, "Stalls of the main runtime since the process started: {counted}. The last few:")?;
+    writeln!(text, "Stalls of the main runtime since the process started: {counted}.")?;
+    writeln!(text, "Looked at, the newest first: {}.", stalls.len())?;
     for stall in stalls {
         let lasted = if stall.lasted.is_some() { "lasted" } else { "stuck until now for" };
         let (began, seconds) = (humantime::format_rfc3339_millis(stall.began), stall.duration().as_secs_f64());
@@ -71,26 +73,26 @@ fn person(text: &mut String, stalls: &[Stall], counted: u64) -> fmt::Result {
             Some(task) => writeln!(text, "task    {} (number {}), begun at {}", task.name, task.id, task.spawned_at)?,
             None => writeln!(text, "task    none of ours: no worker came to a new task")?,
         }
-        for stuck in &stall.threads {
-            writeln!(text, "thread  {} ({})", stuck.thread.name, stuck.thread.tid)?;
-            match &stuck.stack {
-                Ok(seen) => {
-                    writeln!(text, "code    {}", stuck.code.as_deref().unwrap_or_default())?;
-                    for frame in &seen.frames {
-                        let place = if frame.file.is_empty() {
-                            String::new()
-                        } else {
-                            format!("  {}:{}", frame.file, frame.line)
-                        };
-                        writeln!(text, "    {}{place}", frame.name)?;
-                    }
-                    if seen.cut {
-                        writeln!(text, "    … the outermost functions are missing: the stack is too large")?;
-                    }
-                }
-                Err(why) => writeln!(text, "code    unknown: {why}")?,
-            }
+        stall.threads.iter().try_for_each(|stuck| write_thread(text, stuck))?;
+    }
+    Ok(())
+}
+
+fn write_thread(text: &mut String, stuck: &Stuck) -> fmt::Result {
+    writeln!(text, "thread  {} ({})", stuck.thread.name, stuck.thread.tid)?;
+    let seen = match &stuck.stack {
+        Ok(seen) => seen,
+        Err(why) => return writeln!(text, "code    unknown: {why}"),
+    };
+    writeln!(text, "code    {}", stuck.code.as_deref().unwrap_or("unknown"))?;
+    for frame in &seen.frames {
+        match frame.file.as_str() {
+            "" => writeln!(text, "    {}", frame.name)?,
+            file => writeln!(text, "    {}  {file}:{}", frame.name, frame.line)?,
         }
+    }
+    if seen.cut {
+        writeln!(text, "    (the outermost functions are missing: the stack is too large)")?;
     }
     Ok(())
 }
