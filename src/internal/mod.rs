@@ -22,15 +22,15 @@ use axum::{
     middleware::from_fn_with_state,
     routing::{any, get},
 };
+use tokio::runtime::Handle;
 
 pub use config::Config;
-use tokio::runtime::Handle;
 pub use thread::Thread;
 pub use watch::Watch;
 
 use crate::{
     lifecycle::Readiness,
-    telemetry::{LogFilter, Metrics},
+    telemetry::{LogFilter, Metrics, timeline::Timeline},
 };
 
 /// What the internal port shows.
@@ -47,11 +47,13 @@ pub struct Shown {
     pub settings: serde_json::Value,
     /// For `/debug/pprof/goroutine`: this service's runtimes and what they are called.
     pub runtimes: Vec<(&'static str, Handle)>,
+    /// For `/debug/pprof/trace`: what the main runtime was built with, and that runtime.
+    pub timeline: (Timeline, Handle),
 }
 
 /// The routes. An unknown path is a 404, never a 200: a mistyped probe must not look healthy.
 pub fn router(config: &Config, shown: Shown) -> Router {
-    let Shown { metrics, readiness, watch, log_filter, settings, runtimes } = shown;
+    let Shown { metrics, readiness, watch, log_filter, settings, runtimes, timeline } = shown;
     let guard = Arc::new(guard::Guard::new(config));
     Router::new()
         .route("/", get(index::show))
@@ -62,6 +64,7 @@ pub fn router(config: &Config, shown: Shown) -> Router {
         .route("/debug/config", get(config_dump::show).with_state(Arc::new(settings)))
         .route("/debug/log", log_filter::routes(log_filter))
         .route("/debug/pprof/goroutine", pprof::tasks::route(runtimes))
+        .route("/debug/pprof/trace", pprof::trace::route(timeline))
         .fallback(any(index::unknown))
         .layer(from_fn_with_state(guard, guard::admit))
 }

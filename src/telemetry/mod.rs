@@ -24,6 +24,7 @@ pub mod runtime;
 mod series;
 mod start;
 pub mod tasks;
+pub mod timeline;
 pub mod traces;
 
 pub use build::{BUILD, Build};

@@ -6,3 +6,5 @@
 mod support;
 
 mod tasks;
+mod tasks_under_load;
+mod trace;

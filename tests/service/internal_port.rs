@@ -6,7 +6,7 @@ use flate2::read::GzDecoder;
 use glasshouse::{
     internal::{self, Shown, Thread, Watch},
     lifecycle::Readiness,
-    telemetry::{Output, Telemetry, catalog, runtime},
+    telemetry::{Output, Telemetry, catalog, runtime, timeline::Timeline},
 };
 use serde_json::{Value, json};
 
@@ -145,6 +145,7 @@ fn it_answers_while_the_main_runtime_is_stuck_and_says_so() {
         log_filter: telemetry.log_filter.clone(),
         settings: settings.redacted(),
         runtimes: vec![("main", stuck.main.handle().clone())],
+        timeline: (Timeline::default(), stuck.main.handle().clone()),
     };
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());

@@ -3,6 +3,7 @@
 mod answer;
 mod query;
 pub(super) mod tasks;
+pub(super) mod trace;
 
 pub(super) use answer::{Refusal, attachment, picture, text};
 pub(super) use query::Query;

@@ -11,4 +11,9 @@ pub const PATHS: &[Signal] = &[
     Signal { name: "/debug/build", meaning: "Version, revision, compiler" },
     Signal { name: "/debug/config", meaning: "The settings in force, secrets redacted" },
     Signal { name: "/debug/log", meaning: "The log filter; PUT another one, with ?for=10m for a while" },
+    Signal {
+        name: "/debug/pprof/goroutine",
+        meaning: "What each task waits for; ?debug=1 as text, ?debug=2 one by one",
+    },
+    Signal { name: "/debug/pprof/trace", meaning: "What the workers do for ?seconds=1, for ui.perfetto.dev" },
 ];

@@ -21,6 +21,7 @@ use tokio::{
 };
 
 use super::dump::Question;
+use crate::telemetry::timeline;
 
 /// A task that was begun with [`super::spawn`].
 #[derive(Debug)]
@@ -165,6 +166,9 @@ impl Listed {
 impl Drop for Listed {
     fn drop(&mut self) {
         with_shard(self.0.id, |tasks| tasks.remove(&self.0.id));
+        if let Some(tokio_id) = self.0.tokio_id() {
+            timeline::called(tokio_id, self.0.name);
+        }
         // Whoever asked is told that nobody will answer.
         drop(self.0.take_question());
     }

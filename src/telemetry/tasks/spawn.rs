@@ -69,7 +69,9 @@ impl<F: Future> Future for Seen<F> {
         task.begin_poll(context.waker());
         let mut outcome = outermost(this.future.as_mut(), context);
         // What it could do is done: a second poll finds it where it stands.
-        if outcome.is_pending() && let Some(question) = task.take_question() {
+        if outcome.is_pending()
+            && let Some(question) = task.take_question()
+        {
             let (again, places) = looking(context, |context| outermost(this.future, context));
             question.answer(task.id, places);
             outcome = again;

@@ -22,6 +22,8 @@ use tokio::{
     time::{Instant, timeout},
 };
 
+pub(super) use fold::package;
+
 use super::{Query, Refusal, attachment, picture, text};
 use crate::{
     internal::profile::{Measure, Profile},
@@ -29,7 +31,7 @@ use crate::{
 };
 
 /// How long a second dump waits for the first: longer than one takes, symbols included.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 const COUNT: Measure = Measure { name: "goroutine", unit: "count" };
 
@@ -109,12 +111,11 @@ fn render(
         return Ok(text(listing::counts(&groups, &remarks)));
     }
     let samples = groups.iter().map(standing::Group::sample).collect();
-    let profile =
-        Profile { measures: vec![COUNT], period: Some((COUNT, 1)), began, took, samples, remarks };
+    let profile = Profile { measures: vec![COUNT], period: Some((COUNT, 1)), began, took, samples, remarks };
     match form {
-        Form::Picture => profile.svg("tasks").map(picture).map_err(|reason| {
-            Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, reason)
-        }),
+        Form::Picture => {
+            profile.svg("tasks").map(picture).map_err(|reason| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, reason))
+        }
         Form::Text => Ok(text(profile.text("tasks"))),
         _ => Ok(attachment("goroutine", profile.pprof())),
     }
@@ -142,9 +143,7 @@ fn remarks(dumps: &Dumps, dump: &tasks::Dump, took: Duration) -> Vec<String> {
         let ours = listed.iter().filter(|task| task.runtime == runtime.id()).count();
         let others = runtime.metrics().num_alive_tasks().saturating_sub(ours);
         if others > 0 {
-            remarks.push(format!(
-                "{others} tasks of the runtime {name} were begun by a library and cannot be asked"
-            ));
+            remarks.push(format!("{others} tasks of the runtime {name} were begun by a library and cannot be asked"));
         }
     }
     remarks

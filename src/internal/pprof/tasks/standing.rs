@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::fold::{fold, own_calls, within};
+use super::fold::{fold, rank, within};
 use crate::{
     internal::profile::{Frame, Sample, Symbols},
     telemetry::tasks::{Found, State, Task},
@@ -20,7 +20,7 @@ pub(super) struct Call {
 pub(super) struct Standing {
     pub(super) task: Arc<Task>,
     pub(super) state: &'static str,
-    /// One for each thing that it waits for, that with the most of our own code first; from the innermost call outwards.
+    /// One for each thing that it waits for, the most telling first; from the innermost call outwards.
     pub(super) branches: Vec<Arc<[Call]>>,
     /// What else is known of the state, such as the thread that is busy with it.
     pub(super) detail: Option<String>,
@@ -57,7 +57,7 @@ impl Reader {
                 branches.push(branch);
             }
         }
-        branches.sort_by_key(|calls| std::cmp::Reverse(own_calls(calls)));
+        branches.sort_by_key(|calls| rank(calls));
         branches
     }
 
@@ -91,7 +91,8 @@ pub(super) struct Group {
 pub(super) fn groups(standing: Vec<Standing>) -> Vec<Group> {
     let mut groups = HashMap::new();
     for one in standing {
-        let places: Vec<_> = one.branches.iter().map(|branch| names(branch).map(Arc::clone).collect::<Vec<_>>()).collect();
+        let places: Vec<_> =
+            one.branches.iter().map(|branch| names(branch).map(Arc::clone).collect::<Vec<_>>()).collect();
         // Where nothing is known but where it was begun, tasks of several places must not be one.
         let key = (one.task.name, one.state, one.task.spawned_at, places);
         groups.entry(key).or_insert(Group { count: 0, one }).count += 1;
@@ -105,7 +106,10 @@ impl Group {
     /// As a sample, in which a task counts once: with its main branch.
     pub(super) fn sample(&self) -> Sample {
         let Standing { task, state, branches, .. } = &self.one;
-        let stack = branches.first().map(|calls| names(calls).map(Arc::clone).collect::<Vec<_>>()).filter(|stack| !stack.is_empty());
+        let stack = branches
+            .first()
+            .map(|calls| names(calls).map(Arc::clone).collect::<Vec<_>>())
+            .filter(|stack| !stack.is_empty());
         Sample {
             stack: stack.unwrap_or_else(|| vec![Arc::new(beginning(task, state))]),
             values: vec![i64::try_from(self.count).unwrap_or(i64::MAX)],
