@@ -22,7 +22,7 @@ use crate::{
 
 const RUNNABLE: usize = 3_000;
 const CONNECTIONS: usize = 256;
-const DUMPS: usize = 50;
+const DUMPS: usize = 12;
 
 /// Asks again and again on one connection, and counts the answers.
 async fn ask_for_ever(address: std::net::SocketAddr, answered: Arc<AtomicUsize>) {

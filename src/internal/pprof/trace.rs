@@ -58,8 +58,8 @@ async fn record(State(recorder): State<Arc<Recorder>>, query: Query) -> Result<R
     let recording = recorder.timeline.record(&recorder.runtime);
     // A client that goes away drops this future, and with it the recording.
     sleep(length).await;
-    let recorded = spawn_blocking(move || recording.end()).await.ok().flatten();
-    let recorded = recorded
+    let ended = spawn_blocking(move || recording.end()).await.ok().flatten();
+    let recorded = ended
         .ok_or_else(|| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the recording was ended by somebody else"))?;
     let headers = [
         (header::CONTENT_TYPE, "application/json"),

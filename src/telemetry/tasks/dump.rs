@@ -150,3 +150,38 @@ impl Answers {
         place
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        future::{Future, pending},
+        pin::pin,
+        task::{Context, Waker},
+    };
+
+    use tokio::runtime::Handle;
+
+    use super::{super::spawn, State, alive, dump};
+
+    #[tokio::test]
+    async fn whoever_stops_asking_leaves_no_question() {
+        let runtime = Handle::current().id();
+        drop(spawn("waiting", pending::<()>()));
+        let task = alive().into_iter().find(|task| task.runtime == runtime).unwrap();
+        {
+            let mut dump = pin!(dump(&[runtime]));
+            assert!(dump.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            assert!(task.is_asked(), "this thread is the only worker, so it cannot have answered");
+        }
+        assert!(!task.is_asked() && task.take_question().is_none());
+        // And the next dump is answered.
+        let found = dump(&[runtime]).await.found;
+        assert!(found.iter().all(|found| found.state == State::Waiting(Vec::new())) && !found.is_empty());
+    }
+
+    #[tokio::test]
+    async fn tasks_of_others_are_not_asked() {
+        drop(spawn("waiting", pending::<()>()));
+        assert!(dump(&[]).await.found.is_empty());
+    }
+}

@@ -124,7 +124,8 @@ impl Task {
 
 /// Tasks come and go on every worker at once: one lock would be waited for.
 const SHARDS: usize = 16;
-static SHARD: [Mutex<Option<HashMap<u64, Arc<Task>>>>; SHARDS] = [const { Mutex::new(None) }; SHARDS];
+type Shard = Mutex<Option<HashMap<u64, Arc<Task>>>>;
+static SHARD: [Shard; SHARDS] = [const { Mutex::new(None) }; SHARDS];
 static IDS: AtomicU64 = AtomicU64::new(1);
 
 /// The tasks that have not ended, the oldest first.

@@ -73,6 +73,7 @@ impl Form {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "a profile tells when it was taken, whatever time the domain believes in")]
 async fn show(State(dumps): State<Arc<Dumps>>, query: Query) -> Result<Response, Refusal> {
     let form = Form::of(&query)?;
     let full = query.word("full", &["false", "true"])? == "true";
