@@ -23,7 +23,7 @@ pub use signals::stop_signals;
 use crate::{
     config::Settings,
     internal::Thread,
-    telemetry::{Output, Telemetry, runtime, timeline::Timeline},
+    telemetry::{Output, Telemetry, runtime, tasks::enlist, timeline::Timeline},
 };
 
 /// A service that is built: every port is reserved, nothing is served yet.
@@ -68,10 +68,16 @@ impl App {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         builder.enable_all().worker_threads(settings.runtime_workers).thread_name("main");
         match logging {
-            Logging::Process => telemetry.make_global()?,
+            Logging::Process => {
+                telemetry.make_global()?;
+                builder.on_thread_start(enlist);
+            }
             Logging::Threads => {
                 let log = telemetry.dispatch().clone();
-                builder.on_thread_start(move || forever(set_default(&log)));
+                builder.on_thread_start(move || {
+                    forever(set_default(&log));
+                    enlist();
+                });
                 let log = telemetry.dispatch().clone();
                 internal.runtime().spawn(async move { forever(set_default(&log)) });
             }

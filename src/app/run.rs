@@ -87,7 +87,7 @@ impl Parts {
         let readiness = Readiness::new(metrics);
         // Held before anybody can ask: a service of which no part is known yet would call itself ready.
         let (serving, migrated) = (readiness.latch("http"), readiness.latch("migrations"));
-        let watch = Watch::start(&self.internal, self.main.handle().clone(), settings.internal.stall_limit, metrics);
+        let watch = Watch::start(&self.internal, self.main.handle().clone(), &settings.internal, metrics);
         let shown = Shown {
             metrics: metrics.clone(),
             readiness: readiness.clone(),

@@ -216,6 +216,7 @@ fn internal(values: &Values) -> internal::Config {
         listen: values.address("internal.listen"),
         token: values.secret("internal.token"),
         hosts: values.texts("internal.hosts").to_vec(),
+        stall_after: values.duration("internal.stall_after"),
         stall_limit: values.duration("internal.stall_limit"),
     }
 }

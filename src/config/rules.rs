@@ -17,6 +17,15 @@ pub(super) fn check(values: &Values, environment: Environment, faults: &mut Faul
         faults
             .add(values.fault("internal.listen", "a loopback address such as 127.0.0.1, or internal.token beside it"));
     }
+    let (after, limit) = (values.duration("internal.stall_after"), values.duration("internal.stall_limit"));
+    if after >= limit {
+        let (named, accepted) = if values.is_set("internal.stall_after") {
+            ("internal.stall_after", format!("less than internal.stall_limit, which is {}", print::duration(limit)))
+        } else {
+            ("internal.stall_limit", format!("more than internal.stall_after, which is {}", print::duration(after)))
+        };
+        faults.add(values.fault(named, accepted));
+    }
     let budgets = ["shutdown.notice", "shutdown.grace", "shutdown.store", "shutdown.flush"];
     let together: Duration = budgets.iter().map(|name| values.duration(name)).sum();
     if together >= STOPPING {

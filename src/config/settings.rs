@@ -7,6 +7,8 @@ use super::{setting::Setting, shape::Shape};
 const MAX_WAIT: Duration = Duration::from_mins(10);
 const SECOND: Duration = Duration::from_secs(1);
 const MILLISECOND: Duration = Duration::from_millis(1);
+/// The runtime is looked at ten times a second.
+const MIN_STALL: Duration = Duration::from_millis(200);
 const DAY: Duration = Duration::from_hours(24);
 const BUDGET: Duration = Duration::from_secs(29);
 
@@ -85,6 +87,13 @@ pub(super) const SETTINGS: &[Setting] = &[
         Shape::Hosts,
         "",
         "Which names may stand in Host on the internal port, beside IP addresses and localhost.",
+    ),
+    setting(
+        "internal.stall_after",
+        Shape::Duration { min: MIN_STALL, max: MAX_WAIT },
+        "1s",
+        "How long a worker may be stuck in one poll of a task, or the runtime come to nothing new, before that is a \
+         stall: logged with the code's name, and kept at /debug/stalls. Less than internal.stall_limit.",
     ),
     setting(
         "internal.stall_limit",

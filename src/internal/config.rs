@@ -14,6 +14,9 @@ pub struct Config {
     pub token: Option<SecretString>,
     /// Which host names may stand in `Host`, beside IP literals and `localhost`.
     pub hosts: Vec<String>,
+    /// How long a worker of the main runtime may spend in one poll of a task, or all of them without coming to a new
+    /// one, before that is a stall: captured, logged, and kept. Shorter than `stall_limit`.
+    pub stall_after: Duration,
     /// How long the main runtime may be stuck before `/health/live` fails on this port.
     pub stall_limit: Duration,
 }

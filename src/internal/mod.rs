@@ -12,8 +12,9 @@ mod log_filter;
 mod metrics;
 mod pprof;
 mod profile;
+mod stacks;
+mod stalls;
 mod thread;
-mod watch;
 
 use std::sync::Arc;
 
@@ -25,8 +26,8 @@ use axum::{
 use tokio::runtime::Handle;
 
 pub use config::Config;
+pub use stalls::Watch;
 pub use thread::Thread;
-pub use watch::Watch;
 
 use crate::{
     lifecycle::Readiness,
@@ -39,7 +40,7 @@ pub struct Shown {
     pub metrics: Metrics,
     /// For `/health/ready`.
     pub readiness: Readiness,
-    /// For `/health/live`.
+    /// For `/health/live` and `/debug/stalls`.
     pub watch: Watch,
     /// For `/debug/log`.
     pub log_filter: LogFilter,
@@ -58,13 +59,14 @@ pub fn router(config: &Config, shown: Shown) -> Router {
     Router::new()
         .route("/", get(index::show))
         .route("/metrics", get(metrics::show).with_state(metrics::Scrapes::new(metrics, readiness.clone())))
-        .route("/health/live", get(health::live).with_state(watch))
+        .route("/health/live", get(health::live).with_state(watch.clone()))
         .route("/health/ready", get(health::ready).with_state(readiness))
         .route("/debug/build", get(build_info::show))
         .route("/debug/config", get(config_dump::show).with_state(Arc::new(settings)))
         .route("/debug/log", log_filter::routes(log_filter))
         .route("/debug/pprof/goroutine", pprof::tasks::route(runtimes))
         .route("/debug/pprof/trace", pprof::trace::route(timeline))
+        .route("/debug/stalls", get(stalls::show).with_state(watch))
         .fallback(any(index::unknown))
         .layer(from_fn_with_state(guard, guard::admit))
 }

@@ -146,7 +146,7 @@ async fn a_stuck_task_is_named_and_the_others_are_counted() {
     let blocked = text.split("\n\n").filter(|task| task.contains(": blocker\n")).collect::<Vec<_>>();
     assert_eq!(blocked.len(), 2, "{text}");
     for task in blocked {
-        assert!(task.contains("[being polled"), "{task}");
+        assert!(task.contains("[being polled for ") && task.contains("s on thread main, "), "{task}");
         assert!(task.contains("begun at tests/profiles/tasks.rs:"), "{task}");
     }
     assert_eq!(
@@ -154,7 +154,7 @@ async fn a_stuck_task_is_named_and_the_others_are_counted() {
         text.matches("old]: ").count() - 4,
         "two blockers, the internal acceptor, this connection: {text}"
     );
-    assert!(text.contains("\n# 2 did not answer since a worker is polling them and does not come back\n"), "{text}");
+    assert!(text.contains("\n# 2 did not answer since a worker was polling them and did not come back\n"), "{text}");
     let profile = service.internal("/debug/pprof/goroutine").await.bytes().await.unwrap();
     let top = go_tool_pprof(&profile, "-top");
     assert!(top.contains("blocker (being polled)") && top.contains("bookkeeper (not reached)"), "{top}");

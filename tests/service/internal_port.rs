@@ -1,16 +1,12 @@
 //! The internal port: what it answers, to whom, and that it still does when the service itself is stuck.
 
-use std::{io::Read, sync::mpsc, time::Duration};
+use std::{io::Read, sync::mpsc};
 
 use flate2::read::GzDecoder;
-use glasshouse::{
-    internal::{self, Shown, Thread, Watch},
-    lifecycle::Readiness,
-    telemetry::{Output, Telemetry, catalog, runtime, timeline::Timeline},
-};
+use glasshouse::telemetry::catalog;
 use serde_json::{Value, json};
 
-use crate::support::{Service, eventually};
+use crate::support::{Engine, Service, eventually};
 
 #[tokio::test]
 async fn every_path_of_the_catalogue_answers_and_no_other() {
@@ -106,69 +102,28 @@ async fn settings_are_shown_with_where_they_come_from() {
     assert_eq!(build["version"], env!("CARGO_PKG_VERSION"));
 }
 
-/// A main runtime whose only worker is blocked: nothing that runs on it gets anywhere until it is let go.
-struct Stuck {
-    // First, since it is dropped first: the runtime's own end waits for its worker.
-    let_go: mpsc::Sender<()>,
-    main: tokio::runtime::Runtime,
-}
-
-impl Stuck {
-    fn new() -> Self {
-        let main = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let (let_go, wait) = mpsc::channel::<()>();
-        let (holding, held) = mpsc::channel();
-        main.spawn(async move {
-            holding.send(()).unwrap();
-            wait.recv().ok();
-        });
-        held.recv().unwrap();
-        Self { let_go, main }
-    }
-}
-
-/// There is no way to block the runtime through the front door, so the port is put together here as `app` does.
-#[test]
-fn it_answers_while_the_main_runtime_is_stuck_and_says_so() {
-    let limit = Duration::from_millis(300);
-    let thread = Thread::start().unwrap();
-    let settings = glasshouse::config::load(&glasshouse::config::Sources::given(None, Vec::new())).unwrap();
-    let output = Output { writer: Box::new(std::io::sink()), is_terminal: false };
-    let telemetry = Telemetry::start(&settings.telemetry, output, thread.runtime()).unwrap();
-    let stuck = Stuck::new();
-    let metrics = telemetry.metrics.clone();
-    runtime::register(&metrics, vec![("main", stuck.main.handle().clone())]);
-    let shown = Shown {
-        metrics: metrics.clone(),
-        readiness: Readiness::new(&metrics),
-        watch: Watch::start(&thread, stuck.main.handle().clone(), limit, &metrics),
-        log_filter: telemetry.log_filter.clone(),
-        settings: settings.redacted(),
-        runtimes: vec![("main", stuck.main.handle().clone())],
-        timeline: (Timeline::default(), stuck.main.handle().clone()),
-    };
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let base = format!("http://{}", listener.local_addr().unwrap());
-    thread.serve(listener, internal::router(&settings.internal, shown)).unwrap();
-
-    let asking = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    asking.block_on(async {
-        let http = reqwest::Client::new();
-        let status = async |path: &str| http.get(format!("{base}{path}")).send().await.unwrap().status().as_u16();
-        let page = async || http.get(format!("{base}/metrics")).send().await.unwrap().text().await.unwrap();
-        eventually("liveness fails", async || (status("/health/live").await == 503).then_some(())).await;
-        assert_eq!(status("/metrics").await, 200);
-        assert_eq!(status("/health/ready").await, 200, "stuck is not the same as not ready");
-        eventually("the metric says so", async || {
-            page().await.contains("\ntokio_runtime_stalled{runtime=\"main\"} 1.0\n").then_some(())
+#[tokio::test]
+async fn it_answers_while_the_main_runtime_is_stuck_and_says_so() {
+    let settings = [("GLASSHOUSE_INTERNAL__STALL_AFTER", "200ms"), ("GLASSHOUSE_INTERNAL__STALL_LIMIT", "1s")];
+    let service = Service::start_with(Engine::Sqlite, &settings).await;
+    let holds: Vec<mpsc::Sender<()>> = (0..service.main.metrics().num_workers())
+        .map(|_| {
+            let (hold, let_go) = mpsc::channel();
+            drop(service.main.spawn(async move { let_go.recv() }));
+            hold
         })
-        .await;
-        stuck.let_go.send(()).unwrap();
-        eventually("liveness is back", async || (status("/health/live").await == 200).then_some(())).await;
-        eventually("the metric says so", async || {
-            page().await.contains("\ntokio_runtime_stalled{runtime=\"main\"} 0.0\n").then_some(())
-        })
-        .await;
-    });
-    thread.stop(Duration::from_secs(1));
+        .collect();
+    let status = async |path: &str| service.internal(path).await.status().as_u16();
+    eventually("liveness fails", async || (status("/health/live").await == 503).then_some(())).await;
+    assert_eq!(status("/metrics").await, 200);
+    let ready = service.internal("/health/ready?verbose").await;
+    assert_eq!(ready.status(), 503);
+    let expected = json!({ "http": "ok", "migrations": "ok", "store": "no answer within 1s" });
+    assert_eq!(ready.json::<Value>().await.unwrap(), expected, "nobody is left to ask the store");
+    let stalled = async || service.metric("tokio_runtime_stalled{runtime=\"main\"}").await;
+    assert_eq!(stalled().await, Some(1.0));
+    drop(holds);
+    eventually("liveness is back", async || (status("/health/live").await == 200).then_some(())).await;
+    eventually("the metric says so", async || (stalled().await == Some(0.0)).then_some(())).await;
+    eventually("it is ready again", async || (status("/health/ready").await == 200).then_some(())).await;
 }

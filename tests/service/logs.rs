@@ -159,6 +159,13 @@ const UNMET: &[&str] = &[
     "exception.stacktrace",
     "code.location",
     "thread.name",
+    // A worker that is stuck would be one too: tests/profiles/stalls.rs.
+    "thread.id",
+    "stall.id",
+    "stall.seconds",
+    "code.function.name",
+    "task.name",
+    "task.spawned_at",
     // Exporters speak from threads of their own, which log to the process and not to one of its services:
     // tests/process/telemetry.rs.
     "otel.signal",

@@ -273,6 +273,8 @@ async fn what_the_service_does_is_counted() {
         ("glasshouse_ready{check=\"http\"}", 1.0),
         ("glasshouse_ready{check=\"migrations\"}", 1.0),
         ("tokio_runtime_stalled{runtime=\"main\"}", 0.0),
+        ("tokio_runtime_stalls_total{runtime=\"main\"}", 0.0),
+        ("tokio_runtime_stalls_uncaptured_total{runtime=\"main\"}", 0.0),
         ("tokio_runtime_workers{runtime=\"main\"}", 2.0),
     ] {
         assert_eq!(service.metric(series).await, Some(value), "{series}");

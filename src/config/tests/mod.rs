@@ -346,6 +346,15 @@ fn stopping_takes_less_than_thirty_seconds_altogether() {
 }
 
 #[test]
+fn a_stall_is_found_before_it_fails_liveness() {
+    let fault = with(&[("GLASSHOUSE_INTERNAL__STALL_LIMIT", "1s")]).fault();
+    assert!(fault.contains("internal.stall_limit") && fault.ends_with("internal.stall_after, which is 1s"), "{fault}");
+    let fault = with(&[("GLASSHOUSE_INTERNAL__STALL_AFTER", "10s")]).fault();
+    assert!(fault.contains("internal.stall_after") && fault.ends_with("internal.stall_limit, which is 10s"), "{fault}");
+    with(&[("GLASSHOUSE_INTERNAL__STALL_AFTER", "9s")]).settings();
+}
+
+#[test]
 fn a_request_that_stopping_would_cut_is_a_warning() {
     let settings = with(&[("GLASSHOUSE_HTTP__REQUEST_TIMEOUT", "1m")]).settings();
     assert!(

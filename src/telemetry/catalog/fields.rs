@@ -57,5 +57,11 @@ pub const FIELDS: &[Signal] = &[
     field("exception.message", "What a panic said"),
     field("exception.stacktrace", "Where it came from"),
     field("code.location", "The line that panicked"),
-    field("thread.name", "The thread that panicked"),
+    field("thread.name", "The thread that panicked, or is stuck"),
+    field("thread.id", "The system's numbers of the threads that are stuck"),
+    field("stall.id", "Which stall at /debug/stalls"),
+    field("stall.seconds", "How long it has lasted, or did"),
+    field("code.function.name", "The function that a thread is stuck in"),
+    field("task.name", "The task that is stuck"),
+    field("task.spawned_at", "The line that began it"),
 ];

@@ -86,7 +86,11 @@ metrics! {
     TOKIO_SCHEDULING_DELAY: Histogram(DELAY_SECONDS), "tokio_runtime_scheduling_delay_seconds", ["runtime"],
         "How long a runtime took to begin a task that was given to it from outside";
     TOKIO_STALLED: Gauge, "tokio_runtime_stalled", ["runtime"],
-        "Whether a runtime has not begun such a task for longer than the stall limit: 1 or 0";
+        "Whether for longer than internal.stall_after a worker polls one task, or no worker comes to a new one: 1 or 0";
+    TOKIO_STALLS: Counter, "tokio_runtime_stalls_total", ["runtime"],
+        "Polls of one task, and times without coming to a new one, that lasted longer than internal.stall_after";
+    TOKIO_STALLS_UNCAPTURED: Counter, "tokio_runtime_stalls_uncaptured_total", ["runtime"],
+        "Stalls of which no stack was taken: too many in a minute, over too early, or impossible here";
     PROCESS_CPU: Counter, "process_cpu_seconds_total", [],
         "User and system CPU time, with fractions";
     PROCESS_RESIDENT_MEMORY: Gauge, "process_resident_memory_bytes", [],

@@ -10,6 +10,7 @@ pub const PATHS: &[Signal] = &[
     Signal { name: "/health/ready", meaning: "Whether to send traffic; ?verbose says part by part" },
     Signal { name: "/debug/build", meaning: "Version, revision, compiler" },
     Signal { name: "/debug/config", meaning: "The settings in force, secrets redacted" },
+    Signal { name: "/debug/stalls", meaning: "What the runtime was stuck in, the last few times: task, code, stack" },
     Signal { name: "/debug/log", meaning: "The log filter; PUT another one, with ?for=10m for a while" },
     Signal {
         name: "/debug/pprof/goroutine",

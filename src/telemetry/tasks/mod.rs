@@ -5,10 +5,12 @@
 
 mod dump;
 mod places;
+mod polls;
 mod registry;
 mod spawn;
 
 pub use dump::{BOUNDARY, Dump, Found, MOST, State, dump};
 pub use places::Place;
-pub use registry::{Task, alive};
+pub use polls::{Poll, Poller, enlist, pollers, under_way};
+pub use registry::{Task, alive, find};
 pub use spawn::{spawn, spawn_on};

@@ -38,8 +38,6 @@ pub struct Task {
     pub runtime: Id,
     /// Known from its first poll on.
     begun: OnceLock<Begun>,
-    /// Whether it is being polled at this moment.
-    polled: AtomicBool,
     /// Whether there is a question, so that nobody takes a lock to find none.
     asked: AtomicBool,
     question: Mutex<Option<Question>>,
@@ -58,18 +56,6 @@ impl Task {
     #[must_use]
     pub fn tokio_id(&self) -> Option<task::Id> {
         self.begun.get().and_then(|begun| begun.tokio_id)
-    }
-
-    /// Whether a worker has come to it yet.
-    #[must_use]
-    pub fn has_begun(&self) -> bool {
-        self.begun.get().is_some()
-    }
-
-    /// Whether it is being polled at this moment.
-    #[must_use]
-    pub fn is_polled(&self) -> bool {
-        self.polled.load(Relaxed)
     }
 
     /// Puts a question, in place of one that it has not answered, and has it come to it.
@@ -104,8 +90,7 @@ impl Task {
 
     /// Says that a poll begins. Only the task itself says so.
     #[inline]
-    pub(super) fn begin_poll(&self, waker: &Waker) {
-        self.polled.store(true, Relaxed);
+    pub(super) fn begin(&self, waker: &Waker) {
         if self.begun.get().is_none() {
             self.begun.get_or_init(|| Begun { waker: waker.clone(), tokio_id: task::try_id() });
             fence(SeqCst);
@@ -114,11 +99,6 @@ impl Task {
             self.begun.get().is_some_and(|begun| begun.waker.will_wake(waker)),
             "the waker that is kept is not the task's any more"
         );
-    }
-
-    #[inline]
-    pub(super) fn end_poll(&self) {
-        self.polled.store(false, Relaxed);
     }
 }
 
@@ -140,6 +120,12 @@ pub fn alive() -> Vec<Arc<Task>> {
     tasks
 }
 
+/// The task with that number, if it has not ended.
+#[must_use]
+pub fn find(id: u64) -> Option<Arc<Task>> {
+    with_shard(id, |tasks| tasks.get(&id).map(Arc::clone))
+}
+
 /// Keeps a task in the list until it is dropped.
 #[derive(Debug)]
 pub(super) struct Listed(pub(super) Arc<Task>);
@@ -155,7 +141,6 @@ impl Listed {
             since: Instant::now(),
             runtime: Handle::current().id(),
             begun: OnceLock::new(),
-            polled: AtomicBool::new(false),
             asked: AtomicBool::new(false),
             question: Mutex::new(None),
         });

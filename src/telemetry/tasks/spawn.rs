@@ -14,7 +14,7 @@ use tokio::{
     task::{Builder, JoinHandle},
 };
 
-use super::{places::looking, registry::Listed};
+use super::{places::looking, polls::Polling, registry::Listed};
 use crate::telemetry::Request;
 
 /// Begins a task on the current runtime. The name is a noun of the service, such as `connection` or `worker`; what the
@@ -66,7 +66,8 @@ impl<F: Future> Future for Seen<F> {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let mut this = self.project();
         let task = &this.listed.0;
-        task.begin_poll(context.waker());
+        let _polling = Polling::begin(task.id);
+        task.begin(context.waker());
         let mut outcome = outermost(this.future.as_mut(), context);
         // What it could do is done: a second poll finds it where it stands.
         if outcome.is_pending()
@@ -76,7 +77,6 @@ impl<F: Future> Future for Seen<F> {
             question.answer(task.id, places);
             outcome = again;
         }
-        task.end_poll();
         outcome
     }
 }

@@ -23,7 +23,7 @@ use tokio::{
     task::Id,
 };
 
-use super::tasks::{Task, alive};
+use super::tasks::{Poll, Task, alive, under_way};
 pub(super) use lane::called;
 pub use lane::{Event, What};
 use lane::{Lane, OWN};
@@ -84,7 +84,7 @@ impl Timeline {
         let room = MOST / runtime.metrics().num_workers().max(1);
         *self.0.begun() = Some(Begun { number, at: Instant::now(), room, lanes: Vec::new() });
         self.0.recording.store(number, SeqCst);
-        let polled = alive().into_iter().filter(|task| task.runtime == runtime.id() && task.is_polled()).collect();
+        let polled = under_way().into_iter().map(|(_, poll)| poll).collect();
         Recording { inner: Arc::clone(&self.0), number, runtime: runtime.clone(), polled }
     }
 }
@@ -144,14 +144,14 @@ pub struct Recording {
     inner: Arc<Inner>,
     number: u64,
     runtime: Handle,
-    /// The tasks that were being polled when it began.
-    polled: Vec<Arc<Task>>,
+    /// What was being polled when it began.
+    polled: Vec<Poll>,
 }
 
 impl Recording {
     /// Ends it; none if another was begun meanwhile. Takes as long as it takes to look through all events.
     #[must_use]
-    pub fn end(mut self) -> Option<Recorded> {
+    pub fn end(self) -> Option<Recorded> {
         let begun = self.inner.end(self.number)?;
         let took = begun.at.elapsed();
         let (mut threads, mut names, mut all_lost) = (Vec::new(), HashMap::new(), 0);
@@ -163,22 +163,23 @@ impl Recording {
             all_lost += lost;
             threads.push(Thread { name: lane.thread.clone(), pieces });
         }
-        // Their workers have not come out of them since before the recording, and had nothing to say.
-        let mut silent: HashMap<Id, Arc<Task>> = HashMap::new();
-        for task in std::mem::take(&mut self.polled).into_iter().filter(|task| task.is_polled()) {
-            silent.extend(task.tokio_id().map(|id| (id, task)));
-        }
         for event in threads.iter().flat_map(|thread| thread.pieces.iter().flatten()) {
-            match event.what {
-                What::Called(task, name) => drop(names.insert(task, name)),
-                What::Polled(task, _) => drop(silent.remove(&task)),
-                _ => {}
+            if let What::Called(task, name) = event.what {
+                names.insert(task, name);
             }
         }
         let id = self.runtime.id();
-        let ours = alive().into_iter().filter(|task| task.runtime == id);
-        names.extend(ours.filter_map(|task| Some((task.tokio_id()?, task.name))));
-        threads.extend(silent.into_iter().map(|(id, task)| unseen(What::Polled(id, task.spawned_at), took)));
+        let ours: HashMap<u64, Arc<Task>> =
+            alive().into_iter().filter(|task| task.runtime == id).map(|task| (task.id, task)).collect();
+        names.extend(ours.values().filter_map(|task| Some((task.tokio_id()?, task.name))));
+        // Whose worker has not come out of it since before the recording has had nothing to say.
+        for (thread, poll) in under_way().into_iter().filter(|(_, poll)| self.polled.contains(poll)) {
+            if let Some((task, tokio_id)) = ours.get(&poll.task).and_then(|task| Some((task, task.tokio_id()?))) {
+                let what = What::Polled(tokio_id, task.spawned_at);
+                let pieces = vec![vec![Event { from: Duration::ZERO, until: took, what }]];
+                threads.push(Thread { name: thread.name.clone(), pieces });
+            }
+        }
         Some(Recorded { took, threads, names: Arc::new(names), lost: all_lost })
     }
 }
@@ -194,7 +195,7 @@ impl Drop for Recording {
 pub struct Recorded {
     /// How long it took.
     pub took: Duration,
-    /// Who did it. Tasks that a worker was in all the time, of which it said nothing, have a thread of their own.
+    /// Who did it. A thread that was in one poll all the time has that one event.
     pub threads: Vec<Thread>,
     /// What tasks were begun as, as far as they are ours.
     pub names: Arc<HashMap<Id, &'static str>>,
@@ -209,9 +210,4 @@ pub struct Thread {
     pub name: String,
     /// What it did, in the order in which that ended, in pieces of a few hundred.
     pub pieces: Vec<Vec<Event>>,
-}
-
-fn unseen(what: What, took: Duration) -> Thread {
-    let event = Event { from: Duration::ZERO, until: took, what };
-    Thread { name: "polling since before the recording".to_owned(), pieces: vec![vec![event]] }
 }

@@ -30,13 +30,16 @@ pub(super) struct Standing {
 pub(super) fn standing(found: Vec<Found>, full: bool) -> Vec<Standing> {
     let mut reader = Reader { symbols: Symbols::new(), full, known: HashMap::new() };
     let stand = |Found { task, state }| {
-        let (state, places) = match state {
-            State::Waiting(places) if places.is_empty() => ("waiting for nothing", places),
-            State::Waiting(places) => ("waiting", places),
-            State::Polled => ("being polled", Vec::new()),
-            State::Unreached => ("not reached", Vec::new()),
+        let (state, places, detail) = match state {
+            State::Waiting(places) if places.is_empty() => ("waiting for nothing", places, None),
+            State::Waiting(places) => ("waiting", places, None),
+            State::Polled(thread, since) => {
+                let detail = format!("for {:.1?} on thread {thread}", since.elapsed());
+                ("being polled", Vec::new(), Some(detail))
+            }
+            State::Unreached => ("not reached", Vec::new(), None),
         };
-        Standing { task, state, branches: reader.branches(places), detail: None }
+        Standing { task, state, branches: reader.branches(places), detail }
     };
     found.into_iter().map(stand).collect()
 }
