@@ -49,6 +49,7 @@ impl<'a> Author<'a> {
         let file = frame.file.as_str();
         if file.is_empty()
             || file.starts_with("/rustc/")
+            || file.contains("/lib/rustlib/src/")
             || FORWARDERS.iter().any(|forwarder| file.ends_with(forwarder))
         {
             return Self::Nobody;
