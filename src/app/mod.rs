@@ -23,7 +23,7 @@ pub use signals::stop_signals;
 use crate::{
     config::Settings,
     internal::Thread,
-    telemetry::{Output, Telemetry, runtime, tasks::enlist},
+    telemetry::{Output, Telemetry, runtime, tasks::enlist, timeline::Timeline},
 };
 
 /// A service that is built: every port is reserved, nothing is served yet.
@@ -39,6 +39,7 @@ struct Parts {
     telemetry: Telemetry,
     internal: Thread,
     main: Runtime,
+    timeline: Timeline,
 }
 
 /// Handed on to whoever serves them: a port that stopping should close must have no second owner.
@@ -81,6 +82,8 @@ impl App {
                 internal.runtime().spawn(async move { forever(set_default(&log)) });
             }
         }
+        let timeline = Timeline::default();
+        timeline.install(&mut builder);
         let main = runtime::measure_polls(&mut builder).build().context("the main runtime cannot be built")?;
         let runtimes = vec![("main", main.handle().clone()), ("internal", internal.runtime().clone())];
         runtime::register(&telemetry.metrics, runtimes);
@@ -89,7 +92,7 @@ impl App {
             public: bind(settings.http.listen, "public")?,
             internal: bind(settings.internal.listen, "internal")?,
         };
-        Ok(Self { parts: Parts { logging, settings, telemetry, internal, main }, ports })
+        Ok(Self { parts: Parts { logging, settings, telemetry, internal, main, timeline }, ports })
     }
 
     /// The runtime that serves requests, for whoever embeds the service and has work of its own to put beside it.

@@ -100,6 +100,7 @@ impl Parts {
             followers: telemetry.followers.clone(),
             settings: settings.redacted(),
             runtimes: vec![("main", self.main.handle().clone()), ("internal", self.internal.runtime().clone())],
+            timeline: (self.timeline.clone(), self.main.handle().clone()),
         };
         let internal_router = internal::router(&settings.internal, shown);
         self.internal.serve(ports.internal, internal_router)?;

@@ -29,7 +29,6 @@ use axum::{
     middleware::from_fn_with_state,
     routing::{any, get},
 };
-
 pub use config::Config;
 pub use console::Console;
 pub use live::Live;
@@ -39,7 +38,7 @@ use tokio::runtime::Handle;
 
 use crate::{
     lifecycle::Readiness,
-    telemetry::{LogFilter, Metrics, follow::Followers},
+    telemetry::{LogFilter, Metrics, follow::Followers, timeline::Timeline},
 };
 
 /// What the internal port shows.
@@ -62,11 +61,13 @@ pub struct Shown {
     pub settings: serde_json::Value,
     /// For `/debug/pprof/goroutine`: this service's runtimes and what they are called.
     pub runtimes: Vec<(&'static str, Handle)>,
+    /// For `/debug/pprof/trace`: what the main runtime was built with, and that runtime.
+    pub timeline: (Timeline, Handle),
 }
 
 /// The routes. An unknown path is a 404, never a 200: a mistyped probe must not look healthy.
 pub fn router(config: &Config, shown: Shown) -> Router {
-    let Shown { metrics, readiness, watch, live, log_filter, console, followers, settings, runtimes } = shown;
+    let Shown { metrics, readiness, watch, live, log_filter, console, followers, settings, runtimes, timeline } = shown;
     if config.heap_sampling {
         heap::switch_on_for_good();
     }
@@ -86,7 +87,7 @@ pub fn router(config: &Config, shown: Shown) -> Router {
         .route("/debug/trace", get(follow::show).with_state(followers))
         .merge(console.routes())
         .route("/debug/stalls", get(stalls::show).with_state(watch))
-        .merge(pprof::routes(runtimes))
+        .merge(pprof::routes(runtimes, timeline))
         .fallback(any(index::unknown))
         .layer(from_fn_with_state(guard, guard::admit))
 }

@@ -27,6 +27,7 @@ mod samples;
 mod series;
 mod start;
 pub mod tasks;
+pub mod timeline;
 pub mod traces;
 
 pub use allocator::allocated_bytes;

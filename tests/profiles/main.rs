@@ -15,6 +15,8 @@ mod stalls;
 #[allow(dead_code, unused_imports, unused_macros, reason = "shared with tests/service, which needs more of it")]
 mod support;
 mod tasks;
+mod tasks_under_load;
 #[path = "../clients/tool.rs"]
 #[allow(dead_code, reason = "shared with tests/clients, which needs more of it")]
 mod tool;
+mod trace;

@@ -23,7 +23,7 @@ const AFTER: &[(&str, &str)] = &[("GLASSHOUSE_INTERNAL__STALL_AFTER", "500ms")];
 const GUILTY: &str = "till";
 
 /// One test at a time: names for a stack cost a core for seconds, and no worker may be late because of that.
-async fn alone() -> MutexGuard<'static, ()> {
+pub(crate) async fn alone() -> MutexGuard<'static, ()> {
     static LOCK: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
     LOCK.lock().await
 }

@@ -11,19 +11,23 @@ mod symbol;
 mod tally;
 mod tasks;
 mod threads;
+mod trace;
 mod turn;
 
 use axum::{Router, routing::get};
 use tokio::runtime::Handle;
 
+use crate::telemetry::timeline::Timeline;
+
 pub(super) use answer::{Refusal, attachment, picture, text};
 pub(super) use query::Query;
 
 /// Everything below `/debug/pprof/`; the tasks are those of these runtimes.
-pub(super) fn routes(runtimes: Vec<(&'static str, Handle)>) -> Router {
+pub(super) fn routes(runtimes: Vec<(&'static str, Handle)>, timeline: (Timeline, Handle)) -> Router {
     Router::new()
         .route("/debug/pprof/profile", get(cpu::show))
         .route("/debug/pprof/goroutine", tasks::route(runtimes))
+        .route("/debug/pprof/trace", trace::route(timeline))
         .merge(heap::routes())
         .merge(index::routes())
 }

@@ -3,16 +3,12 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use tokio::{
-    runtime::Id,
-    sync::mpsc,
-    time::{Instant, timeout_at},
-};
+use tokio::{runtime::Id, sync::mpsc, time::timeout_at};
 
-use super::{Place, Task, alive};
+use super::{Place, Task, alive, polls::under_way};
 
 /// The most tasks that are asked in one dump.
 pub const MOST: usize = 10_000;
@@ -62,8 +58,8 @@ pub struct Found {
 pub enum State {
     /// It waits at these places, for whichever comes first. None means that nothing will ever wake it.
     Waiting(Vec<Arc<[usize]>>),
-    /// It did not answer, since a worker is polling it and does not come back.
-    Polled,
+    /// It did not answer, since a thread of that name was polling it, since that time, and had not come back.
+    Polled(String, Instant),
     /// It did not answer, since no worker came to it.
     Unreached,
 }
@@ -85,20 +81,21 @@ pub async fn dump(runtimes: &[Id]) -> Dump {
         }
         let pause = deadline.min(Instant::now() + PAUSE);
         while answers.places.len() < begun * WAVE + wave.len()
-            && let Ok(Some((task, places))) = timeout_at(pause, answered.recv()).await
+            && let Ok(Some((task, places))) = timeout_at(pause.into(), answered.recv()).await
         {
             answers.add(task, places);
         }
     }
     drop(question);
     // Whoever ends takes its question with it: when there is none left, nobody is waited for.
-    while let Ok(Some((task, places))) = timeout_at(deadline, answered.recv()).await {
+    while let Ok(Some((task, places))) = timeout_at(deadline.into(), answered.recv()).await {
         answers.add(task, places);
     }
     while let Ok((task, places)) = answered.try_recv() {
         answers.add(task, places);
     }
     let alive: HashSet<u64> = alive().iter().map(|task| task.id).collect();
+    let polls = under_way();
     let asked_of = asked.0.len();
     let found: Vec<Found> = std::mem::take(&mut asked.0)
         .into_iter()
@@ -107,8 +104,10 @@ pub async fn dump(runtimes: &[Id]) -> Dump {
             let state = match answers.places.remove(&task.id) {
                 Some(places) => State::Waiting(places),
                 None if !alive.contains(&task.id) => return None,
-                None if task.is_polled() => State::Polled,
-                None => State::Unreached,
+                None => match polls.iter().find(|(_, poll)| poll.task == task.id) {
+                    Some((poller, poll)) => State::Polled(poller.name.clone(), poll.since),
+                    None => State::Unreached,
+                },
             };
             Some(Found { task, state })
         })
@@ -148,5 +147,40 @@ impl Answers {
         let place = Arc::<[usize]>::from(place);
         self.known.insert(Arc::clone(&place));
         place
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        future::{Future, pending},
+        pin::pin,
+        task::{Context, Waker},
+    };
+
+    use tokio::runtime::Handle;
+
+    use super::{super::spawn, State, alive, dump};
+
+    #[tokio::test]
+    async fn whoever_stops_asking_leaves_no_question() {
+        let runtimes = [Handle::current().id()];
+        drop(spawn("waiting", pending::<()>()));
+        let task = alive().into_iter().find(|task| runtimes.contains(&task.runtime)).unwrap();
+        {
+            let mut dump = pin!(dump(&runtimes));
+            assert!(dump.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            assert!(task.is_asked(), "this thread is the only worker, so it cannot have answered");
+        }
+        assert!(!task.is_asked() && task.take_question().is_none());
+        // And the next dump is answered.
+        let found = dump(&runtimes).await.found;
+        assert!(found.iter().all(|found| found.state == State::Waiting(Vec::new())) && !found.is_empty());
+    }
+
+    #[tokio::test]
+    async fn tasks_of_others_are_not_asked() {
+        drop(spawn("waiting", pending::<()>()));
+        assert!(dump(&[]).await.found.is_empty());
     }
 }

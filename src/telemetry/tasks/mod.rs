@@ -11,6 +11,6 @@ mod spawn;
 
 pub use dump::{BOUNDARY, Dump, Found, MOST, State, dump};
 pub use places::Place;
-pub use polls::{Poll, Poller, enlist, pollers};
+pub use polls::{Poll, Poller, enlist, pollers, under_way};
 pub use registry::{Task, alive, find};
 pub use spawn::{spawn, spawn_on};

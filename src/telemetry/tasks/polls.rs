@@ -58,6 +58,13 @@ pub fn pollers(threads: &[ThreadId]) -> Vec<Arc<Poller>> {
     pollers.iter().filter(|poller| threads.contains(&poller.thread)).map(Arc::clone).collect()
 }
 
+/// Every poll of a task of ours that is under way in this process, with the thread that is in it.
+#[must_use]
+pub fn under_way() -> Vec<(Arc<Poller>, Poll)> {
+    let pollers = POLLERS.lock().unwrap_or_else(PoisonError::into_inner);
+    pollers.iter().filter_map(|poller| Some((Arc::clone(poller), poller.poll()?))).collect()
+}
+
 impl Poller {
     /// What the thread polls now; none between two polls, and none where one has just ended and another begun.
     #[must_use]
@@ -149,7 +156,7 @@ impl Drop for Polling {
 mod tests {
     use std::{panic::catch_unwind, sync::Arc, thread};
 
-    use super::{Poller, Polling, pollers};
+    use super::{Poll, Poller, Polling, pollers, under_way};
 
     fn own() -> Option<Arc<Poller>> {
         pollers(&[thread::current().id()]).pop()
@@ -164,6 +171,8 @@ mod tests {
         assert_eq!(polled(), None);
         let outer = Polling::begin(7);
         let before = own().unwrap().poll();
+        let here = |(poller, _): &(Arc<Poller>, Poll)| poller.thread == thread::current().id();
+        assert_eq!(under_way().into_iter().find(here).map(|(_, poll)| poll), before);
         catch_unwind(|| {
             let _inner = Polling::begin(8);
             assert_eq!(polled(), Some(8));

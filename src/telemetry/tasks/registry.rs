@@ -21,6 +21,7 @@ use tokio::{
 };
 
 use super::dump::Question;
+use crate::telemetry::timeline;
 
 /// A task that was begun with [`super::spawn`].
 #[derive(Debug)]
@@ -37,8 +38,6 @@ pub struct Task {
     pub runtime: Id,
     /// Known from its first poll on.
     begun: OnceLock<Begun>,
-    /// Whether it is being polled at this moment.
-    polled: AtomicBool,
     /// Whether there is a question, so that nobody takes a lock to find none.
     asked: AtomicBool,
     question: Mutex<Option<Question>>,
@@ -57,18 +56,6 @@ impl Task {
     #[must_use]
     pub fn tokio_id(&self) -> Option<task::Id> {
         self.begun.get().and_then(|begun| begun.tokio_id)
-    }
-
-    /// Whether a worker has come to it yet.
-    #[must_use]
-    pub fn has_begun(&self) -> bool {
-        self.begun.get().is_some()
-    }
-
-    /// Whether it is being polled at this moment.
-    #[must_use]
-    pub fn is_polled(&self) -> bool {
-        self.polled.load(Relaxed)
     }
 
     /// Puts a question, in place of one that it has not answered, and has it come to it.
@@ -103,8 +90,7 @@ impl Task {
 
     /// Says that a poll begins. Only the task itself says so.
     #[inline]
-    pub(super) fn begin_poll(&self, waker: &Waker) {
-        self.polled.store(true, Relaxed);
+    pub(super) fn begin(&self, waker: &Waker) {
         if self.begun.get().is_none() {
             self.begun.get_or_init(|| Begun { waker: waker.clone(), tokio_id: task::try_id() });
             fence(SeqCst);
@@ -114,16 +100,12 @@ impl Task {
             "the waker that is kept is not the task's any more"
         );
     }
-
-    #[inline]
-    pub(super) fn end_poll(&self) {
-        self.polled.store(false, Relaxed);
-    }
 }
 
 /// Tasks come and go on every worker at once: one lock would be waited for.
 const SHARDS: usize = 16;
-static SHARD: [Mutex<Option<HashMap<u64, Arc<Task>>>>; SHARDS] = [const { Mutex::new(None) }; SHARDS];
+type Shard = Mutex<Option<HashMap<u64, Arc<Task>>>>;
+static SHARD: [Shard; SHARDS] = [const { Mutex::new(None) }; SHARDS];
 static IDS: AtomicU64 = AtomicU64::new(1);
 
 /// The tasks that have not ended, the oldest first.
@@ -159,7 +141,6 @@ impl Listed {
             since: Instant::now(),
             runtime: Handle::current().id(),
             begun: OnceLock::new(),
-            polled: AtomicBool::new(false),
             asked: AtomicBool::new(false),
             question: Mutex::new(None),
         });
@@ -171,6 +152,9 @@ impl Listed {
 impl Drop for Listed {
     fn drop(&mut self) {
         with_shard(self.0.id, |tasks| tasks.remove(&self.0.id));
+        if let Some(tokio_id) = self.0.tokio_id() {
+            timeline::called(tokio_id, self.0.name);
+        }
         // Whoever asked is told that nobody will answer.
         drop(self.0.take_question());
     }

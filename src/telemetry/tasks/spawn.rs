@@ -64,10 +64,10 @@ impl<F: Future> Future for Seen<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        let _polling = Polling::begin(self.listed.0.id);
         let mut this = self.project();
         let task = &this.listed.0;
-        task.begin_poll(context.waker());
+        let _polling = Polling::begin(task.id);
+        task.begin(context.waker());
         let mut outcome = outermost(this.future.as_mut(), context);
         // What it could do is done: a second poll finds it where it stands.
         if outcome.is_pending()
@@ -77,7 +77,6 @@ impl<F: Future> Future for Seen<F> {
             question.answer(task.id, places);
             outcome = again;
         }
-        task.end_poll();
         outcome
     }
 }

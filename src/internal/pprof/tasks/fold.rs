@@ -20,7 +20,11 @@ enum Author<'a> {
     Nobody,
 }
 
-/// What says less of a wait than the call that it is for.
+/// Who keeps a waker for somebody else, who notes that it is kept, and our own that only hand polls on.
+const FORWARDERS: &[&str] =
+    &["/atomic_waker.rs", "src/telemetry/request.rs", "src/telemetry/tasks/places.rs", "src/telemetry/traces.rs"];
+
+/// Of tokio, what says less of a wait than the call that it is for.
 const PLUMBING: &[&str] = &["loom/", "macros/", "runtime/", "sync/task/", "task/coop/", "util/", "io/poll_evented.rs"];
 
 /// Libraries whose calls between ours say nothing: they hand polls on. Versions follow, so each ends in a dash.
@@ -43,16 +47,18 @@ const GLUE: &[&str] = &[
 impl<'a> Author<'a> {
     fn of(frame: &'a Frame) -> Self {
         let file = frame.file.as_str();
-        if file.is_empty() || file.starts_with("/rustc/") || file.ends_with("src/telemetry/tasks/places.rs") {
+        if file.is_empty()
+            || file.starts_with("/rustc/")
+            || file.contains("/lib/rustlib/src/")
+            || FORWARDERS.iter().any(|forwarder| file.ends_with(forwarder))
+        {
             return Self::Nobody;
         }
         let Some(package) = package(file) else { return Self::Own };
         let (folder, inside) = package.split_once("/src/").unwrap_or((package, ""));
-        if folder.starts_with("backtrace-") {
-            return Self::Nobody;
-        }
         if !folder.starts_with("tokio-1") {
-            return Self::Library(folder);
+            let is_plumbing = folder.starts_with("atomic-waker-") || folder.starts_with("backtrace-");
+            return if is_plumbing { Self::Nobody } else { Self::Library(folder) };
         }
         if PLUMBING.iter().any(|plumbing| inside.starts_with(plumbing)) && !inside.ends_with("task/join.rs") {
             return Self::Nobody;
@@ -62,7 +68,7 @@ impl<'a> Author<'a> {
 }
 
 /// A path of a library's source from its own folder on; none if it is nobody's library.
-pub(super) fn package(file: &str) -> Option<&str> {
+pub(in crate::internal::pprof) fn package(file: &str) -> Option<&str> {
     let (_, inside) = file.split_once("/registry/src/").or_else(|| file.split_once("/git/checkouts/"))?;
     inside.split_once('/').map(|(_, package)| package)
 }
@@ -75,9 +81,13 @@ pub(super) fn within(mut calls: Vec<Call>) -> Vec<Call> {
     calls
 }
 
-/// How many of the calls are ours.
-pub(super) fn own_calls(calls: &[Call]) -> usize {
-    calls.iter().filter(|call| Author::of(&call.frame) == Author::Own).count()
+/// By which of the things that a task waits for are sorted, the least first. What has most of our own code says most; and
+/// that it is told to stop, or that time passes, is what everything else waits for beside.
+pub(super) fn rank(calls: &[Call]) -> impl Ord + use<> {
+    let own = || calls.iter().filter(|call| Author::of(&call.frame) == Author::Own);
+    let is_stop = own().any(|call| call.frame.file.ends_with("src/lifecycle/drain.rs"));
+    let is_timer = calls.first().is_some_and(|call| Author::of(&call.frame) == Author::Library("time"));
+    (is_stop, std::cmp::Reverse(own().count()), is_timer)
 }
 
 /// What of these calls a reader wants to see, under names without what the compiler added.

@@ -22,6 +22,8 @@ use tokio::{
     time::{Instant, timeout},
 };
 
+pub(super) use fold::package;
+
 use super::{Query, Refusal, attachment, picture, text};
 use crate::{
     internal::profile::{Measure, Profile},
@@ -29,7 +31,7 @@ use crate::{
 };
 
 /// How long a second dump waits for the first: longer than one takes, symbols included.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 const COUNT: Measure = Measure { name: "goroutine", unit: "count" };
 
@@ -71,6 +73,10 @@ impl Form {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a profile tells when it was taken, whatever time the domain believes in"
+)]
 async fn show(State(dumps): State<Arc<Dumps>>, query: Query) -> Result<Response, Refusal> {
     let form = Form::of(&query)?;
     let full = query.word("full", &["false", "true"])? == "true";
@@ -122,10 +128,11 @@ fn render(
 /// What is missing, and why.
 fn remarks(dumps: &Dumps, dump: &tasks::Dump, took: Duration) -> Vec<String> {
     let mut remarks = vec![format!("{} tasks were asked where they stand, in {took:.1?}", dump.found.len())];
-    let silent = |state: &tasks::State| dump.found.iter().filter(|found| found.state == *state).count();
-    let (polled, unreached) = (silent(&tasks::State::Polled), silent(&tasks::State::Unreached));
+    let silent = |is: fn(&tasks::State) -> bool| dump.found.iter().filter(|found| is(&found.state)).count();
+    let polled = silent(|state| matches!(state, tasks::State::Polled(..)));
+    let unreached = silent(|state| matches!(state, tasks::State::Unreached));
     if polled > 0 {
-        remarks.push(format!("{polled} did not answer since a worker is polling them and does not come back"));
+        remarks.push(format!("{polled} did not answer since a worker was polling them and did not come back"));
     }
     if unreached > 0 {
         remarks.push(format!("{unreached} did not answer since no worker came to them"));

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::fold::{fold, own_calls, within};
+use super::fold::{fold, rank, within};
 use crate::{
     internal::profile::{Frame, Sample, Symbols},
     telemetry::tasks::{Found, State, Task},
@@ -20,7 +20,7 @@ pub(super) struct Call {
 pub(super) struct Standing {
     pub(super) task: Arc<Task>,
     pub(super) state: &'static str,
-    /// One for each thing that it waits for, that with the most of our own code first; from the innermost call outwards.
+    /// One for each thing that it waits for, the most telling first; from the innermost call outwards.
     pub(super) branches: Vec<Arc<[Call]>>,
     /// What else is known of the state, such as the thread that is busy with it.
     pub(super) detail: Option<String>,
@@ -30,13 +30,16 @@ pub(super) struct Standing {
 pub(super) fn standing(found: Vec<Found>, full: bool) -> Vec<Standing> {
     let mut reader = Reader { symbols: Symbols::new(), full, known: HashMap::new() };
     let stand = |Found { task, state }| {
-        let (state, places) = match state {
-            State::Waiting(places) if places.is_empty() => ("waiting for nothing", places),
-            State::Waiting(places) => ("waiting", places),
-            State::Polled => ("being polled", Vec::new()),
-            State::Unreached => ("not reached", Vec::new()),
+        let (state, places, detail) = match state {
+            State::Waiting(places) if places.is_empty() => ("waiting for nothing", places, None),
+            State::Waiting(places) => ("waiting", places, None),
+            State::Polled(thread, since) => {
+                let detail = format!("for {:.1?} on thread {thread}", since.elapsed());
+                ("being polled", Vec::new(), Some(detail))
+            }
+            State::Unreached => ("not reached", Vec::new(), None),
         };
-        Standing { task, state, branches: reader.branches(places), detail: None }
+        Standing { task, state, branches: reader.branches(places), detail }
     };
     found.into_iter().map(stand).collect()
 }
@@ -57,7 +60,7 @@ impl Reader {
                 branches.push(branch);
             }
         }
-        branches.sort_by_key(|calls| std::cmp::Reverse(own_calls(calls)));
+        branches.sort_by_key(|calls| rank(calls));
         branches
     }
 
