@@ -159,6 +159,8 @@ const UNMET: &[&str] = &[
     "exception.stacktrace",
     "code.location",
     "thread.name",
+    // The heap is sampled by the process and not by one of its services: tests/profiles/heap.rs.
+    "heap.sampling_for",
     // Exporters speak from threads of their own, which log to the process and not to one of its services:
     // tests/process/telemetry.rs.
     "otel.signal",
