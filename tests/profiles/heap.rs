@@ -2,6 +2,7 @@
 
 use std::{sync::LazyLock, time::Duration};
 
+use glasshouse::telemetry::spawn;
 use reqwest::{Method, Response};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -134,9 +135,9 @@ async fn a_difference_shows_only_what_came_and_went_in_between() {
     sampled.on().await;
     let (_before, going) = (what_was_there_before(128), what_goes_in_between(128));
     let url = sampled.url("/debug/pprof/heap?seconds=6");
-    let mut pprof = tokio::spawn(async move { reqwest::get(url).await.unwrap().bytes().await.unwrap() });
+    let mut pprof = spawn("client", async move { reqwest::get(url).await.unwrap().bytes().await.unwrap() });
     let url = sampled.url("/debug/pprof/heap?seconds=6&format=svg");
-    let svg = tokio::spawn(async move { reqwest::get(url).await.unwrap().text().await.unwrap() });
+    let svg = spawn("client", async move { reqwest::get(url).await.unwrap().text().await.unwrap() });
     timeout(Duration::from_secs(3), &mut pprof).await.expect_err("it takes six seconds");
     drop(going);
     let _come = a_list_that_nobody_empties(128);
@@ -157,7 +158,7 @@ async fn a_difference_shows_only_what_came_and_went_in_between() {
 async fn a_client_that_goes_away_ends_its_difference() {
     let sampled = Sampled::start().await;
     sampled.on().await;
-    let waiting = (0..5).map(|_| tokio::spawn(reqwest::get(sampled.url("/debug/pprof/heap?seconds=300"))));
+    let waiting = (0..5).map(|_| spawn("client", reqwest::get(sampled.url("/debug/pprof/heap?seconds=300"))));
     let mut waiting: Vec<_> = waiting.collect();
     let refused = async || waiting.iter().position(JoinHandle::is_finished);
     let refused = eventually("there is no room for a fifth", refused).await;

@@ -111,10 +111,8 @@ async fn an_address_is_told_by_its_function() {
     assert_eq!(by_query, expected);
     let post = async |body: Vec<u8>| Client::new().post(&url).body(body).send().await.unwrap();
     let by_body = post(format!("{address:#x}+{address:#x}").into_bytes()).await.text().await.unwrap();
-    assert_eq!(
-        by_body.lines().collect::<Vec<_>>(),
-        ["num_symbols: 1", &expected[15..].trim_end(), &expected[15..].trim_end()]
-    );
+    let line = expected.lines().last().unwrap();
+    assert_eq!(by_body.lines().collect::<Vec<_>>(), ["num_symbols: 1", line, line]);
     assert_eq!(service.internal("/debug/pprof/symbol").await.text().await.unwrap(), "num_symbols: 1\n");
 
     for body in [&b"\xff\xfe+\x00+0x"[..], b"+++", b"0xffffffffffffffff+0x0", b"\r\n0x10\r\n", b"-1+1e9+0x1g"] {

@@ -144,7 +144,7 @@ impl Failure {
         let mut reason = unready.to_string();
         if matches!(unready, Unready::Off | Unready::Interrupted) {
             let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost:6060");
-            reason += &format!("; switch it on: curl -X PUT 'http://{host}/debug/heap?for=10m'");
+            reason = format!("{reason}; switch it on: curl -X PUT 'http://{host}/debug/heap?for=10m'");
         }
         Refusal::new(status, reason)
     }
