@@ -153,12 +153,18 @@ fn stack(symbols: &mut Symbols, addresses: &[usize]) -> Vec<Arc<Frame>> {
 }
 
 /// How the functions between whoever asks for memory and jemalloc's taking of the stack begin.
-const ALLOCATOR: [&str; 7] = [
+const ALLOCATOR: [&str; 13] = [
     // Of jemalloc, where there is no debug information of it.
     "prof_",
     "_rjem_",
     "imalloc",
     "malloc",
+    "calloc",
+    "realloc",
+    "rallocx",
+    "do_rallocx",
+    "posix_memalign",
+    "aligned_alloc",
     // Of Rust.
     "__rust",
     "alloc::alloc::",
