@@ -6,16 +6,16 @@ use tempfile::TempDir;
 
 use crate::tool::{output, program};
 
-/// What `go tool pprof` prints with these options for that address; fails with what it complains of.
-pub(crate) async fn pprof(options: &[&str], url: &str) -> String {
+/// What `go tool pprof` prints with these options for that address or file; fails with what it complains of.
+pub(crate) async fn pprof(options: &[&str], source: &str) -> String {
     let folder = TempDir::new().unwrap();
     let mut command = Command::new(program("go"));
-    command.args(["tool", "pprof"]).args(options).arg(url);
-    // It keeps every profile that it fetches.
-    command.env("HOME", folder.path()).env("PPROF_TMPDIR", folder.path()).current_dir(folder.path());
+    command.args(["tool", "pprof"]).args(options).arg(source);
+    // It keeps every profile that it fetches. Its home it needs: Go builds the tool at its first use, and keeps that.
+    command.env("PPROF_TMPDIR", folder.path()).current_dir(folder.path());
     let said = output(command, "").await;
     let (text, errors) = (String::from_utf8(said.stdout).unwrap(), String::from_utf8_lossy(&said.stderr));
-    assert!(said.status.success(), "{url}: {text}{errors}");
+    assert!(said.status.success(), "{source}: {text}{errors}");
     text
 }
 

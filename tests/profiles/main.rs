@@ -8,6 +8,9 @@ mod go;
 mod guilty;
 mod heap;
 mod index;
+#[path = "../process/program.rs"]
+#[allow(dead_code, reason = "shared with tests/process, which needs more of it")]
+mod program;
 #[cfg(all(target_os = "linux", any(target_arch = "aarch64", target_arch = "x86_64")))]
 mod soak;
 mod stalls;

@@ -166,6 +166,8 @@ const UNMET: &[&str] = &[
     "code.function.name",
     "task.name",
     "task.spawned_at",
+    // The heap is sampled by the process and not by one of its services: tests/profiles/heap.rs.
+    "heap.sampling_for",
     // Exporters speak from threads of their own, which log to the process and not to one of its services:
     // tests/process/telemetry.rs.
     "otel.signal",

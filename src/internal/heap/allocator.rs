@@ -46,7 +46,6 @@ pub(super) fn forget() -> Result<(), String> {
     interval.and_then(|interval| b"prof.reset\0".name().write(interval)).map_err(in_words)
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` wants")]
 fn in_words(error: Error) -> String {
     format!("jemalloc refuses: {error}")
 }

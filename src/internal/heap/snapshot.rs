@@ -152,7 +152,29 @@ fn stack(symbols: &mut Symbols, addresses: &[usize]) -> Vec<Arc<Frame>> {
     frames[asked..].to_vec()
 }
 
+/// How the functions between whoever asks for memory and jemalloc's taking of the stack begin.
+const ALLOCATOR: [&str; 13] = [
+    // Of jemalloc, where there is no debug information of it.
+    "prof_",
+    "_rjem_",
+    "imalloc",
+    "malloc",
+    "calloc",
+    "realloc",
+    "rallocx",
+    "do_rallocx",
+    "posix_memalign",
+    "aligned_alloc",
+    // Of Rust.
+    "__rust",
+    "alloc::alloc::",
+    "alloc::raw_vec::",
+];
+
 fn is_allocator(frame: &Frame) -> bool {
-    eprintln!("{frame:?}");
-    false
+    // A name can be written as that of a method: `<alloc::raw_vec::RawVecInner>::grow`.
+    let name = frame.name.trim_start_matches('<');
+    name.starts_with("tikv_jemallocator::")
+        || frame.file.contains("jemalloc")
+        || ALLOCATOR.iter().any(|start| name.starts_with(start))
 }

@@ -24,7 +24,7 @@ const COMPARING: usize = 4;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) fn routes() -> Router {
-    let turns = Arc::new(Turns { taking: Arc::new(Semaphore::new(1)), comparing: Semaphore::new(COMPARING) });
+    let turns = Arc::new(Turns { taking: Arc::new(Semaphore::new(1)), comparing: Arc::new(Semaphore::new(COMPARING)) });
     let answer = |kind| {
         async move |State(turns): State<Arc<Turns>>, headers: HeaderMap, query: Query| {
             let profile = turns.answer(kind, &query).await;
@@ -40,7 +40,7 @@ pub(super) fn routes() -> Router {
 /// Who is served when.
 struct Turns {
     taking: Arc<Semaphore>,
-    comparing: Semaphore,
+    comparing: Arc<Semaphore>,
 }
 
 enum Failure {
@@ -78,24 +78,28 @@ impl Turns {
             _ => Form::Pprof,
         };
         let seconds = query.whole("seconds", 1..=300)?;
-        let snapshot = match seconds {
-            Some(seconds) => self.change(Duration::from_secs(seconds)).await?,
-            None => self.blocking(Snapshot::take).await??,
+        let before = match seconds {
+            Some(seconds) => Some(self.compare(Duration::from_secs(seconds)).await?),
+            None => None,
         };
-        let name = if seconds.is_some() { format!("{}-delta", kind.name()) } else { kind.name().to_owned() };
-        // Looking the names up needs far more memory than the profile itself.
-        self.blocking(move || rendered(snapshot, kind, form, &name)).await?.map_err(Failure::from)
+        let answer = self.blocking(move || {
+            let snapshot = Snapshot::take()?;
+            match before {
+                Some((before, _comparing)) => rendered(snapshot.since(&before)?, kind, form, "-delta"),
+                None => rendered(snapshot, kind, form, ""),
+            }
+        });
+        answer.await?
     }
 
-    /// Ends early, and lets the next one in, when the client goes away.
-    async fn change(&self, time: Duration) -> Result<Snapshot, Failure> {
-        let _comparing = self.comparing.try_acquire().map_err(|_| {
+    /// How it was that long ago, and the place among those who compare. A client that goes away gives it to the next.
+    async fn compare(&self, time: Duration) -> Result<(Snapshot, OwnedSemaphorePermit), Failure> {
+        let comparing = Arc::clone(&self.comparing).try_acquire_owned().map_err(|_| {
             Refusal::new(StatusCode::CONFLICT, format!("{COMPARING} requests wait for what changes already"))
         })?;
         let before = self.blocking(Snapshot::take).await??;
         sleep(time).await;
-        let after = self.blocking(Snapshot::take).await??;
-        Ok(after.since(&before)?)
+        Ok((before, comparing))
     }
 
     async fn turn(&self) -> Result<OwnedSemaphorePermit, Refusal> {
@@ -116,17 +120,18 @@ impl Turns {
     }
 }
 
-fn rendered(snapshot: Snapshot, kind: Kind, form: Form, name: &str) -> Result<Response, Refusal> {
+/// Looking the names up needs far more memory than the snapshot, so it is done in the same turn.
+fn rendered(snapshot: Snapshot, kind: Kind, form: Form, suffix: &str) -> Result<Response, Failure> {
     let profile = snapshot.profile(kind);
     let title = match kind {
         Kind::Heap => "memory in use",
         Kind::Allocs => "memory allocated",
     };
-    match form {
-        Form::Pprof => Ok(attachment(name, profile.pprof())),
-        Form::Text => Ok(text(profile.text(title))),
-        Form::Svg => profile.svg(title).map(picture).map_err(|reason| Refusal::new(StatusCode::NOT_FOUND, reason)),
-    }
+    Ok(match form {
+        Form::Pprof => attachment(&format!("{}{suffix}", kind.name()), profile.pprof()),
+        Form::Text => text(profile.text(title)),
+        Form::Svg => picture(profile.svg(title).map_err(|reason| Refusal::new(StatusCode::NOT_FOUND, reason))?),
+    })
 }
 
 impl Failure {
@@ -144,7 +149,7 @@ impl Failure {
         let mut reason = unready.to_string();
         if matches!(unready, Unready::Off | Unready::Interrupted) {
             let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost:6060");
-            reason += &format!("; switch it on: curl -X PUT 'http://{host}/debug/heap?for=10m'");
+            reason = format!("{reason}; switch it on: curl -X PUT 'http://{host}/debug/heap?for=10m'");
         }
         Refusal::new(status, reason)
     }

@@ -1,6 +1,6 @@
 //! `/debug/pprof/threadcreate`: the threads there are, by name.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt::Write, sync::Arc, time::Duration};
 
 use axum::response::Response;
 
@@ -35,8 +35,11 @@ pub(super) async fn show(query: Query) -> Result<Response, Refusal> {
     let threads = threads();
     if debug > 0 {
         let total: i64 = threads.values().sum();
-        let lines = threads.iter().map(|(name, count)| format!("{count} @ {name}\n")).collect::<String>();
-        return Ok(text(format!("threadcreate profile: total {total}\n# {REMARK}\n{lines}")));
+        let mut lines = format!("threadcreate profile: total {total}\n# {REMARK}\n");
+        for (name, count) in &threads {
+            writeln!(lines, "{count} @ {name}").expect("writing to memory cannot fail");
+        }
+        return Ok(text(lines));
     }
     let frame =
         |name: &str| Frame { name: name.to_owned(), system_name: name.to_owned(), file: String::new(), line: 0 };

@@ -13,7 +13,7 @@ const NARROWEST: f64 = 0.02;
 pub(super) fn svg(profile: &Profile, title: &str) -> Result<Vec<u8>, String> {
     let mut options = Options::default();
     title.clone_into(&mut options.title);
-    options.count_name = profile.unit().to_owned();
+    profile.unit().clone_into(&mut options.count_name);
     options.min_width = NARROWEST;
     options.subtitle = Some(profile.remarks.join("; ")).filter(|remarks| !remarks.is_empty());
     let folded = folded(profile);
