@@ -4,7 +4,7 @@ import { Failure } from "./asking.js";
 import { begin as beginCommands } from "./commands.js";
 import { refresh as refreshHealth } from "./health.js";
 import { begin as beginLive, refresh as refreshLive } from "./live.js";
-import { begin as beginLogFilter } from "./log_filter.js";
+import { begin as beginLogFilter, refresh as refreshLogFilter } from "./log_filter.js";
 import { begin as beginTools, tool } from "./tools.js";
 
 const PERIOD_MS = 2000;
@@ -36,3 +36,4 @@ function repeat(refresh) {
 
 repeat(refreshHealth);
 repeat(refreshLive);
+repeat(refreshLogFilter);
