@@ -110,6 +110,13 @@ impl Browser {
         found
     }
 
+    /// Waits until that tool of the page is at rest; a profile with all its names may take its time.
+    pub(crate) async fn settled(&self, tool: &str) {
+        let busy = format!("document.querySelector('{tool}').hasAttribute('aria-busy')");
+        let look = format!("(look = () => {busy} ? setTimeout(look, 50) : done())()");
+        self.value(&format!("new Promise((done) => {{ let look; {look}; }})")).await;
+    }
+
     /// Clicks with the mouse, which fails on what is not visible or is covered.
     pub(crate) async fn click(&self, css: &str) {
         let found = self.post("/element", &json!({ "using": "css selector", "value": css })).await;

@@ -43,11 +43,16 @@ async fn each_tool_shows_its_result_or_the_servers_words() {
         ("[data-path='/metrics']", "#facts", "/metrics"),
     ] {
         browser.click(button).await;
-        eventually(button, async || {
-            let busy = browser.value(&format!("document.querySelector('{tool}').hasAttribute('aria-busy')")).await;
-            (busy == false).then_some(())
-        })
-        .await;
+        // An idle process has nothing to profile.
+        let load = async {
+            for number in 0.. {
+                service.client().register(&format!("{number}@{}.example", tool.trim_start_matches('#'))).await;
+            }
+        };
+        tokio::select! {
+            () = browser.settled(tool) => {}
+            () = load => {}
+        }
         let said = browser.text(&format!("{tool} .said")).await;
         let failed = browser.value(&format!("document.querySelector('{tool} .said').matches('.failed')")).await;
         let is_served = catalog::PATHS.iter().any(|served| served.name == path);
