@@ -309,6 +309,16 @@ async fn elsewhere_than_on_loopback_the_browser_asks_for_the_token_once() {
     browser.click("[data-path='/debug/build']").await;
     browser.says("#facts pre", |text| text.contains("\"rustc\"")).await;
     assert!(browser.text("#commands").await.contains("any:$TOKEN@"));
+    // The frame of the flamegraphs is let in too, and answers.
+    let framed = "new Promise((done) => {
+        const frame = document.createElement('iframe');
+        frame.src = new URL('/page/frame.html', location.origin);
+        frame.sandbox = 'allow-scripts';
+        addEventListener('message', ({ data }) => done(data.fault));
+        frame.onload = () => frame.contentWindow.postMessage({ svg: 'no picture' }, '*');
+        document.body.append(frame);
+    })";
+    assert_eq!(browser.value(framed).await, "it cannot be read");
     browser.click("#commands button").await;
     browser.says("#terminal .said", |text| text == "Copied: The tasks, live.").await;
     assert_eq!(browser.complaints().await, Vec::<String>::new());
