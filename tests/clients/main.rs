@@ -1,8 +1,12 @@
 //! The service as others meet it: programs and libraries that were not made for it, and plain octets on its sockets.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, and says where")]
 
+mod browser;
 mod connections;
+mod front;
 mod fuzzer;
+mod internal_page;
+mod internal_tools;
 mod metrics;
 mod page;
 mod prometheus;

@@ -1,7 +1,7 @@
 //! Programs that scripts/test-setup provides, found and run.
 
 use std::{
-    env,
+    env, fs,
     io::Write,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
@@ -16,6 +16,12 @@ pub(crate) fn program(name: &str) -> PathBuf {
     let folders = [tools.join("bin"), tools.join("venv/bin")].into_iter().chain(env::split_paths(&path));
     let found = folders.map(|folder| folder.join(name)).find(|file| file.is_file());
     found.unwrap_or_else(|| panic!("no {name}: run scripts/test-setup, which installs it or says what to install"))
+}
+
+/// The text of a file that scripts/test-setup puts below target/tools.
+pub(crate) fn file(name: &str) -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools").join(name);
+    fs::read_to_string(file).unwrap_or_else(|error| panic!("no {name}: run scripts/test-setup: {error}"))
 }
 
 /// The Python that has the packages of scripts/test-setup, about to run that script of this folder.

@@ -67,7 +67,7 @@ impl Reading {
             resident_bytes: now.resident_bytes,
             allocated_bytes: now.allocated_bytes,
             cpu_cores: spent.map(|spent| spent / interval_seconds),
-            scheduling_delay_seconds: delays.quantile(0.99).or_else(|| Some(silent.as_secs_f64())),
+            scheduling_delay_seconds: delays.quantile(0.99).or(Some(silent.as_secs_f64())),
             stalled: now.stalled,
         }
     }

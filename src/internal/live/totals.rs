@@ -39,7 +39,7 @@ impl Totals {
         metrics
             .spreads(&catalog::TOKIO_SCHEDULING_DELAY)
             .iter()
-            .filter(on_main)
+            .filter(|one| on_main(one))
             .for_each(|one| delays.add(&one.number));
         let sum = |metric: &Metric| metrics.values(metric).iter().map(|sample| sample.number).sum();
         let one = |metric: &Metric| metrics.values(metric).first().map(|sample| sample.number);
@@ -60,14 +60,18 @@ impl Totals {
             pool_idle: connections("idle"),
             pool_waiting: sum(&catalog::DB_CLIENT_CONNECTION_PENDING_REQUESTS),
             pool_max: sum(&catalog::DB_CLIENT_CONNECTION_MAX),
-            tasks: tasks.iter().find(on_main).map(|sample| sample.number),
+            tasks: tasks.iter().find(|one| on_main(one)).map(|sample| sample.number),
             resident_bytes: one(&catalog::PROCESS_RESIDENT_MEMORY),
             allocated_bytes: one(&catalog::JEMALLOC_ALLOCATED),
-            stalled: metrics.values(&catalog::TOKIO_STALLED).iter().filter(on_main).any(|one| one.number > 0.0),
+            stalled: metrics
+                .values(&catalog::TOKIO_STALLED)
+                .iter()
+                .filter(|one| on_main(one))
+                .any(|one| one.number > 0.0),
         }
     }
 }
 
-fn on_main<N>(sample: &&Sample<N>) -> bool {
+fn on_main<N>(sample: &Sample<N>) -> bool {
     sample.label("runtime") == "main"
 }

@@ -5,7 +5,7 @@ import { charts } from "./charts.js";
 import { byId, say } from "./elements.js";
 import { duration } from "./units.js";
 
-const state = { started: 0, window: 300, readings: [], answered: Date.now() };
+const state = { started: 0, window: 300, readings: [] };
 const slider = byId("back");
 
 /** Fetches what is new; throws a Failure if that does not work. Gives the whole answer. */

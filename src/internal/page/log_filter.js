@@ -3,8 +3,8 @@
 import { Failure, asked, body } from "./asking.js";
 import { byId, say } from "./elements.js";
 
-/** Wires the form and shows what is in force. */
-export async function begin(tool) {
+/** Wires the form. */
+export function begin(tool) {
     const form = tool.article.querySelector("form");
     form.addEventListener("submit", (event) => {
         event.preventDefault();
@@ -20,10 +20,16 @@ export async function begin(tool) {
             },
         });
     });
+}
+
+/** Shows what is in force: it may have fallen back, or somebody else may have changed it. */
+export async function refresh() {
     try {
-        const filter = (await body(await asked("/debug/log"))).trim();
+        const filter = (await body(await asked("/debug/log", { signal: AbortSignal.timeout(5000) }))).trim();
         say(byId("log-now"), filter);
-        byId("log-filter").value = filter;
+        const field = byId("log-filter");
+        // To be changed a little, and not to be typed anew.
+        if (field.defaultValue === "") field.defaultValue = filter;
     } catch (fault) {
         if (!(fault instanceof Failure)) throw fault;
         say(byId("log-now"), fault.message);
