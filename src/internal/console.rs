@@ -49,12 +49,8 @@ struct Limits {
     rest: Duration,
 }
 
-const LIMITS: Limits = Limits {
-    clients: 3,
-    growth_bytes: 256 * 1024 * 1024,
-    time: Duration::from_mins(30),
-    rest: Duration::from_mins(1),
-};
+const LIMITS: Limits =
+    Limits { clients: 3, growth_bytes: 256 * 1024 * 1024, time: Duration::from_mins(30), rest: Duration::from_mins(1) };
 
 /// How often memory is looked at.
 const LOOK: Duration = Duration::from_millis(250);
@@ -251,7 +247,8 @@ async fn answer(State(console): State<Console>, request: Request) -> Response {
     let content = request.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
     let is_grpc = content.is_some_and(|content| content.starts_with(b"application/grpc"));
     if request.version() != Version::HTTP_2 || !is_grpc {
-        return (StatusCode::UNSUPPORTED_MEDIA_TYPE, "gRPC is spoken here, and tokio-console speaks it\n").into_response();
+        return (StatusCode::UNSUPPORTED_MEDIA_TYPE, "gRPC is spoken here, and tokio-console speaks it\n")
+            .into_response();
     }
     if request.uri().path().ends_with(WATCH) {
         return match console.attach() {

@@ -54,8 +54,11 @@ pub struct Wanted {
 
 impl Wanted {
     fn is(&self, request: &Request) -> bool {
-        let same = |wanted: &Option<String>, is: Option<&str>| wanted.as_deref().is_none_or(|wanted| is == Some(wanted));
-        same(&self.request, Some(request.id())) && same(&self.route, request.route()) && same(&self.user, request.user())
+        let same =
+            |wanted: &Option<String>, is: Option<&str>| wanted.as_deref().is_none_or(|wanted| is == Some(wanted));
+        same(&self.request, Some(request.id()))
+            && same(&self.route, request.route())
+            && same(&self.user, request.user())
     }
 }
 

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, and says where")]
 
 mod connections;
+mod console;
 mod fuzzer;
 mod metrics;
 mod page;

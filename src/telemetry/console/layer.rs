@@ -36,9 +36,7 @@ struct WhileRecording(Arc<Shared>);
 
 impl<S> Filter<S> for WhileRecording {
     fn enabled(&self, metadata: &Metadata<'_>, _: &Context<'_, S>) -> bool {
-        self.0.on.load(Relaxed)
-            && !IS_UNSEEN.get()
-            && Kind::of(metadata).is_some_and(|kind| self.0.bounds.admit(kind))
+        self.0.on.load(Relaxed) && !IS_UNSEEN.get() && Kind::of(metadata).is_some_and(|kind| self.0.bounds.admit(kind))
     }
 
     fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
