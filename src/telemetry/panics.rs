@@ -67,7 +67,10 @@ mod tests {
     use tracing_subscriber::{fmt, layer::SubscriberExt, registry};
 
     use super::install;
-    use crate::telemetry::{Metrics, log_format::LogLine};
+    use crate::telemetry::{
+        Metrics,
+        log_format::{JsonLine, LogLine},
+    };
 
     #[derive(Clone, Default)]
     struct Kept(Arc<Mutex<Vec<u8>>>);
@@ -88,7 +91,9 @@ mod tests {
         let (metrics, kept) = (Metrics::new(100), Kept::default());
         install(&metrics);
         let writer = kept.clone();
-        let log = fmt::layer().event_format(LogLine::new(false, "test", &metrics)).with_writer(move || writer.clone());
+        let log = fmt::layer()
+            .event_format(LogLine::new(false, JsonLine::new("test"), &metrics))
+            .with_writer(move || writer.clone());
         with_default(registry().with(log), || catch_unwind(|| panic!("a canary in a mine")).unwrap_err());
 
         let line: serde_json::Value = serde_json::from_slice(&kept.0.lock().unwrap()).expect("one line");

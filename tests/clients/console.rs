@@ -188,6 +188,30 @@ async fn past_its_memory_it_switches_itself_off_and_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_storm_of_tasks_is_left_out_and_counted_and_the_console_stays_on() {
+    let _alone = alone().await;
+    let service = Service::start().await;
+    let mut looking = look(&service).await.unwrap();
+    looking.learns().await;
+    // Each would take 49 KB for ten seconds: two gigabytes in all.
+    let storm = service.main.spawn(async {
+        for _ in 0..40_000 {
+            glasshouse::telemetry::spawn("storm", async {}).await.unwrap();
+        }
+    });
+    let mut told = 0;
+    while !storm.is_finished() {
+        told += looking.updates.message().await.unwrap().unwrap().task_update.unwrap().new_tasks.len();
+    }
+    storm.await.unwrap();
+    assert!((1..=2500).contains(&told), "{told}");
+    let left_out = service.metric("glasshouse_console_left_out_total{kind=\"task\"}").await.unwrap();
+    assert!(left_out > 30_000.0, "{left_out}");
+    assert_eq!(service.metric("glasshouse_console_switched_off_total{reason=\"memory\"}").await, Some(0.0));
+    assert!(is_on(&service).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_console_that_is_attached_does_not_hold_up_stopping() {
     let _alone = alone().await;
     let service = Service::start().await;

@@ -94,7 +94,7 @@ async fn a_request_is_seen_with_its_statements_and_the_line_that_the_log_has() {
     let statements: Vec<_> = events.iter().filter(|(name, _)| name == "statement").map(|(_, line)| line).collect();
     assert_eq!(Some(statements.len() as u64), line["db.queries"].as_u64(), "{events:?}");
     assert_eq!(statements[0]["request_id"], "one");
-    assert!(statements.iter().any(|line| line["db.query.summary"] == "SELECT users"), "{statements:?}");
+    assert!(statements.iter().any(|line| line["db.query.summary"] == "SELECT sessions"), "{statements:?}");
     assert!(statements.iter().all(|line| line["duration_seconds"].as_f64().unwrap() > 0.0), "{statements:?}");
     // Nothing of this is in the log, which is set to errors.
     assert!(service.stop().await.lines.is_empty());

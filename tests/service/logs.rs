@@ -159,6 +159,9 @@ const UNMET: &[&str] = &[
     "exception.stacktrace",
     "code.location",
     "thread.name",
+    // It would take hundreds of megabytes: tests/clients/console.rs.
+    "console.clients",
+    "console.limit",
     // Exporters speak from threads of their own, which log to the process and not to one of its services:
     // tests/process/telemetry.rs.
     "otel.signal",
