@@ -36,7 +36,7 @@ impl Follower {
         loop {
             if let Some((event, rest)) = self.read.split_once("\n\n") {
                 let parsed = parse(event);
-                self.read = rest.to_owned();
+                rest.clone_into(&mut self.read);
                 if parsed.is_some() {
                     return parsed;
                 }
