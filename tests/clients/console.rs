@@ -73,6 +73,7 @@ async fn tokio_console_lists_tasks_by_name_and_is_switched_on_and_off_by_looking
     assert!(!is_on(&service).await);
     let asking = async {
         eventually("it is on", async || is_on(&service).await.then_some(())).await;
+        let _unseen = reqwest::Client::new().get(format!("http://{}/", service.internal)).send().await.unwrap();
         // A connection that is made while it looks; those from before it never hears of.
         let _kept = reqwest::Client::new().get(service.client().url("/health/live")).send().await.unwrap();
         std::future::pending::<()>().await;
@@ -174,7 +175,8 @@ async fn past_its_memory_it_switches_itself_off_and_says_so() {
     assert!(looking.updates.message().await.unwrap().is_some());
     // Address space alone counts as allocated, and costs nothing.
     let much = std::hint::black_box(Vec::<u8>::with_capacity(300 * 1024 * 1024));
-    while let Ok(Some(_)) = looking.updates.message().await {}
+    let ends = async { while let Ok(Some(_)) = looking.updates.message().await {} };
+    tokio::time::timeout(Duration::from_secs(10), ends).await.expect("its stream ends");
     assert!(!is_on(&service).await, "its stream has ended, so it is off");
     drop(much);
     let series = "glasshouse_console_switched_off_total{reason=\"memory\"}";

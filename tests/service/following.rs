@@ -34,9 +34,9 @@ impl Follower {
     /// The next event; nothing when the stream has ended.
     async fn next(&mut self) -> Option<(String, Value)> {
         loop {
-            if let Some((event, rest)) = self.read.split_once("\n\n") {
-                let parsed = parse(event);
-                rest.clone_into(&mut self.read);
+            if let Some((event, _)) = self.read.split_once("\n\n") {
+                let (parsed, end) = (parse(event), event.len() + 2);
+                self.read.drain(..end);
                 if parsed.is_some() {
                     return parsed;
                 }
