@@ -85,10 +85,12 @@ async fn connection(builder: &Builder<Streams>, stream: TcpStream, router: Route
 
 #[cfg(test)]
 mod tests {
-    use axum::{Router, routing::get};
+    use axum::{Router, body::Body, routing::get};
+    use futures_util::stream;
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::{TcpListener, TcpStream},
+        time::sleep,
     };
 
     use std::time::Duration;
@@ -117,6 +119,31 @@ mod tests {
         last.read_to_string(&mut said).await.unwrap();
         assert!(said.ends_with("here"), "{said}");
         drop(silent);
+        accepting.abort();
+    }
+
+    /// A router whose only answer lasts for many times the silence, and says something only at its end.
+    fn patient(silence: Duration) -> Router {
+        let answer = async move || {
+            Body::from_stream(stream::once(async move {
+                sleep(silence * 10).await;
+                Ok::<_, std::io::Error>("the end")
+            }))
+        };
+        Router::new().route("/", get(answer))
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_lasts_is_not_cut_off_for_its_silence() {
+        let silence = Duration::from_millis(50);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let accepting = telemetry::spawn("accept", accept_patiently(listener, patient(silence), silence));
+        let http2 = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
+        for client in [reqwest::Client::new(), http2] {
+            let answer = client.get(&url).send().await.unwrap();
+            assert_eq!(answer.text().await.unwrap(), "the end");
+        }
         accepting.abort();
     }
 }

@@ -304,3 +304,54 @@ fn refused(code: &'static str, reason: &str) -> Response {
     ];
     (headers, Body::empty()).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::{runtime::Handle, task::yield_now, time::sleep};
+
+    use super::{Console, Limits};
+    use crate::telemetry::{Metrics, console::Recorder};
+
+    const SHORT: Limits = Limits {
+        clients: 2,
+        growth_bytes: u64::MAX,
+        time: Duration::from_millis(20),
+        rest: Duration::from_millis(200),
+    };
+
+    fn console(stays: bool) -> Console {
+        let metrics = Metrics::new(10);
+        Console::within(SHORT, Recorder::new(&metrics), &Handle::current(), stays, &metrics)
+    }
+
+    fn is_on(console: &Console) -> bool {
+        console.server().is_some()
+    }
+
+    #[tokio::test]
+    async fn who_forgets_it_is_cut_off_and_may_come_back_after_a_rest() {
+        let console = console(false);
+        let Ok((_, forgotten)) = console.attach() else { panic!("it is free") };
+        while is_on(&console) {
+            yield_now().await;
+        }
+        let refused = console.attach().err().unwrap();
+        assert!(refused.contains("limit of time"), "{refused}");
+        sleep(SHORT.rest).await;
+        let Ok((_, _again)) = console.attach() else { panic!("it has rested") };
+        // Whoever looked at the session before does not end this one.
+        drop(forgotten);
+        assert!(is_on(&console));
+    }
+
+    #[tokio::test]
+    async fn on_by_the_setting_it_stays_on_however_long_and_whoever_goes() {
+        let console = console(true);
+        let Ok((_, attached)) = console.attach() else { panic!("it is free") };
+        drop(attached);
+        sleep(SHORT.time * 3).await;
+        assert!(is_on(&console));
+    }
+}

@@ -121,9 +121,11 @@ impl Telemetry {
             .zip(exported)
             .map_or_else(nothing, |(logs, filter)| OpenTelemetryTracingBridge::new(logs).with_filter(filter).boxed());
         let (followers, console) = (Followers::new(json, &metrics), Recorder::new(&metrics));
-        let layers =
-            log.and_then(spans_inside).and_then(exported_log).and_then(followers.layer()).and_then(console.layer());
-        let dispatch = Dispatch::new(tracing_subscriber::registry().with(layers));
+        let layers = log.and_then(spans_inside).and_then(exported_log);
+        // Not by `and_then`: on a bare registry that takes the outermost layer's level for everybody's, and these two
+        // say OFF most of the time.
+        let subscriber = tracing_subscriber::registry().with(layers).with(followers.layer()).with(console.layer());
+        let dispatch = Dispatch::new(subscriber);
         Ok(Self { metrics, tracer, log_filter, console, followers, dispatch, lines, spans, logs })
     }
 

@@ -3,6 +3,7 @@
 
 mod browser;
 mod connections;
+mod console;
 mod front;
 mod fuzzer;
 mod internal_page;

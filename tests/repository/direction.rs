@@ -59,6 +59,11 @@ const EXCEPTIONS: &[Exception] = &[
         path: "aws_lc_rs::constant_time",
         reason: "the token that forces a trace is compared in constant time",
     },
+    Exception {
+        module: "internal",
+        path: "reqwest",
+        reason: "its tests talk to a real socket, which needs a real client",
+    },
     Exception { module: "http", path: "reqwest", reason: "its tests talk to a real socket, which needs a real client" },
     Exception {
         module: "internal",

@@ -5,6 +5,7 @@ mod any_bytes;
 mod changing;
 mod contract;
 mod failing;
+mod following;
 mod identity;
 mod internal_port;
 mod listing;

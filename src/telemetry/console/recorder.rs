@@ -49,7 +49,7 @@ impl Shared {
 }
 
 impl Recorder {
-    pub(in crate::telemetry) fn new(metrics: &Metrics) -> Self {
+    pub(crate) fn new(metrics: &Metrics) -> Self {
         let gauge = metrics.gauge(&catalog::CONSOLE_ON);
         Self(Arc::new(Shared {
             on: AtomicBool::new(false),
