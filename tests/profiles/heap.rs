@@ -285,7 +285,8 @@ fn profiles_in_a_row_do_not_grow_the_process() {
     let before = allocated();
     (0..20).for_each(|_| profile());
     let after = allocated();
-    assert!(after < before + 1024 * 1024, "{before} bytes before, {after} after");
+    // A few MiB come and go in the caches of threads; a profile that stayed in memory would be hundreds of KiB each time.
+    assert!(after < before + 6 * 1024 * 1024, "{before} bytes before, {after} after");
 }
 
 fn heap_of(program: &Program) -> Value {
