@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use glasshouse::telemetry::tasks::spawn_on;
+use glasshouse::telemetry::{spawn, tasks::spawn_on};
 use serde_json::Value;
 
 use crate::support::{Service, eventually};
@@ -26,7 +26,7 @@ async fn polls_are_shown_by_the_name_of_the_task_and_by_thread() {
         let mut ticks = tokio::time::interval(Duration::from_millis(5));
         loop {
             ticks.tick().await;
-            drop(glasshouse::telemetry::spawn("errand", async {}));
+            drop(spawn("errand", async {}));
         }
     }));
     let trace = trace(&service, "seconds=0.5").await;
@@ -69,7 +69,7 @@ async fn a_worker_that_is_stuck_all_the_time_is_shown_with_its_task() {
 #[tokio::test]
 async fn there_is_one_at_a_time_and_whoever_goes_away_ends_it() {
     let service = Service::start().await;
-    let ask = || tokio::spawn(service.ask("/debug/pprof/trace?seconds=10").send());
+    let ask = || spawn("client", service.ask("/debug/pprof/trace?seconds=10").send());
     let mut long = ask();
     let refused = eventually("it runs", async || {
         if long.is_finished() {

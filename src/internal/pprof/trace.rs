@@ -59,14 +59,14 @@ async fn record(State(recorder): State<Arc<Recorder>>, query: Query) -> Result<R
     // A client that goes away drops this future, and with it the recording.
     sleep(length).await;
     let ended = spawn_blocking(move || recording.end()).await.ok().flatten();
-    let recorded = ended
+    let document = ended
         .ok_or_else(|| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the recording was ended by somebody else"))?;
     let headers = [
         (header::CONTENT_TYPE, "application/json"),
         (header::CONTENT_DISPOSITION, "attachment; filename=\"trace\""),
         (header::CACHE_CONTROL, "no-store"),
     ];
-    Ok((headers, Body::from_stream(stream::iter(Reading::begin(recorded, turn)))).into_response())
+    Ok((headers, Body::from_stream(stream::iter(Reading::begin(document, turn)))).into_response())
 }
 
 fn seconds(query: &Query) -> Result<Duration, Refusal> {

@@ -148,7 +148,9 @@ fn remarks(dumps: &Dumps, dump: &tasks::Dump, took: Duration) -> Vec<String> {
         let ours = listed.iter().filter(|task| task.runtime == runtime.id()).count();
         let others = runtime.metrics().num_alive_tasks().saturating_sub(ours);
         if others > 0 {
-            remarks.push(format!("{others} tasks of the runtime {name} were begun by a library and cannot be asked"));
+            remarks.push(format!(
+                "{others} tasks of the runtime {name} were begun past this list, as libraries do, and cannot be asked"
+            ));
         }
     }
     remarks
