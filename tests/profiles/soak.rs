@@ -2,7 +2,7 @@
 //! frequencies, with the service under load all the time.
 
 use std::{
-    sync::atomic::{AtomicU32, Ordering::Relaxed},
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
@@ -35,41 +35,48 @@ async fn profiles_of_every_kind_at_once_do_no_harm() {
     let service = Service::start_with(crate::support::Engine::Sqlite, &[("GLASSHOUSE_RUNTIME__WORKERS", "4")]).await;
     let _guilty = [Guilty::on(&service.main, burns), Guilty::on(&service.main, clears_memory)];
     let end = Instant::now() + length();
-    let goes_on = || Instant::now() < end;
-    let (answered, refused, served) = (AtomicU32::new(0), AtomicU32::new(0), AtomicU32::new(0));
-    let count = |status: u16| match status {
-        200 => answered.fetch_add(1, Relaxed),
-        409 => refused.fetch_add(1, Relaxed),
-        other => panic!("{other}"),
-    };
-
-    let back_to_back = async {
-        for frequency in [1, 100, 99, 7].iter().cycle().take_while(|_| goes_on()) {
-            count(profile(&service, &format!("seconds=1&frequency={frequency}")).await.status().as_u16());
+    let over = AtomicBool::new(false);
+    let profiling = async {
+        let mut answered = 0;
+        for frequency in [1, 100, 99, 7].iter().cycle() {
+            // Given up, some before they have begun, each by force over the one before.
+            for millis in [1, 40, 300, 700] {
+                let request = profile(&service, "seconds=60&force=true");
+                tokio::time::timeout(Duration::from_millis(millis), request).await.ok();
+            }
+            // Two at once, one over both of them, and nobody over that one.
+            let query = format!("seconds=1&frequency={frequency}");
+            let forced = format!("{query}&force=true&format=text");
+            let first = format!("{query}&force=true");
+            let (first, second, last) = tokio::join!(profile(&service, &first), profile(&service, &query), async {
+                eventually("one of them runs", async || timer_runs().then_some(())).await;
+                profile(&service, &forced).await
+            });
+            for status in [first.status().as_u16(), second.status().as_u16()] {
+                assert!(matches!(status, 200 | 409), "{status}");
+            }
+            assert_eq!(last.status(), 200);
+            answered += 1;
+            if Instant::now() >= end {
+                break;
+            }
         }
-    };
-    let by_force = async {
-        while goes_on() {
-            count(profile(&service, "seconds=2&force=true&format=text").await.status().as_u16());
-        }
-    };
-    let given_up = async {
-        for millis in [1_u64, 40, 300, 700].iter().cycle().take_while(|_| goes_on()) {
-            let request = profile(&service, "seconds=60&force=true");
-            tokio::time::timeout(Duration::from_millis(*millis), request).await.ok();
-        }
+        over.store(true, Relaxed);
+        answered
     };
     let load = async {
         let client = service.client();
-        while goes_on() {
+        let mut served = 0;
+        while !over.load(Relaxed) {
             let reply = client.request(Method::GET, "/api/v1/users/nobody").send().await.unwrap();
             assert_eq!(reply.status(), 401);
-            served.fetch_add(1, Relaxed);
+            served += 1;
         }
+        served
     };
-    tokio::join!(back_to_back, by_force, given_up, load);
+    let (answered, served) = tokio::join!(profiling, load);
 
-    assert!(answered.load(Relaxed) > 0 && refused.load(Relaxed) > 0 && served.load(Relaxed) > 0);
+    assert!(answered > 0 && served > 0, "{answered} profiles, {served} requests");
     eventually("the last one is over", async || (profile(&service, "seconds=1").await.status() == 200).then_some(()))
         .await;
     assert!(signal_is_caught() && !timer_runs());

@@ -13,8 +13,8 @@ use std::{
 
 use libc::{c_void, iovec, ucontext_t};
 
-/// How much of a stack is looked at, in octets. A request of the service in a debug build needs half of it.
-const STACK: usize = 128 * 1024;
+/// How much of a stack is looked at, in octets. In a debug build every seventh sample of a request needs more than half.
+const STACK: usize = 256 * 1024;
 /// What lies below the stack pointer may be in use too: the System V ABI gives functions this many octets.
 const RED_ZONE: usize = 128;
 /// The system copies a piece or leaves it: pieces as small as the smallest page lose nothing where a stack ends.
