@@ -29,7 +29,7 @@ fn parse(page: &str) -> Vec<Section> {
                 let section = sections.last_mut().expect("a command stands in a section");
                 section.commands.extend(block.take());
             }
-            (_, Some(command)) => *command += &format!("{line}\n"),
+            (_, Some(command)) => command.extend([line, "\n"]),
             (Some(heading), None) => sections.push(Section { heading: heading.to_owned(), commands: Vec::new() }),
             (None, None) if line == "```sh" => block = Some(String::new()),
             (None, None) => {}
@@ -38,12 +38,13 @@ fn parse(page: &str) -> Vec<Section> {
     sections
 }
 
-/// Runs a command in a folder of its own. Only the ports are other ones than on the page, and five seconds are one.
+/// Runs a command in a folder of its own. Only the ports are other ones than on the page, and five seconds are one,
+/// except for Go's tool, which waits half as long again as a profile takes, and here that may be too short.
 pub(crate) async fn paste(command: &str, service: &Service, folder: &Path) -> Output {
     let command = command
         .replace("localhost:6060", &service.internal.to_string())
         .replace("localhost:8080", &service.public.to_string())
-        .replace("seconds=5", "seconds=1");
+        .replace("seconds=5", if command.starts_with("go ") { "seconds=5" } else { "seconds=1" });
     let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/bin");
     let command = format!("PATH={}:$PATH\n{command}", tools.display());
     let mut bash = Command::new("bash");

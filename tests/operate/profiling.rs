@@ -74,7 +74,7 @@ async fn every_command_of_the_guide_names_the_fault_that_it_is_for() {
         drop(spawn("blocked on a lock", async move { hold_the_worker(&held) }));
     }
     let (client, address) = (reqwest::Client::new(), service.public);
-    let asking = tokio::task::spawn(async move {
+    let asking = spawn("asking", async move {
         loop {
             drop(client.get(format!("http://{address}/api/v1/users/me")).send().await);
         }

@@ -16,7 +16,8 @@ use super::{
         profile::{Measure, Profile},
         stacks::{Sampler, Unavailable},
     },
-    Query, Refusal, answer,
+    Query, Refusal,
+    form::Form,
     tally::Tally,
     turn::{Turn, Turns},
 };
@@ -47,7 +48,7 @@ pub(super) async fn show(query: Query) -> Result<Response, Refusal> {
 struct Asked {
     length: Duration,
     frequency: u32,
-    format: &'static str,
+    form: Form,
     force: bool,
 }
 
@@ -61,7 +62,7 @@ impl Asked {
         Ok(Self {
             length: Duration::from_secs(seconds),
             frequency: query.whole("frequency", 1..=MOST_FREQUENCY)?.unwrap_or(FREQUENCY),
-            format: query.word("format", &["pprof", "svg", "text"])?,
+            form: Form::asked(query)?,
             force: query.word("force", &["false", "true"])? == "true",
         })
     }
@@ -131,14 +132,7 @@ impl Run {
             remarks,
         };
         let title = format!("CPU, {} s at {} Hz", asked.length.as_secs(), asked.frequency);
-        let answer = match asked.format {
-            "svg" => profile
-                .svg(&title)
-                .map(answer::picture)
-                .map_err(|reason| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, reason)),
-            "text" => Ok(answer::text(profile.text(&title))),
-            _ => Ok(answer::attachment("profile", profile.pprof())),
-        };
+        let answer = asked.form.answer(&profile, "profile", &title);
         drop(turn);
         answer
     }
@@ -158,7 +152,7 @@ mod tests {
 
     use axum::{extract::FromRequestParts, http::Request};
 
-    use super::{Asked, FREQUENCY, Query};
+    use super::{Asked, FREQUENCY, Form, Query};
 
     async fn asked(query: &str) -> Asked {
         let (mut parts, ()) = Request::builder().uri(format!("/?{query}")).body(()).unwrap().into_parts();
@@ -176,6 +170,6 @@ mod tests {
             assert_eq!(asked(query).await.length, Duration::from_secs(seconds), "{query}");
         }
         let asked = asked("").await;
-        assert_eq!((asked.frequency, asked.format, asked.force), (FREQUENCY, "pprof", false));
+        assert_eq!((asked.frequency, asked.form, asked.force), (FREQUENCY, Form::Pprof, false));
     }
 }

@@ -15,7 +15,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{Query, Refusal, attachment, picture, text};
+use super::{Query, Refusal, form::Form};
 use crate::internal::heap::{Kind, Lacking, Snapshot, Unready};
 
 /// How many may wait for what changes; each keeps a profile meanwhile.
@@ -60,23 +60,12 @@ impl From<Unready> for Failure {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Form {
-    Pprof,
-    Svg,
-    Text,
-}
-
 impl Turns {
     /// `gc` is accepted and means nothing: there is no garbage.
     async fn answer(&self, kind: Kind, query: &Query) -> Result<Response, Failure> {
         let debug = query.whole("debug", 0..=2)?.unwrap_or(0);
-        let form = match query.word("format", &["pprof", "svg", "text"])? {
-            "svg" => Form::Svg,
-            "text" => Form::Text,
-            _ if debug > 0 => Form::Text,
-            _ => Form::Pprof,
-        };
+        let form = Form::asked(query)?;
+        let form = if debug > 0 && form == Form::Pprof { Form::Text } else { form };
         let seconds = query.whole("seconds", 1..=300)?;
         let before = match seconds {
             Some(seconds) => Some(self.compare(Duration::from_secs(seconds)).await?),
@@ -127,11 +116,7 @@ fn rendered(snapshot: Snapshot, kind: Kind, form: Form, suffix: &str) -> Result<
         Kind::Heap => "memory in use",
         Kind::Allocs => "memory allocated",
     };
-    Ok(match form {
-        Form::Pprof => attachment(&format!("{}{suffix}", kind.name()), profile.pprof()),
-        Form::Text => text(profile.text(title)),
-        Form::Svg => picture(profile.svg(title).map_err(|reason| Refusal::new(StatusCode::NOT_FOUND, reason))?),
-    })
+    Ok(form.answer(&profile, &format!("{}{suffix}", kind.name()), title)?)
 }
 
 impl Failure {

@@ -4,6 +4,7 @@ mod answer;
 mod cmdline;
 mod cpu;
 mod empty;
+mod form;
 mod heap;
 mod index;
 mod query;

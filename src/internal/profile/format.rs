@@ -6,7 +6,7 @@ use std::{
     collections::HashMap,
     io::Write,
     sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, UNIX_EPOCH},
 };
 
 use flate2::{Compression, write::GzEncoder};
@@ -68,6 +68,7 @@ struct Label {
     text: i64,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "so it is defined")]
 #[derive(Clone, Copy, PartialEq, Message)]
 struct Mapping {
     #[prost(uint64, tag = "1")]
@@ -153,7 +154,7 @@ pub(super) fn encode(profile: &Profile) -> Vec<u8> {
         location: tables.locations,
         function: tables.functions,
         string_table: tables.texts,
-        time_nanos: nanos(profile.began.duration_since(SystemTime::from(UNIX_EPOCH)).unwrap_or_default()),
+        time_nanos: nanos(profile.began.duration_since(UNIX_EPOCH).unwrap_or_default()),
         duration_nanos: nanos(profile.took),
         period_type: period.map(|(measure, _)| measure),
         period: period.map_or(0, |(_, period)| period),

@@ -2,6 +2,8 @@
 
 use std::{collections::HashMap, ffi::c_void, sync::Arc};
 
+use backtrace::SymbolName;
+
 /// A function in a stack. One address can be in several: what was inlined has a frame of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(in crate::internal) struct Frame {
@@ -59,7 +61,7 @@ fn resolve(address: usize) -> Vec<Arc<Frame>> {
         let name = symbol.name();
         frames.push(Arc::new(Frame {
             name: name.as_ref().map_or_else(|| unknown(address), |name| format!("{name:#}")),
-            system_name: name.as_ref().and_then(|name| name.as_str()).map_or_else(|| unknown(address), str::to_owned),
+            system_name: name.as_ref().and_then(SymbolName::as_str).map_or_else(|| unknown(address), str::to_owned),
             file: symbol.filename().map(|file| file.display().to_string()).unwrap_or_default(),
             line: symbol.lineno().unwrap_or_default(),
         }));

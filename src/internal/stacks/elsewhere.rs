@@ -16,11 +16,6 @@ pub(in crate::internal) fn of(_: &[i32], _: Duration) -> Result<Vec<Captured>, U
     Err(unavailable())
 }
 
-/// The number of a thread, since its name cannot be had.
-pub(in crate::internal) fn thread_name(tid: i32) -> String {
-    tid.to_string()
-}
-
 #[cfg(not(target_os = "macos"))]
 pub(in crate::internal) use none::Sampler;
 

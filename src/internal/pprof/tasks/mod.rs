@@ -24,7 +24,7 @@ use tokio::{
 
 pub(super) use fold::package;
 
-use super::{Query, Refusal, attachment, picture, text};
+use super::{Query, Refusal, form::Form, text};
 use crate::{
     internal::profile::{Measure, Profile},
     telemetry::tasks,
@@ -48,27 +48,22 @@ struct Dumps {
 
 /// How the answer is to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
-    Pprof,
-    Picture,
-    Text,
+enum Look {
+    Profile(Form),
     Counts,
     Each,
 }
 
-impl Form {
-    fn of(query: &Query) -> Result<Self, Refusal> {
-        let debug = query.whole("debug", 0..=2)?;
-        let format = query.word("format", &["pprof", "svg", "text"])?;
-        match (debug.unwrap_or(0), format) {
-            (0, "svg") => Ok(Self::Picture),
-            (0, "text") => Ok(Self::Text),
-            (0, _) => Ok(Self::Pprof),
-            (_, _) if query.get("format").is_some() => {
+impl Look {
+    fn asked(query: &Query) -> Result<Self, Refusal> {
+        let form = Form::asked(query)?;
+        match query.whole("debug", 0..=2)?.unwrap_or(0) {
+            0 => Ok(Self::Profile(form)),
+            _ if query.get("format").is_some() => {
                 Err(Refusal::parameter("debug=1 and debug=2 are formats of their own: leave format out"))
             }
-            (1, _) => Ok(Self::Counts),
-            (_, _) => Ok(Self::Each),
+            1 => Ok(Self::Counts),
+            _ => Ok(Self::Each),
         }
     }
 }
@@ -78,7 +73,7 @@ impl Form {
     reason = "a profile tells when it was taken, whatever time the domain believes in"
 )]
 async fn show(State(dumps): State<Arc<Dumps>>, query: Query) -> Result<Response, Refusal> {
-    let form = Form::of(&query)?;
+    let look = Look::asked(&query)?;
     let full = query.word("full", &["false", "true"])? == "true";
     if query.get("seconds").is_some() {
         return Err(Refusal::parameter("tasks are looked at in one moment: leave seconds out"));
@@ -94,35 +89,28 @@ async fn show(State(dumps): State<Arc<Dumps>>, query: Query) -> Result<Response,
     let answer = spawn_blocking(move || {
         // Kept until the memory of this one is given back, also if nobody waits for the answer any more.
         let _turn = turn;
-        render(form, full, dump, remarks, (began, took))
+        render(look, full, dump, remarks, (began, took))
     });
     answer.await.map_err(|_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the dump could not be drawn up"))?
 }
 
 fn render(
-    form: Form,
+    look: Look,
     full: bool,
     dump: tasks::Dump,
     remarks: Vec<String>,
     (began, took): (SystemTime, Duration),
 ) -> Result<Response, Refusal> {
     let standing = standing::standing(dump.found, full);
-    if form == Form::Each {
-        return Ok(text(listing::each(&standing, &remarks)));
-    }
+    let form = match look {
+        Look::Each => return Ok(text(listing::each(&standing, &remarks))),
+        Look::Counts => return Ok(text(listing::counts(&standing::groups(standing), &remarks))),
+        Look::Profile(form) => form,
+    };
     let groups = standing::groups(standing);
-    if form == Form::Counts {
-        return Ok(text(listing::counts(&groups, &remarks)));
-    }
     let samples = groups.iter().map(standing::Group::sample).collect();
     let profile = Profile { measures: vec![COUNT], shown: 0, period: Some((COUNT, 1)), began, took, samples, remarks };
-    match form {
-        Form::Picture => {
-            profile.svg("tasks").map(picture).map_err(|reason| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, reason))
-        }
-        Form::Text => Ok(text(profile.text("tasks"))),
-        _ => Ok(attachment("goroutine", profile.pprof())),
-    }
+    form.answer(&profile, "goroutine", "tasks")
 }
 
 /// What is missing, and why.

@@ -21,7 +21,7 @@ pub(in crate::internal) use asked::of;
 pub(in crate::internal) use timer::Sampler;
 
 /// The name of a thread of this process, at most 15 octets; its number where it has ended.
-pub(in crate::internal) fn thread_name(tid: i32) -> String {
+fn thread_name(tid: i32) -> String {
     let name = fs::read(format!("/proc/self/task/{tid}/comm")).unwrap_or_default();
     let name = String::from_utf8_lossy(name.trim_ascii()).into_owned();
     if name.is_empty() { tid.to_string() } else { name }
