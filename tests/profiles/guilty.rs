@@ -59,6 +59,6 @@ pub(crate) const BURNS_TO: u32 = line!();
 #[inline(never)]
 pub(crate) fn clears_memory(go_on: &AtomicBool) {
     while go_on.load(Relaxed) {
-        black_box(&[black_box(1_u8); 1 << 15]);
+        black_box(&[black_box(1_u8); 1 << 13]);
     }
 }

@@ -44,13 +44,13 @@ async fn profiles_of_every_kind_at_once_do_no_harm() {
                 let request = profile(&service, "seconds=60&force=true");
                 tokio::time::timeout(Duration::from_millis(millis), request).await.ok();
             }
-            // Two at once, one over both of them, and nobody over that one.
+            eventually("the last one given up is over", async || (!timer_runs()).then_some(())).await;
+            // One, a second beside it, one over both of them, and nobody over that one.
             let query = format!("seconds=1&frequency={frequency}");
-            let forced = format!("{query}&force=true&format=text");
-            let first = format!("{query}&force=true");
-            let (first, second, last) = tokio::join!(profile(&service, &first), profile(&service, &query), async {
-                eventually("one of them runs", async || timer_runs().then_some(())).await;
-                profile(&service, &forced).await
+            let (first, last) = (format!("{query}&force=true"), format!("{query}&force=true&format=text"));
+            let (first, (second, last)) = tokio::join!(profile(&service, &first), async {
+                eventually("the first one runs", async || timer_runs().then_some(())).await;
+                tokio::join!(profile(&service, &query), profile(&service, &last))
             });
             for status in [first.status().as_u16(), second.status().as_u16()] {
                 assert!(matches!(status, 200 | 409), "{status}");

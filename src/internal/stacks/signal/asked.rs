@@ -47,7 +47,7 @@ pub(in crate::internal) fn of(tids: &[i32], budget: Duration) -> Result<Vec<Capt
         for (_, slot) in &asked {
             slot.map(|slot| slot.turn(ASKED, FREE));
         }
-        wait(&asked, WRITING, Instant::now() + GRACE);
+        wait(&asked, WRITING, deadline.max(Instant::now() + GRACE));
         for (tid, slot) in asked {
             let stack = slot.filter(|slot| slot.state() == FULL).map(|slot| {
                 // SAFETY: it is full, and freed only below, by who holds the lock.

@@ -59,7 +59,7 @@ fn waits_for(lock: &Mutex<()>) {
 #[inline(never)]
 pub(super) fn fills(go_on: &AtomicBool) {
     while go_on.load(Relaxed) {
-        black_box(&[black_box(7_u8); 1 << 15]);
+        black_box(&[black_box(7_u8); 1 << 13]);
     }
 }
 
