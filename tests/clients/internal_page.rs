@@ -112,8 +112,11 @@ impl Drop for Blocked {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_opens_while_every_worker_is_stuck_and_says_so() {
-    let service =
-        Service::start_with(crate::support::Engine::Sqlite, &[("GLASSHOUSE_INTERNAL__STALL_LIMIT", "1s")]).await;
+    let service = Service::start_with(
+        crate::support::Engine::Sqlite,
+        &[("GLASSHOUSE_INTERNAL__STALL_AFTER", "200ms"), ("GLASSHOUSE_INTERNAL__STALL_LIMIT", "1s")],
+    )
+    .await;
     let browser = Browser::start().await;
     let blocked = Blocked::all(&service);
     eventually("liveness fails", async || (service.internal("/health/live").await.status() == 503).then_some(())).await;
