@@ -45,7 +45,7 @@ async fn what_burns_is_on_top_with_its_line_and_its_thread() {
 
     let profile = Decoded::of(&reply.bytes().await.unwrap());
     let pair = |name: &str, unit: &str| (name.to_owned(), unit.to_owned());
-    assert_eq!(profile.measures, [pair("cpu", "nanoseconds"), pair("samples", "count")]);
+    assert_eq!(profile.measures, [pair("samples", "count"), pair("cpu", "nanoseconds")]);
     assert_eq!(profile.period, 10_000_000);
     assert!((1_000_000_000..2_000_000_000).contains(&profile.duration_nanos), "{}", profile.duration_nanos);
     let (name, _) = profile.top();
@@ -56,7 +56,7 @@ async fn what_burns_is_on_top_with_its_line_and_its_thread() {
         assert!(leaf.file.ends_with("tests/profiles/guilty.rs"), "{leaf:?}");
         assert!((i64::from(BURNS_FROM)..i64::from(BURNS_TO)).contains(&leaf.line), "{leaf:?}");
         assert_eq!(sample.labels["thread"], "main");
-        assert_eq!(sample.values[0], sample.values[1] * profile.period);
+        assert_eq!(sample.values[1], sample.values[0] * profile.period);
         // To the very beginning of the thread, with the task's own code in between.
         let has = |part: &str| sample.stack.iter().any(|frame| frame.name.contains(part));
         assert!(has("Guilty>::on::{closure#0}") || has("Guilty::on::{{closure}}"), "{sample:#?}");
