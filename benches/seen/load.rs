@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    task::JoinHandle,
 };
 
-use super::server::Server;
+use super::{modes::Mode, server::Server};
 
 const CONNECTIONS: usize = 16;
 
@@ -30,7 +31,8 @@ impl Slice {
 }
 
 /// Asks `GET /api/v1/users/me` for so many seconds: one token to check, one statement to run.
-pub(crate) async fn slice(server: &Server, token: &str, seconds: u64) -> Slice {
+pub(crate) async fn slice(server: &Server, mode: &Mode, token: &str, seconds: u64) -> Slice {
+    let looking = mode.looked_at.map(|path| look(server, path));
     let request = format!(
         "GET /api/v1/users/me HTTP/1.1\r\nhost: localhost\r\nuser-agent: bench\r\naccept: application/json\r\n\
          authorization: Bearer {token}\r\n\r\n"
@@ -41,7 +43,22 @@ pub(crate) async fn slice(server: &Server, token: &str, seconds: u64) -> Slice {
     let requests = futures_util::future::join_all(connections).await.into_iter().sum();
     // What was exported late belongs to these requests too.
     tokio::time::sleep(Duration::from_millis(200)).await;
-    Slice { requests, cpu_seconds: server.cpu() - cpu, seconds: seconds as f64 }
+    let cpu_seconds = server.cpu() - cpu;
+    if let Some(looking) = looking {
+        assert!(!looking.is_finished(), "who is refused costs nothing");
+        looking.abort();
+    }
+    Slice { requests, cpu_seconds, seconds: seconds as f64 }
+}
+
+/// Asks that of the internal port, and reads whatever comes until it is aborted.
+#[expect(clippy::disallowed_methods, reason = "whoever looks is no part of the service")]
+fn look(server: &Server, path: &str) -> JoinHandle<()> {
+    let url = format!("http://{}{path}", server.internal);
+    tokio::spawn(async move {
+        let mut answer = reqwest::get(url).await.expect("the internal port answers");
+        while let Ok(Some(_)) = answer.chunk().await {}
+    })
 }
 
 async fn connection(server: &Server, request: &str, end: Instant) -> usize {

@@ -1,5 +1,6 @@
 //! The cost of being seen: the release binary under load with telemetry off, with metrics and logs, with a tenth of
-//! all traces, with all of them; in short slices that take turns, against the same PostgreSQL.
+//! all traces, with all of them; and the cost of being looked at, with each tool of the internal port. In short slices
+//! that take turns, against the same PostgreSQL.
 //!
 //! CPU time of the service for each request is the figure to trust: throughput on a shared machine is noisy. Ratios
 //! are taken within a round, so that what slows the machine down slows both sides.
@@ -8,25 +9,18 @@
 #![expect(clippy::cast_precision_loss, reason = "nothing here is counted beyond 2^52")]
 
 mod load;
+mod modes;
 #[path = "../../tests/support/postgres.rs"]
 mod postgres;
 mod server;
 mod sink;
 
 use load::Slice;
+use modes::Mode;
 use postgres::Postgres;
 use server::Server;
 
-/// Each way of being seen, and the settings that make it.
-const MODES: [(&str, &[(&str, &str)]); 6] = [
-    ("off", &[("OTEL_SDK_DISABLED", "true"), ("GLASSHOUSE_LOG__FILTER", "off")]),
-    ("metrics", &[("GLASSHOUSE_LOG__FILTER", "off")]),
-    ("metrics and logs", &[]),
-    ("and 10 % of traces", &[("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"), ("OTEL_TRACES_SAMPLER_ARG", "0.1")]),
-    ("and all traces", &[("OTEL_TRACES_SAMPLER", "parentbased_always_on")]),
-    // Port 1: nobody listens there.
-    ("all, collector away", &[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")]),
-];
+mod modes;
 
 fn main() {
     // `cargo test --benches` runs this too; only `cargo bench` wants the measurement.
@@ -39,27 +33,25 @@ fn main() {
     let database = runtime.block_on(Postgres::get().database());
     let collector = runtime.block_on(sink::start());
     let folder = tempfile::TempDir::new().expect("a folder");
-    let servers: Vec<Server> = MODES
-        .iter()
-        .map(|(name, settings)| {
-            let traced = name.contains("traces").then_some(collector.as_str());
-            Server::start(&folder, &database, traced, settings)
-        })
-        .collect();
-    let token = servers[0].token();
-    let slice = |server: &Server, seconds| runtime.block_on(load::slice(server, &token, seconds));
-    for server in &servers {
-        slice(server, 1);
-    }
-    let mut measured: Vec<Vec<Slice>> = vec![Vec::new(); MODES.len()];
-    for round in 0..rounds {
-        for turn in 0..MODES.len() {
-            // Each round begins with another mode, so that none always comes after the same.
-            let mode = (round + turn) % MODES.len();
-            measured[mode].push(slice(&servers[mode], seconds));
+    for modes in [modes::TELEMETRY, modes::TOOLS] {
+        let start = |mode: &Mode| {
+            let collector = mode.traced.then_some(collector.as_str());
+            Server::start(&folder, &database, collector, mode.settings)
+        };
+        let servers: Vec<Server> = modes.iter().map(start).collect();
+        let token = servers[0].token();
+        let slice = |at: usize, seconds| runtime.block_on(load::slice(&servers[at], &modes[at], &token, seconds));
+        (0..modes.len()).for_each(|at| drop(slice(at, 1)));
+        let mut measured: Vec<Vec<Slice>> = vec![Vec::new(); modes.len()];
+        for round in 0..rounds {
+            for turn in 0..modes.len() {
+                // Each round begins with another mode, so that none always comes after the same.
+                let at = (round + turn) % modes.len();
+                measured[at].push(slice(at, seconds));
+            }
         }
+        report(modes, &measured);
     }
-    report(&measured);
 }
 
 #[expect(clippy::disallowed_methods, reason = "a benchmark's own settings are no settings of the service")]
@@ -68,21 +60,21 @@ fn setting(name: &str) -> Option<String> {
 }
 
 #[expect(clippy::print_stdout, reason = "a benchmark says what it measured")]
-fn report(measured: &[Vec<Slice>]) {
+fn report(modes: &[Mode], measured: &[Vec<Slice>]) {
     println!(
-        "{:<20} {:>14} {:>12} {:>26} {:>26}",
-        "mode", "CPU µs/request", "requests/s", "CPU, ratio to off", "throughput, ratio to off"
+        "{:<24} {:>14} {:>12} {:>26} {:>26}",
+        "mode", "CPU µs/request", "requests/s", "CPU, ratio to the first", "throughput, the same"
     );
-    for ((name, _), slices) in MODES.iter().zip(measured) {
+    for (Mode { name, .. }, slices) in modes.iter().zip(measured) {
         let column = |of: fn(&Slice) -> f64| median(slices.iter().map(of).collect());
         let ratio = |of: fn(&Slice) -> f64| {
-            let pairs: Vec<f64> = slices.iter().zip(&measured[0]).map(|(slice, off)| of(slice) / of(off)).collect();
+            let pairs: Vec<f64> = slices.iter().zip(&measured[0]).map(|(slice, first)| of(slice) / of(first)).collect();
             let (low, high) =
                 pairs.iter().fold((f64::MAX, f64::MIN), |(low, high), &ratio| (low.min(ratio), high.max(ratio)));
             format!("{:.3} ({low:.2} to {high:.2})", median(pairs))
         };
         println!(
-            "{name:<20} {:>14.1} {:>12.0} {:>26} {:>26}",
+            "{name:<24} {:>14.1} {:>12.0} {:>26} {:>26}",
             column(Slice::cpu_micros),
             column(Slice::rate),
             ratio(Slice::cpu_micros),

@@ -14,15 +14,17 @@ use tempfile::TempDir;
 /// A running service. Killed when dropped.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
+    pub(crate) internal: SocketAddr,
     child: Child,
 }
 
 impl Server {
     /// Starts it on that database; exports to the collector, if one is given.
     pub(crate) fn start(folder: &TempDir, database: &str, collector: Option<&str>, settings: &[(&str, &str)]) -> Self {
-        // The first line says where it listens, whatever the filter is set to afterwards.
-        let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port");
-        let listen = port.to_string();
+        // With the log off no line says which port the system chose.
+        let free = || std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+        let (address, internal) = (free().expect("a free port"), free().expect("another"));
+        let (listen, listen_internal) = (address.to_string(), internal.to_string());
         let mut command = Command::new(env!("CARGO_BIN_EXE_glasshouse"));
         command
             .env_clear()
@@ -30,7 +32,7 @@ impl Server {
             .envs([
                 ("DATABASE_URL", database),
                 ("GLASSHOUSE_HTTP__LISTEN", &listen),
-                ("GLASSHOUSE_INTERNAL__LISTEN", "127.0.0.1:0"),
+                ("GLASSHOUSE_INTERNAL__LISTEN", &listen_internal),
                 ("GLASSHOUSE_STORE__MAX_CONNECTIONS", "6"),
                 ("OTEL_BSP_MAX_QUEUE_SIZE", "65536"),
                 ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4096"),
@@ -44,7 +46,7 @@ impl Server {
         let log = BufReader::new(child.stdout.take().expect("a pipe"));
         // Somebody has to read the log, as in production.
         std::thread::spawn(move || log.lines().for_each(drop));
-        let server = Self { address: port, child };
+        let server = Self { address, internal, child };
         let client = reqwest::Client::new();
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         runtime.block_on(async {
