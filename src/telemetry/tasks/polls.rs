@@ -146,7 +146,11 @@ impl Drop for Polling {
         let (task, since) = self.outer;
         OWN.try_with(|Own(own)| {
             own.task.store(task, Release);
-            own.since.store(since, Release);
+            // Where nothing is polled any more the time stays: whoever is between its two looks at a task that is polled
+            // again at once must not take an older time for that poll's.
+            if task != NONE {
+                own.since.store(since, Release);
+            }
         })
         .ok();
     }
@@ -154,9 +158,14 @@ impl Drop for Polling {
 
 #[cfg(test)]
 mod tests {
-    use std::{panic::catch_unwind, sync::Arc, thread};
+    use std::{
+        panic::catch_unwind,
+        sync::{Arc, atomic::AtomicBool},
+        thread,
+        time::{Duration, Instant},
+    };
 
-    use super::{Poll, Poller, Polling, pollers, under_way};
+    use super::{Poll, Poller, Polling, Relaxed, pollers, under_way};
 
     fn own() -> Option<Arc<Poller>> {
         pollers(&[thread::current().id()]).pop()
@@ -186,6 +195,27 @@ mod tests {
         );
         drop(outer);
         assert_eq!(polled(), None);
+    }
+
+    #[test]
+    fn a_poll_is_never_told_to_be_older_than_it_is() {
+        super::enlist();
+        let (own, began) = (own().unwrap(), Instant::now());
+        let looking = Arc::new(AtomicBool::new(true));
+        let look = Arc::clone(&looking);
+        let looker = thread::spawn(move || {
+            let mut oldest = None;
+            while look.load(Relaxed) {
+                oldest = own.poll().map(|poll| poll.since).into_iter().chain(oldest).min();
+            }
+            oldest
+        });
+        while began.elapsed() < Duration::from_millis(200) {
+            drop(Polling::begin(7));
+        }
+        looking.store(false, Relaxed);
+        let oldest = looker.join().unwrap().unwrap();
+        assert!(oldest >= began, "{:?}", began.duration_since(oldest));
     }
 
     #[test]
