@@ -18,6 +18,7 @@ mod metrics;
 mod page;
 mod pprof;
 mod profile;
+mod read;
 mod stacks;
 mod stalls;
 mod thread;
