@@ -17,7 +17,7 @@ use tokio::{
 };
 use tower::Service;
 
-use super::{guard::Ends, read::Read};
+use super::{guard::Ends, patient::Patient};
 use crate::telemetry;
 
 /// Scrapers, probes and a few people. Whoever comes beyond it waits in the kernel's queue.
@@ -82,7 +82,7 @@ async fn connection(builder: &Builder<Streams>, stream: TcpStream, router: Route
         router.clone().call(request)
     });
     // Whoever looks on and breaks off has broken nothing.
-    drop(builder.serve_connection(TokioIo::new(Read::new(stream, silence)), service).await);
+    drop(builder.serve_connection(TokioIo::new(Patient::new(stream, silence)), service).await);
 }
 
 #[cfg(test)]

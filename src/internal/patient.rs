@@ -17,14 +17,14 @@ use tokio::{
 };
 
 /// A write to it that gets nowhere for too long has failed.
-pub(super) struct Read {
+pub(super) struct Patient {
     stream: TcpStream,
     patience: Duration,
     /// While the client takes nothing.
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
-impl Read {
+impl Patient {
     pub(super) const fn new(stream: TcpStream, patience: Duration) -> Self {
         Self { stream, patience, waiting: None }
     }
@@ -40,7 +40,7 @@ impl Read {
     }
 }
 
-impl AsyncRead for Read {
+impl AsyncRead for Patient {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -50,7 +50,7 @@ impl AsyncRead for Read {
     }
 }
 
-impl AsyncWrite for Read {
+impl AsyncWrite for Patient {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, octets);
         self.within(context, written)
