@@ -17,13 +17,15 @@ use tokio::{
 };
 use tower::Service;
 
-use super::guard::Ends;
+use super::{guard::Ends, patient::Patient};
 use crate::telemetry;
 
 /// Scrapers, probes and a few people. Whoever comes beyond it waits in the kernel's queue.
 const MAX_CONNECTIONS: usize = 256;
 /// How long a connection may be silent. Scrapers come more often than this, and keep theirs.
 const SILENCE: Duration = Duration::from_secs(90);
+/// How many requests of one HTTP/2 connection are under way at once.
+const MAX_STREAMS: u32 = 32;
 /// How long to wait when the system has no connection for us.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -49,7 +51,7 @@ async fn accept_patiently(listener: TcpListener, router: Router, silence: Durati
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut builder = Builder::new(Streams);
     builder.http1().timer(TokioTimer::new()).header_read_timeout(silence);
-    builder.http2().timer(TokioTimer::new()).keep_alive_interval(silence);
+    builder.http2().timer(TokioTimer::new()).keep_alive_interval(silence).max_concurrent_streams(MAX_STREAMS);
     loop {
         let place = Arc::clone(&places).acquire_owned().await.expect("the semaphore is never closed");
         match listener.accept().await {
@@ -80,7 +82,7 @@ async fn connection(builder: &Builder<Streams>, stream: TcpStream, router: Route
         router.clone().call(request)
     });
     // Whoever looks on and breaks off has broken nothing.
-    drop(builder.serve_connection(TokioIo::new(stream), service).await);
+    drop(builder.serve_connection(TokioIo::new(Patient::new(stream, silence)), service).await);
 }
 
 #[cfg(test)]
@@ -90,12 +92,12 @@ mod tests {
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::{TcpListener, TcpStream},
-        time::sleep,
+        time::{sleep, timeout},
     };
 
     use std::time::Duration;
 
-    use super::{MAX_CONNECTIONS, accept_patiently};
+    use super::{Builder, MAX_CONNECTIONS, Streams, accept_patiently, connection};
     use crate::telemetry;
 
     const REQUEST: &str = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
@@ -131,6 +133,21 @@ mod tests {
             }))
         };
         Router::new().route("/", get(answer))
+    }
+
+    #[tokio::test]
+    async fn who_does_not_read_the_answer_is_let_go() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        // More than the system takes for a client that reads nothing.
+        let router = Router::new().route("/", get(async || vec![0; 64 << 20]));
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        client.write_all(REQUEST.as_bytes()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let silence = Duration::from_millis(50);
+        let builder = Builder::new(Streams);
+        let serving = connection(&builder, stream, router, silence);
+        assert!(timeout(Duration::from_secs(20), serving).await.is_ok());
+        drop(client);
     }
 
     #[tokio::test]

@@ -16,6 +16,7 @@ mod live;
 mod log_filter;
 mod metrics;
 mod page;
+mod patient;
 mod pprof;
 mod profile;
 mod stacks;

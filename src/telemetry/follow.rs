@@ -129,12 +129,14 @@ impl Followers {
         let before = list.len();
         let changed = change(&mut list);
         let after = list.len();
+        // Under the lock, so that the last who changes the list has the last word.
+        let is_switched = self.0.on.swap(after > 0, SeqCst) != (after > 0);
+        #[expect(clippy::cast_precision_loss, reason = "there are four at most")]
+        self.0.gauge.set(&[], after as f64);
         drop(list);
         ANYONE.fetch_add(after, Relaxed);
         ANYONE.fetch_sub(before, Relaxed);
-        #[expect(clippy::cast_precision_loss, reason = "there are four at most")]
-        self.0.gauge.set(&[], after as f64);
-        if self.0.on.swap(after > 0, SeqCst) != (after > 0) {
+        if is_switched {
             rebuild_interest_cache();
         }
         changed

@@ -12,3 +12,7 @@ pub(super) use allocator::Lacking;
 pub(super) use sampling::{is_on, now, switch_on_for_good};
 pub(super) use snapshot::{Kind, Snapshot, Unready};
 pub(super) use switch::routes;
+
+/// There is one allocator in the process, and tests run at once.
+#[cfg(test)]
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());

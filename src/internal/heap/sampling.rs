@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, spawn_blocking};
 
 use super::allocator::{self, Lacking};
 
@@ -37,31 +37,35 @@ struct State {
     /// Switches it off by itself.
     timer: Option<AbortHandle>,
     turns: u64,
+    /// Counts the times that somebody wanted it on: only the last one's timer switches it off.
+    leases: u64,
 }
 
 static STATE: LazyLock<Mutex<State>> = LazyLock::new(|| {
     let on = allocator::lacking().is_none() && allocator::is_active();
     let sampling = if on { Sampling::On { since: None, until: None, turn: 0 } } else { Sampling::Off };
-    Mutex::new(State { sampling, timer: None, turns: 0 })
+    Mutex::new(State { sampling, timer: None, turns: 0, leases: 0 })
 });
 
 fn state() -> MutexGuard<'static, State> {
     STATE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What is so now. Blocks while it is switched.
 pub(super) fn sampling() -> Sampling {
     state().sampling
 }
 
-/// Whether the heap is sampled at this moment.
+/// Whether the heap is sampled at this moment. Unlike everything else here it waits for nobody.
 pub(in crate::internal) fn is_on() -> bool {
-    sampling() != Sampling::Off
+    allocator::is_active()
 }
 
 /// Switches it on for a while, or until it is switched off. What is on for good stays so when somebody wants it for a
 /// while: it falls back to what was before. What was sampled already is kept.
 ///
-/// With a duration it must be called on a runtime, which is the one that switches it off.
+/// With a duration it must be called on a runtime, which is the one that switches it off. Blocks, as
+/// [`switch_off`] does.
 ///
 /// # Errors
 /// Where it cannot be.
@@ -82,10 +86,12 @@ pub(super) fn switch_on(duration: Option<Duration>) -> Result<(), SwitchError> {
     if let Some(timer) = state.timer.take() {
         timer.abort();
     }
+    state.leases += 1;
+    let lease = state.leases;
     state.timer = duration.map(|duration| {
         let timer = crate::telemetry::spawn("heap sampling", async move {
             tokio::time::sleep(duration).await;
-            fall_back(turn);
+            spawn_blocking(move || fall_back(lease)).await.ok();
         });
         timer.abort_handle()
     });
@@ -103,7 +109,8 @@ pub(in crate::internal) fn switch_on_for_good() {
     }
 }
 
-/// Switches it off, and forgets what was sampled.
+/// Switches it off, and forgets what was sampled. Blocks: a profile that is being written is waited for, since jemalloc
+/// does.
 ///
 /// # Errors
 /// When jemalloc refuses.
@@ -115,10 +122,10 @@ pub(super) fn switch_off() -> Result<(), SwitchError> {
 }
 
 /// The while is over.
-fn fall_back(of: u64) {
+fn fall_back(lease: u64) {
     let mut state = state();
-    // Somebody may have been quicker, and may have begun another turn that is to last.
-    if !matches!(state.sampling, Sampling::On { until: Some(_), turn, .. } if turn == of) {
+    // Somebody may have been quicker, and may want it for longer. To abort a timer that has rung changes nothing.
+    if state.leases != lease {
         return;
     }
     match state.off() {
@@ -128,6 +135,13 @@ fn fall_back(of: u64) {
             tracing::error!(target: "glasshouse::internal", { error.message = error }, "heap sampling did not fall back");
         }
     }
+}
+
+/// What happens meanwhile happens as if somebody were switching.
+#[cfg(test)]
+pub(super) fn while_switching<T>(work: impl FnOnce() -> T) -> T {
+    let _state = state();
+    work()
 }
 
 impl State {
@@ -149,4 +163,25 @@ impl State {
 #[expect(clippy::disallowed_methods, reason = "it is about this process, and not about what the domain does")]
 pub(in crate::internal) fn now() -> SystemTime {
     SystemTime::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Sampling, fall_back, sampling, state, switch_off, switch_on};
+    use crate::internal::heap::ALONE;
+
+    #[tokio::test]
+    async fn a_timer_that_has_rung_does_not_end_what_somebody_wants_for_longer() {
+        let _alone = ALONE.lock().await;
+        switch_off().unwrap();
+        switch_on(Some(Duration::from_mins(1))).unwrap();
+        let rung = state().leases;
+        switch_on(Some(Duration::from_mins(2))).unwrap();
+        fall_back(rung);
+        assert_ne!(sampling(), Sampling::Off);
+        fall_back(rung + 1);
+        assert_eq!(sampling(), Sampling::Off);
+    }
 }

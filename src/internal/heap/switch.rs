@@ -7,6 +7,7 @@ use axum::{
     routing::{MethodRouter, get},
 };
 use serde_json::{Value, json};
+use tokio::task::spawn_blocking;
 
 use super::{
     allocator::{self, Lacking},
@@ -20,19 +21,25 @@ pub(in crate::internal) fn routes() -> MethodRouter {
 }
 
 async fn show() -> Response {
-    state()
+    blocking(state).await
 }
 
 /// With `for=10m` it ends by itself.
 async fn begin(RawQuery(query): RawQuery) -> Response {
     match lease::parse(query.as_deref().unwrap_or_default()) {
-        Ok(duration) => switch_on(duration).map_or_else(|error| refusal(&error), |()| state()),
+        Ok(duration) => blocking(move || switch_on(duration).map_or_else(|error| refusal(&error), |()| state())).await,
         Err(reason) => (StatusCode::BAD_REQUEST, reason + "\n").into_response(),
     }
 }
 
 async fn end() -> Response {
-    switch_off().map_or_else(|error| refusal(&error), |()| state())
+    blocking(|| switch_off().map_or_else(|error| refusal(&error), |()| state())).await
+}
+
+/// Off this port's one thread: jemalloc is not switched, and what it forgets not forgotten, while it writes a profile.
+async fn blocking(work: impl FnOnce() -> Response + Send + 'static) -> Response {
+    let broken = (StatusCode::INTERNAL_SERVER_ERROR, "the allocator could not be asked\n");
+    spawn_blocking(work).await.unwrap_or_else(|_| broken.into_response())
 }
 
 fn state() -> Response {
@@ -71,4 +78,33 @@ fn refusal(error: &SwitchError) -> Response {
         SwitchError::Lacking(Lacking::Option) | SwitchError::Refused(_) => StatusCode::SERVICE_UNAVAILABLE,
     };
     (status, format!("{error}\n")).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::mpsc, thread, time::Duration};
+
+    use axum::http::StatusCode;
+    use futures_util::FutureExt;
+
+    use super::{end, show};
+    use crate::internal::heap::{ALONE, sampling};
+
+    #[tokio::test]
+    async fn whoever_waits_for_the_allocator_does_not_keep_this_ports_thread() {
+        let _alone = ALONE.lock().await;
+        let ((locked, is_locked), (release, released)) = (mpsc::channel(), mpsc::channel::<()>());
+        let switching = thread::spawn(move || {
+            sampling::while_switching(|| {
+                locked.send(()).unwrap();
+                released.recv_timeout(Duration::from_secs(5)).is_ok()
+            })
+        });
+        is_locked.recv().unwrap();
+        let (mut shown, mut ended) = (Box::pin(show()), Box::pin(end()));
+        assert!(shown.as_mut().now_or_never().is_none() && ended.as_mut().now_or_never().is_none());
+        release.send(()).unwrap();
+        assert!(switching.join().unwrap(), "this thread was not kept");
+        assert_eq!((shown.await.status(), ended.await.status()), (StatusCode::OK, StatusCode::OK));
+    }
 }

@@ -1,6 +1,6 @@
 //! `/debug/pprof/symbol`: the functions at addresses, for tools that have addresses only.
 
-use std::fmt::Write;
+use std::{fmt::Write, time::Duration};
 
 use axum::{
     body::Bytes,
@@ -9,7 +9,7 @@ use axum::{
     response::Response,
     routing::{MethodRouter, get},
 };
-use tokio::{sync::Semaphore, task::spawn_blocking};
+use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 
 use super::{Refusal, text};
 use crate::internal::profile::Symbols;
@@ -21,6 +21,8 @@ const MAX_ADDRESSES: usize = 4096;
 
 /// Names need much memory to be looked up: one request at a time.
 static TURN: Semaphore = Semaphore::const_new(1);
+/// How long one waits for the one before it.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) fn routes() -> MethodRouter {
     get(of_query).post(of_body).layer(DefaultBodyLimit::max(MAX_BYTES))
@@ -43,7 +45,9 @@ async fn named(written: &[u8]) -> Result<Response, Refusal> {
         return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, reason));
     }
     if !addresses.is_empty() {
-        let turn = TURN.acquire().await;
+        let turn = timeout(PATIENCE, TURN.acquire()).await.map_err(|_| {
+            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "other addresses are being looked up: try again in a moment")
+        })?;
         let looking = spawn_blocking(move || {
             let _turn = turn;
             names(&addresses)

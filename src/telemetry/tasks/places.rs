@@ -42,9 +42,13 @@ struct Look<'a> {
 
 impl Look<'_> {
     fn note(&self) {
-        let place = calls(self.outermost);
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        if places.len() < MOST_PLACES && !places.contains(&place) {
+        // What waits for a thousand things at once must not keep its worker for as many walks.
+        if places.len() == MOST_PLACES {
+            return;
+        }
+        let place = calls(self.outermost);
+        if !places.contains(&place) {
             places.push(place);
         }
     }

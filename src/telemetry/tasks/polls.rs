@@ -146,7 +146,11 @@ impl Drop for Polling {
         let (task, since) = self.outer;
         OWN.try_with(|Own(own)| {
             own.task.store(task, Release);
-            own.since.store(since, Release);
+            // Where nothing is polled any more the time stays: whoever is between its two looks at a task that is polled
+            // again at once must not take an older time for that poll's.
+            if task != NONE {
+                own.since.store(since, Release);
+            }
         })
         .ok();
     }
@@ -156,7 +160,7 @@ impl Drop for Polling {
 mod tests {
     use std::{panic::catch_unwind, sync::Arc, thread};
 
-    use super::{Poll, Poller, Polling, pollers, under_way};
+    use super::{Poll, Poller, Polling, Relaxed, pollers, under_way};
 
     fn own() -> Option<Arc<Poller>> {
         pollers(&[thread::current().id()]).pop()
@@ -186,6 +190,15 @@ mod tests {
         );
         drop(outer);
         assert_eq!(polled(), None);
+    }
+
+    #[test]
+    fn an_older_time_never_stands_where_the_next_poll_is_looked_for() {
+        drop(Polling::begin(7));
+        let since = || own().unwrap().since.load(Relaxed);
+        let before = since();
+        drop(Polling::begin(7));
+        assert!(since() > before);
     }
 
     #[test]

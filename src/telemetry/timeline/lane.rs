@@ -4,8 +4,8 @@ use std::{
     cell::RefCell,
     panic::Location,
     sync::{
-        Mutex, MutexGuard, PoisonError, TryLockError, Weak,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak,
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
@@ -52,6 +52,9 @@ pub(super) struct Lane {
     pub(super) thread: String,
     began: Instant,
     room: usize,
+    /// How many events more there is room for in all lanes together: besides the workers, threads that only begin or end
+    /// a task have one.
+    left: Arc<AtomicUsize>,
     /// Taken by its thread for each event and by the recording at the end: nobody waits for it but the recording.
     notes: Mutex<Notes>,
     lost: AtomicU64,
@@ -66,9 +69,9 @@ pub(super) struct Notes {
 }
 
 impl Lane {
-    pub(super) fn new(recording: u64, began: Instant, room: usize) -> Self {
+    pub(super) fn new(recording: u64, began: Instant, room: usize, left: Arc<AtomicUsize>) -> Self {
         let thread = std::thread::current().name().unwrap_or("a thread without a name").to_owned();
-        Self { recording, thread, began, room, notes: Mutex::default(), lost: AtomicU64::new(0) }
+        Self { recording, thread, began, room, left, notes: Mutex::default(), lost: AtomicU64::new(0) }
     }
 
     /// The thread begins something that takes time.
@@ -100,7 +103,11 @@ impl Lane {
 
     fn write(&self, notes: &mut Notes, event: Event) {
         let full = notes.pieces.last().is_none_or(|piece| piece.len() == PIECE);
-        if full && notes.pieces.len() * PIECE >= self.room {
+        let has_room = || {
+            notes.pieces.len() * PIECE < self.room
+                && self.left.try_update(Relaxed, Relaxed, |left| left.checked_sub(PIECE)).is_ok()
+        };
+        if full && !has_room() {
             self.lost.fetch_add(1, Relaxed);
             return;
         }
@@ -139,4 +146,29 @@ pub(in crate::telemetry) fn called(task: Id, name: &'static str) {
         }
     })
     .ok();
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{Arc, atomic::AtomicUsize},
+        time::{Duration, Instant},
+    };
+
+    use super::{Event, Lane, PIECE, What};
+
+    #[test]
+    fn all_lanes_together_have_no_more_room_than_the_recording() {
+        let left = Arc::new(AtomicUsize::new(2 * PIECE));
+        let lane = |room| Lane::new(1, Instant::now(), room, Arc::clone(&left));
+        let lanes = [lane(PIECE), lane(9 * PIECE), lane(9 * PIECE)];
+        let event = Event { from: Duration::ZERO, until: Duration::ZERO, what: What::Parked };
+        let written = lanes.each_ref().map(|lane| {
+            (0..2 * PIECE).for_each(|_| lane.write(&mut lane.notes().unwrap(), event));
+            let (pieces, _, lost) = lane.take();
+            (pieces.len(), lost)
+        });
+        let piece = PIECE as u64;
+        assert_eq!(written, [(1, piece), (1, piece), (0, 2 * piece)]);
+    }
 }

@@ -11,7 +11,7 @@ use std::{
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{
-            AtomicU64,
+            AtomicU64, AtomicUsize,
             Ordering::{Relaxed, SeqCst},
         },
     },
@@ -51,8 +51,9 @@ static RECORDINGS: AtomicU64 = AtomicU64::new(NONE + 1);
 struct Begun {
     number: u64,
     at: Instant,
-    /// How many events there is room for in a lane.
+    /// How many events there is room for in a lane, and how many more in all of them.
     room: usize,
+    left: Arc<AtomicUsize>,
     lanes: Vec<Arc<Lane>>,
 }
 
@@ -82,7 +83,8 @@ impl Timeline {
     pub fn record(&self, runtime: &Handle) -> Recording {
         let number = RECORDINGS.fetch_add(1, Relaxed);
         let room = MOST / runtime.metrics().num_workers().max(1);
-        *self.0.begun() = Some(Begun { number, at: Instant::now(), room, lanes: Vec::new() });
+        *self.0.begun() =
+            Some(Begun { number, at: Instant::now(), room, left: Arc::new(AtomicUsize::new(MOST)), lanes: Vec::new() });
         self.0.recording.store(number, SeqCst);
         let polled = under_way().into_iter().map(|(_, poll)| poll).collect();
         Recording { inner: Arc::clone(&self.0), number, runtime: runtime.clone(), polled }
@@ -120,7 +122,7 @@ impl Inner {
     fn enter(&self) -> Option<Arc<Lane>> {
         let mut begun = self.begun();
         let begun = begun.as_mut()?;
-        let lane = Arc::new(Lane::new(begun.number, begun.at, begun.room));
+        let lane = Arc::new(Lane::new(begun.number, begun.at, begun.room, Arc::clone(&begun.left)));
         begun.lanes.push(Arc::clone(&lane));
         Some(lane)
     }

@@ -31,8 +31,8 @@ static ASKING: Mutex<()> = Mutex::new(());
 /// When stacks cannot be captured in this process at all.
 pub(in crate::internal) fn of(tids: &[i32], budget: Duration) -> Result<Vec<Captured>, Unavailable> {
     let pools = pools()?;
-    let deadline = Instant::now() + budget;
     let _one = ASKING.lock().unwrap_or_else(PoisonError::into_inner);
+    let deadline = Instant::now() + budget;
     // Answers that came too late for who asked before.
     for slot in pools.questions {
         slot.turn(FULL, FREE);
@@ -49,9 +49,12 @@ pub(in crate::internal) fn of(tids: &[i32], budget: Duration) -> Result<Vec<Capt
         }
         wait(&asked, WRITING, deadline.max(Instant::now() + GRACE));
         for (tid, slot) in asked {
-            let stack = slot.filter(|slot| slot.state() == FULL).map(|slot| {
+            let stack = slot.filter(|slot| slot.state() == FULL).and_then(|slot| {
                 // SAFETY: it is full, and freed only below, by who holds the lock.
-                let stack = unwinder.get_or_insert_with(Unwinder::new).stack(unsafe { slot.read() });
+                let seen = unsafe { slot.read() };
+                // A thread that was asked in this slot before, and was stopped in the middle of looking, may have taken
+                // the question for its own.
+                let stack = (seen.tid == tid).then(|| unwinder.get_or_insert_with(Unwinder::new).stack(seen));
                 slot.turn(FULL, FREE);
                 stack
             });

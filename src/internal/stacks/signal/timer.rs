@@ -9,6 +9,7 @@ use std::{
         AtomicBool,
         Ordering::{Relaxed, SeqCst},
     },
+    thread,
 };
 
 use libc::{itimerval, timeval};
@@ -84,9 +85,18 @@ impl Sampler {
 impl Drop for Sampler {
     fn drop(&mut self) {
         self.stop();
-        if self.pools.inside.load(SeqCst) == 0 {
-            // SAFETY: no thread is in the signal's code; who comes there now sees that nothing is wanted. And we, the
-            // only reader, are gone.
+        let is_quiet = || self.pools.inside.load(SeqCst) == 0;
+        // Who is in the signal's code is out of it in microseconds, if the system lets it run. Otherwise the next sampler
+        // gives the memory back.
+        let tries = 100;
+        if (0..tries).any(|_| {
+            is_quiet() || {
+                thread::yield_now();
+                false
+            }
+        }) {
+            // SAFETY: no thread was in the signal's code after the last one was told that nothing is wanted; who comes
+            // there now sees that. And we, the only reader, are gone.
             unsafe { slot::give_back(self.pools.samples) };
         }
         TAKEN.store(false, SeqCst);
