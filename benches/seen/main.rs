@@ -20,8 +20,6 @@ use modes::Mode;
 use postgres::Postgres;
 use server::Server;
 
-mod modes;
-
 fn main() {
     // `cargo test --benches` runs this too; only `cargo bench` wants the measurement.
     if !std::env::args().any(|argument| argument == "--bench") {
