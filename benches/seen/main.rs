@@ -39,7 +39,9 @@ fn main() {
         let servers: Vec<Server> = modes.iter().map(start).collect();
         let token = servers[0].token();
         let slice = |at: usize, seconds| runtime.block_on(load::slice(&servers[at], &modes[at], &token, seconds));
-        (0..modes.len()).for_each(|at| drop(slice(at, 1)));
+        for at in 0..modes.len() {
+            slice(at, 1);
+        }
         let mut measured: Vec<Vec<Slice>> = vec![Vec::new(); modes.len()];
         for round in 0..rounds {
             for turn in 0..modes.len() {
