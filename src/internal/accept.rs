@@ -1,4 +1,4 @@
-//! Accepts connections to the internal port: a bounded number of them, none silent for ever.
+//! Accepts connections to the internal port: a bounded number of them, none silent or deaf for ever.
 //!
 //! Whoever looks on must not take the files that the service needs for its own clients.
 
@@ -17,12 +17,13 @@ use tokio::{
 };
 use tower::Service;
 
-use super::guard::Ends;
+use super::{guard::Ends, reader::Reader};
 use crate::telemetry;
 
 /// Scrapers, probes and a few people. Whoever comes beyond it waits in the kernel's queue.
 const MAX_CONNECTIONS: usize = 256;
-/// How long a connection may be silent. Scrapers come more often than this, and keep theirs.
+/// How long a connection may be silent, or not take what it asked for. Scrapers come more often than this, and keep
+/// theirs.
 const SILENCE: Duration = Duration::from_secs(90);
 /// How long to wait when the system has no connection for us.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -80,12 +81,16 @@ async fn connection(builder: &Builder<Streams>, stream: TcpStream, router: Route
         router.clone().call(request)
     });
     // Whoever looks on and breaks off has broken nothing.
-    drop(builder.serve_connection(TokioIo::new(stream), service).await);
+    drop(builder.serve_connection(TokioIo::new(Reader::new(stream, silence)), service).await);
 }
 
 #[cfg(test)]
 mod tests {
-    use axum::{Router, body::Body, routing::get};
+    use axum::{
+        Router,
+        body::{Body, Bytes},
+        routing::get,
+    };
     use futures_util::stream;
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
@@ -119,6 +124,30 @@ mod tests {
         last.read_to_string(&mut said).await.unwrap();
         assert!(said.ends_with("here"), "{said}");
         drop(silent);
+        accepting.abort();
+    }
+
+    #[tokio::test]
+    async fn who_asks_and_does_not_read_makes_room_for_others() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        // More than the system keeps for one connection.
+        let long = Bytes::from(vec![b'a'; 16 << 20]);
+        let router = Router::new().route("/long", get(async move || long)).route("/", get(async || "here"));
+        let accepting = telemetry::spawn("accept", accept_patiently(listener, router, Duration::from_millis(50)));
+        let mut deaf = Vec::new();
+        for _ in 0..MAX_CONNECTIONS {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(REQUEST.replace("/ ", "/long ").as_bytes()).await.unwrap();
+            deaf.push(stream);
+        }
+        let mut last = TcpStream::connect(address).await.unwrap();
+        last.write_all(REQUEST.as_bytes()).await.unwrap();
+        let mut said = String::new();
+        let reading = last.read_to_string(&mut said);
+        tokio::time::timeout(Duration::from_secs(20), reading).await.expect("somebody has made room").unwrap();
+        assert!(said.ends_with("here"), "{said}");
+        drop(deaf);
         accepting.abort();
     }
 

@@ -18,9 +18,11 @@ mod metrics;
 mod page;
 mod pprof;
 mod profile;
+mod reader;
 mod stacks;
 mod stalls;
 mod thread;
+mod upload;
 
 use std::sync::Arc;
 
