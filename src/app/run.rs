@@ -84,6 +84,13 @@ impl Parts {
         for warning in &settings.warnings {
             tracing::warn!(target: "glasshouse::app", "{warning}");
         }
+        if !internal.ip().is_loopback() {
+            tracing::warn!(
+                target: "glasshouse::app",
+                { internal.address = %internal },
+                "the internal port can be reached from other machines: everything but /metrics and /health wants the token (internal.token), and travels without encryption"
+            );
+        }
         let readiness = Readiness::new(metrics);
         // Before anything is spawned, since what was spawned before it was on never appears in it.
         let console = Console::start(telemetry.console.clone(), &self.internal, settings.internal.console, metrics);

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc};
 use aws_lc_rs::constant_time;
 use axum::{
     extract::{ConnectInfo, Request, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode, Uri, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -39,16 +39,23 @@ impl Guard {
         Self { token: config.token.clone(), hosts: config.hosts.clone() }
     }
 
-    fn refusal(&self, ends: Ends, path: &str, headers: &HeaderMap) -> Option<Response> {
+    fn refusal(&self, ends: Ends, uri: &Uri, headers: &HeaderMap) -> Option<Response> {
+        let path = uri.path();
         // Prometheus and the kubelet come by pod address and have no token; there is nothing secret in a number.
         let open = path == "/metrics" || path.starts_with("/health/");
-        if !open && !self.knows_host(headers) {
+        if !open && !self.knows_host(uri, headers) {
             return Some(
                 (StatusCode::MISDIRECTED_REQUEST, "this port does not serve that host name\n").into_response(),
             );
         }
         if path.starts_with("/debug") && is_cross_site(headers) {
-            return Some((StatusCode::FORBIDDEN, "a page of another site may not ask this\n").into_response());
+            return Some(
+                (
+                    StatusCode::FORBIDDEN,
+                    "a page of another site may not ask this; type the address, or open it from the page at /\n",
+                )
+                    .into_response(),
+            );
         }
         let on_loopback = ends.local.is_some_and(|local| local.ip().to_canonical().is_loopback());
         if !open && !on_loopback && !self.has_token(headers) {
@@ -64,9 +71,17 @@ impl Guard {
     }
 
     /// DNS rebinding: a page of a stranger's whose name points at this machine still sends the stranger's name.
-    fn knows_host(&self, headers: &HeaderMap) -> bool {
-        let Some(host) = headers.get(header::HOST) else { return true };
-        let Some(name) = host.to_str().ok().map(without_port) else { return false };
+    ///
+    /// HTTP/2 has it in the address instead of a header. All that are given have to be known.
+    fn knows_host(&self, uri: &Uri, headers: &HeaderMap) -> bool {
+        let given = headers.get_all(header::HOST).iter().map(|host| host.to_str().ok());
+        given
+            .chain(uri.authority().map(|host| Some(host.as_str())))
+            .all(|host| host.is_some_and(|host| self.knows(host)))
+    }
+
+    fn knows(&self, host: &str) -> bool {
+        let name = without_port(host);
         let is_address = name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>().is_ok();
         is_address
             || name.eq_ignore_ascii_case("localhost")
@@ -114,7 +129,7 @@ pub(super) async fn admit(
     request: Request,
     next: Next,
 ) -> Response {
-    let refusal = guard.refusal(ends, request.uri().path(), request.headers());
+    let refusal = guard.refusal(ends, request.uri(), request.headers());
     let mut response = match refusal {
         Some(refusal) => refusal,
         None => next.run(request).await,
@@ -135,9 +150,11 @@ mod tests {
 
     fn ask(local: &str, path: &str, pairs: &[(header::HeaderName, &str)]) -> StatusCode {
         let ends = Ends { local: Some(local.parse().unwrap()) };
-        let headers: HeaderMap =
-            pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_str(value).unwrap())).collect();
-        guard().refusal(ends, path, &headers).map_or(StatusCode::OK, |refusal| refusal.status())
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(name, HeaderValue::from_str(value).unwrap());
+        }
+        guard().refusal(ends, &path.parse().unwrap(), &headers).map_or(StatusCode::OK, |refusal| refusal.status())
     }
 
     #[test]
@@ -157,6 +174,17 @@ mod tests {
             assert_eq!(ask("127.0.0.1:6060", "/", &[(header::HOST, host)]), StatusCode::OK, "{host}");
         }
         assert_eq!(ask("127.0.0.1:6060", "/metrics", &[(header::HOST, "evil.example")]), StatusCode::OK);
+        // HTTP/2, a proxy's form, and one header more than there may be.
+        for (address, hosts) in [
+            ("http://evil.example:6060/", &[][..]),
+            ("http://evil.example/", &["localhost"]),
+            ("http://localhost/", &["evil.example"]),
+            ("/", &["localhost", "evil.example"]),
+        ] {
+            let hosts: Vec<_> = hosts.iter().map(|host| (header::HOST, *host)).collect();
+            assert_eq!(ask("127.0.0.1:6060", address, &hosts), StatusCode::MISDIRECTED_REQUEST, "{address} {hosts:?}");
+        }
+        assert_eq!(ask("127.0.0.1:6060", "http://localhost:6060/", &[]), StatusCode::OK);
     }
 
     #[test]

@@ -6,14 +6,13 @@ use std::{
 };
 
 use axum::{
-    body::Bytes,
     extract::{DefaultBodyLimit, RawQuery, State},
     http::StatusCode,
     routing::{MethodRouter, get},
 };
 use tokio::task::AbortHandle;
 
-use super::lease;
+use super::{lease, upload::Upload};
 use crate::telemetry::LogFilter;
 
 /// A filter with more than this is a mistake.
@@ -35,7 +34,11 @@ async fn show(State(switch): State<Arc<Switch>>) -> String {
 }
 
 /// The body is an `EnvFilter`; with `for=10m` the filter from before comes back by itself.
-async fn change(State(switch): State<Arc<Switch>>, RawQuery(query): RawQuery, body: Bytes) -> (StatusCode, String) {
+async fn change(
+    State(switch): State<Arc<Switch>>,
+    RawQuery(query): RawQuery,
+    Upload(body): Upload,
+) -> (StatusCode, String) {
     let refused = |reason: String| (StatusCode::BAD_REQUEST, reason + "\n");
     let Ok(directives) = std::str::from_utf8(&body).map(str::trim) else {
         return refused("the body must be text".to_owned());

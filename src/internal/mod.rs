@@ -22,6 +22,7 @@ mod profile;
 mod stacks;
 mod stalls;
 mod thread;
+mod upload;
 
 use std::sync::Arc;
 

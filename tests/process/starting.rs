@@ -23,6 +23,19 @@ fn the_first_start_makes_a_key_that_only_its_owner_reads_and_says_so_once() {
 }
 
 #[test]
+fn an_internal_port_that_others_can_reach_is_said_to_want_a_token() {
+    let token = "a-secret-of-the-on-call";
+    let program =
+        Program::start(&[("GLASSHOUSE_INTERNAL__LISTEN", "0.0.0.0:0"), ("GLASSHOUSE_INTERNAL__TOKEN", token)]);
+    let is_said = |(_, line): &(_, Value)| line["message"].as_str().unwrap().contains("internal.token");
+    let (_, warning) = program.lines().into_iter().find(is_said).unwrap();
+    assert_eq!(warning["level"], "WARN");
+    assert!(warning["internal.address"].as_str().unwrap().starts_with("0.0.0.0:"), "{warning}");
+    assert!(!warning.to_string().contains(token), "{warning}");
+    assert!(!Program::start(&[]).lines().iter().any(is_said), "on loopback there is nothing to say");
+}
+
+#[test]
 fn a_restart_keeps_the_key_so_that_tokens_live_on() {
     let folder = TempDir::new().unwrap();
     let key = folder.path().join("key.pem").display().to_string();

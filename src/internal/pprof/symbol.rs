@@ -3,7 +3,6 @@
 use std::{fmt::Write, time::Duration};
 
 use axum::{
-    body::Bytes,
     extract::{DefaultBodyLimit, RawQuery},
     http::StatusCode,
     response::Response,
@@ -12,7 +11,7 @@ use axum::{
 use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 
 use super::{Refusal, text};
-use crate::internal::profile::Symbols;
+use crate::internal::{profile::Symbols, upload::Upload};
 
 /// A body with more than this is refused.
 const MAX_BYTES: usize = 64 * 1024;
@@ -33,7 +32,7 @@ async fn of_query(RawQuery(query): RawQuery) -> Result<Response, Refusal> {
     named(query.unwrap_or_default().as_bytes()).await
 }
 
-async fn of_body(body: Bytes) -> Result<Response, Refusal> {
+async fn of_body(Upload(body): Upload) -> Result<Response, Refusal> {
     named(&body).await
 }
 
