@@ -67,15 +67,17 @@ pub(in crate::internal) fn is_on() -> bool {
 /// With a duration it must be called on a runtime, which is the one that switches it off. Blocks, as
 /// [`switch_off`] does.
 ///
+/// Says whether that changed anything.
+///
 /// # Errors
 /// Where it cannot be.
-pub(super) fn switch_on(duration: Option<Duration>) -> Result<(), SwitchError> {
+pub(super) fn switch_on(duration: Option<Duration>) -> Result<bool, SwitchError> {
     if let Some(lacking) = allocator::lacking() {
         return Err(lacking.into());
     }
     let mut state = state();
     let (since, turn) = match state.sampling {
-        Sampling::On { until: None, .. } => return Ok(()),
+        Sampling::On { until: None, .. } => return Ok(false),
         Sampling::On { since, turn, .. } => (since, turn),
         Sampling::Off => {
             allocator::set_active(true).map_err(SwitchError::Refused)?;
@@ -91,45 +93,62 @@ pub(super) fn switch_on(duration: Option<Duration>) -> Result<(), SwitchError> {
     state.timer = duration.map(|duration| {
         let timer = crate::telemetry::spawn("heap sampling", async move {
             tokio::time::sleep(duration).await;
-            spawn_blocking(move || fall_back(lease)).await.ok();
+            tell_fall(spawn_blocking(move || fall_back(lease)).await.unwrap_or(Ok(false)));
         });
         timer.abort_handle()
     });
     state.sampling = Sampling::On { since, until: duration.map(|duration| now() + duration), turn };
+    Ok(true)
+}
+
+/// Writes into the log that it was.
+pub(super) fn tell_on(duration: Option<Duration>) {
     let heap_sampling_for = duration.map(|duration| humantime::format_duration(duration).to_string());
     tracing::info!(target: "glasshouse::internal", { heap.sampling_for = heap_sampling_for }, "heap sampling was switched on");
-    Ok(())
 }
 
 /// Because a setting says so. Where it cannot be, the log says why.
 pub(in crate::internal) fn switch_on_for_good() {
-    if let Err(error) = switch_on(None) {
-        let error = error.to_string();
-        tracing::warn!(target: "glasshouse::internal", { error.message = error }, "heap sampling was not switched on");
+    match switch_on(None) {
+        Ok(true) => tell_on(None),
+        Ok(false) => {}
+        Err(error) => {
+            let error = error.to_string();
+            tracing::warn!(target: "glasshouse::internal", { error.message = error }, "heap sampling was not switched on");
+        }
     }
 }
 
 /// Switches it off, and forgets what was sampled. Blocks: a profile that is being written is waited for, since jemalloc
-/// does.
+/// jemalloc does. Says whether it was on.
 ///
 /// # Errors
 /// When jemalloc refuses.
-pub(super) fn switch_off() -> Result<(), SwitchError> {
-    if state().off()? {
-        tracing::info!(target: "glasshouse::internal", "heap sampling was switched off");
-    }
-    Ok(())
+pub(super) fn switch_off() -> Result<bool, SwitchError> {
+    state().off()
 }
 
-/// The while is over.
-fn fall_back(lease: u64) {
+/// Writes into the log that it was.
+pub(super) fn tell_off() {
+    tracing::info!(target: "glasshouse::internal", "heap sampling was switched off");
+}
+
+/// The while is over. Says whether it was on; blocks as [`switch_off`] does.
+fn fall_back(lease: u64) -> Result<bool, SwitchError> {
     let mut state = state();
     // Somebody may have been quicker, and may want it for longer. To abort a timer that has rung changes nothing.
     if state.leases != lease {
-        return;
+        return Ok(false);
     }
-    match state.off() {
-        Ok(_) => tracing::info!(target: "glasshouse::internal", "heap sampling fell back to off"),
+    // It is this timer, which has something to tell yet.
+    state.timer = None;
+    state.off()
+}
+
+fn tell_fall(fallen: Result<bool, SwitchError>) {
+    match fallen {
+        Ok(false) => {}
+        Ok(true) => tracing::info!(target: "glasshouse::internal", "heap sampling fell back to off"),
         Err(error) => {
             let error = error.to_string();
             tracing::error!(target: "glasshouse::internal", { error.message = error }, "heap sampling did not fall back");
@@ -179,9 +198,9 @@ mod tests {
         switch_on(Some(Duration::from_mins(1))).unwrap();
         let rung = state().leases;
         switch_on(Some(Duration::from_mins(2))).unwrap();
-        fall_back(rung);
+        assert!(!fall_back(rung).unwrap());
         assert_ne!(sampling(), Sampling::Off);
-        fall_back(rung + 1);
+        assert!(fall_back(rung + 1).unwrap());
         assert_eq!(sampling(), Sampling::Off);
     }
 }

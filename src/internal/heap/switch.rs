@@ -11,7 +11,7 @@ use tokio::task::spawn_blocking;
 
 use super::{
     allocator::{self, Lacking},
-    sampling::{Sampling, SwitchError, sampling, switch_off, switch_on},
+    sampling::{Sampling, SwitchError, sampling, switch_off, switch_on, tell_off, tell_on},
 };
 use crate::internal::lease;
 
@@ -21,25 +21,42 @@ pub(in crate::internal) fn routes() -> MethodRouter {
 }
 
 async fn show() -> Response {
-    blocking(state).await
+    blocking(state).await.unwrap_or_else(IntoResponse::into_response)
 }
 
 /// With `for=10m` it ends by itself.
 async fn begin(RawQuery(query): RawQuery) -> Response {
-    match lease::parse(query.as_deref().unwrap_or_default()) {
-        Ok(duration) => blocking(move || switch_on(duration).map_or_else(|error| refusal(&error), |()| state())).await,
-        Err(reason) => (StatusCode::BAD_REQUEST, reason + "\n").into_response(),
-    }
+    let duration = match lease::parse(query.as_deref().unwrap_or_default()) {
+        Ok(duration) => duration,
+        Err(reason) => return (StatusCode::BAD_REQUEST, reason + "\n").into_response(),
+    };
+    switched(blocking(move || switch_on(duration)).await, || tell_on(duration)).await
 }
 
 async fn end() -> Response {
-    blocking(|| switch_off().map_or_else(|error| refusal(&error), |()| state())).await
+    switched(blocking(switch_off).await, tell_off).await
 }
 
+async fn switched(outcome: Result<Result<bool, SwitchError>, Broken>, tell: impl FnOnce()) -> Response {
+    match outcome {
+        Ok(Ok(has_changed)) => {
+            if has_changed {
+                tell();
+            }
+            show().await
+        }
+        Ok(Err(error)) => refusal(&error),
+        Err(broken) => broken.into_response(),
+    }
+}
+
+/// What is answered when the work has panicked.
+type Broken = (StatusCode, &'static str);
+
 /// Off this port's one thread: jemalloc is not switched, and what it forgets not forgotten, while it writes a profile.
-async fn blocking(work: impl FnOnce() -> Response + Send + 'static) -> Response {
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Broken> {
     let broken = (StatusCode::INTERNAL_SERVER_ERROR, "the allocator could not be asked\n");
-    spawn_blocking(work).await.unwrap_or_else(|_| broken.into_response())
+    spawn_blocking(work).await.map_err(|_| broken)
 }
 
 fn state() -> Response {

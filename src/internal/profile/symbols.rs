@@ -1,6 +1,13 @@
 //! Addresses in this executable, and the functions that they lie in.
 
-use std::{collections::HashMap, ffi::c_void, sync::Arc};
+use std::{
+    collections::HashMap,
+    ffi::c_void,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+};
 
 use backtrace::SymbolName;
 
@@ -24,14 +31,18 @@ impl Frame {
     }
 }
 
+/// How many look addresses up: the library keeps what it has read for all of them together.
+static READERS: AtomicUsize = AtomicUsize::new(0);
+
 /// Looks addresses up, each once. Blocks: reading the debug information for the first time takes a second or more and
-/// 100 MB, which are given back when this is dropped.
+/// 100 MB, which are given back when the last of those that there are at a time is dropped.
 pub(in crate::internal) struct Symbols {
     known: HashMap<usize, Vec<Arc<Frame>>>,
 }
 
 impl Symbols {
     pub(in crate::internal) fn new() -> Self {
+        READERS.fetch_add(1, SeqCst);
         Self { known: HashMap::new() }
     }
 
@@ -50,7 +61,10 @@ impl Symbols {
 
 impl Drop for Symbols {
     fn drop(&mut self) {
-        backtrace::clear_symbol_cache();
+        // Who drew it away from under the others would have each of them read it all again.
+        if READERS.fetch_sub(1, SeqCst) == 1 {
+            backtrace::clear_symbol_cache();
+        }
     }
 }
 
