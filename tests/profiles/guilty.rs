@@ -55,7 +55,6 @@ pub(crate) fn burns(go_on: &AtomicBool) {
 pub(crate) const BURNS_TO: u32 = line!();
 
 /// Has the C library do it, in a function without a frame pointer that is called from here and nowhere in between.
-#[expect(clippy::large_stack_arrays, reason = "it is memory for the C library to clear")]
 #[inline(never)]
 pub(crate) fn clears_memory(go_on: &AtomicBool) {
     while go_on.load(Relaxed) {

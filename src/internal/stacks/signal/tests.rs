@@ -55,7 +55,6 @@ fn waits_for(lock: &Mutex<()>) {
     drop(black_box(lock.lock()));
 }
 
-#[expect(clippy::large_stack_arrays, reason = "it is memory for the C library to clear")]
 #[inline(never)]
 pub(super) fn fills(go_on: &AtomicBool) {
     while go_on.load(Relaxed) {
