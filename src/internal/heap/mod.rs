@@ -3,6 +3,7 @@
 //! There is one allocator in a process, so there is one switch, however many services a test has in it.
 
 mod allocator;
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only there does the allocator write one"))]
 mod dump;
 mod sampling;
 mod snapshot;
