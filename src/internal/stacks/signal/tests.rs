@@ -31,12 +31,18 @@ pub(super) fn begin(name: &str, code: impl FnOnce() + Send + 'static) -> (i32, t
     (receiver.recv().unwrap(), thread.unwrap())
 }
 
-fn names(symbols: &mut Symbols, tid: i32) -> Vec<String> {
-    let captured = of(&[tid], BUDGET).unwrap().remove(0);
-    assert_eq!(captured.tid, tid);
-    let stack = captured.stack.unwrap();
-    assert!(!stack.cut);
-    symbols.stack(&stack.addresses).iter().map(|frame| frame.name.clone()).collect()
+/// The names on a thread's stack, as soon as it has come to that function.
+fn names(symbols: &mut Symbols, tid: i32, function: &str) -> Vec<String> {
+    loop {
+        let captured = of(&[tid], BUDGET).unwrap().remove(0);
+        assert_eq!(captured.tid, tid);
+        let stack = captured.stack.unwrap();
+        assert!(!stack.cut);
+        let names: Vec<_> = symbols.stack(&stack.addresses).iter().map(|frame| frame.name.clone()).collect();
+        if names.iter().any(|name| name.contains(function)) {
+            return names;
+        }
+    }
 }
 
 fn position(names: &[String], wanted: &str) -> usize {
@@ -70,7 +76,7 @@ fn a_thread_that_burns_is_seen_where_it_is() {
         move || goes_round_and_round(&go_on)
     });
     assert_eq!(thread_name(tid), "burns");
-    let names = names(&mut Symbols::new(), tid);
+    let names = names(&mut Symbols::new(), tid, "goes_round_and_round");
     go_on.store(false, Relaxed);
     thread.join().unwrap();
     assert!(position(&names, "goes_round_and_round") <= 3, "{names:#?}");
@@ -86,13 +92,7 @@ fn a_thread_that_sleeps_in_the_system_is_seen_where_it_waits() {
         move || waits_for(&lock)
     });
     let mut symbols = Symbols::new();
-    let names = loop {
-        let names = names(&mut symbols, tid);
-        // Until it has come there.
-        if names.iter().any(|name| name.contains("waits_for")) {
-            break names;
-        }
-    };
+    let names = names(&mut symbols, tid, "waits_for");
     drop(held);
     thread.join().unwrap();
     position(&names, "thread_start");
@@ -106,7 +106,7 @@ fn the_caller_of_a_function_without_a_frame_pointer_is_not_lost() {
         move || fills(&go_on)
     });
     let mut symbols = Symbols::new();
-    let all: Vec<Vec<String>> = (0..20).map(|_| names(&mut symbols, tid)).collect();
+    let all: Vec<Vec<String>> = (0..20).map(|_| names(&mut symbols, tid, "fills")).collect();
     go_on.store(false, Relaxed);
     thread.join().unwrap();
     let inside: Vec<_> = all.iter().filter(|names| names[0].contains("memset")).collect();
