@@ -131,7 +131,11 @@ pub(super) async fn admit(
 ) -> Response {
     let refusal = guard.refusal(ends, request.uri(), request.headers());
     let mut response = match refusal {
-        Some(refusal) => refusal,
+        Some(mut refusal) => {
+            // Without it `go tool pprof` shows the status, and not what is to be done about it.
+            refusal.headers_mut().insert("x-go-pprof", header::HeaderValue::from_static("1"));
+            refusal
+        }
         None => next.run(request).await,
     };
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, header::HeaderValue::from_static("nosniff"));

@@ -27,7 +27,11 @@ impl<S: Send + Sync> FromRequest<S> for Upload {
 
 async fn within<S: Send + Sync>(patience: Duration, request: Request, state: &S) -> Result<Upload, Response> {
     match timeout(patience, Bytes::from_request(request, state)).await {
-        Ok(body) => body.map(Upload).map_err(IntoResponse::into_response),
+        Ok(Ok(body)) => Ok(Upload(body)),
+        Ok(Err(refusal)) if refusal.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            Err((refusal.status(), "the body is larger than any that makes sense here\n").into_response())
+        }
+        Ok(Err(refusal)) => Err(refusal.into_response()),
         Err(_) => Err((StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time\n").into_response()),
     }
 }

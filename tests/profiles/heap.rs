@@ -25,13 +25,13 @@ static ALLOCATOR: LazyLock<Mutex<()>> = LazyLock::new(Mutex::default);
 const HALF_MIB: usize = 1 << 19;
 
 /// A service in a process whose sampling is off, and stays so until this test says otherwise.
-struct Sampled {
-    service: Service,
+pub(crate) struct Sampled {
+    pub(crate) service: Service,
     _alone: MutexGuard<'static, ()>,
 }
 
 impl Sampled {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let alone = ALLOCATOR.lock().await;
         let sampled = Self { service: Service::start().await, _alone: alone };
         // A test that has failed may have left it on.
@@ -39,7 +39,7 @@ impl Sampled {
         sampled
     }
 
-    fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.service.internal)
     }
 
@@ -53,11 +53,11 @@ impl Sampled {
         reply.json().await.unwrap()
     }
 
-    async fn on(&self) {
+    pub(crate) async fn on(&self) {
         assert_eq!(self.switch(Method::PUT, "").await["sampling"], true);
     }
 
-    async fn off(self) {
+    pub(crate) async fn off(self) {
         assert_eq!(self.switch(Method::DELETE, "").await["sampling"], false);
     }
 

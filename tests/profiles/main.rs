@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, and says where")]
 
 #[cfg(all(target_os = "linux", any(target_arch = "aarch64", target_arch = "x86_64")))]
+mod abuse;
+#[cfg(all(target_os = "linux", any(target_arch = "aarch64", target_arch = "x86_64")))]
 mod cpu;
 mod decoded;
 mod go;
@@ -11,6 +13,8 @@ mod index;
 #[path = "../process/program.rs"]
 #[allow(dead_code, reason = "shared with tests/process, which needs more of it")]
 mod program;
+#[cfg(all(target_os = "linux", any(target_arch = "aarch64", target_arch = "x86_64")))]
+mod reading;
 #[cfg(all(target_os = "linux", any(target_arch = "aarch64", target_arch = "x86_64")))]
 mod soak;
 mod stalls;

@@ -71,6 +71,7 @@ async fn a_strange_host_is_misdirected_but_may_scrape() {
     }
     let foreign = service.ask("/debug/config").header("sec-fetch-site", "cross-site").send().await.unwrap();
     assert_eq!(foreign.status(), 403);
+    assert_eq!(foreign.headers()["x-go-pprof"], "1", "Go's tools show the sentence");
 }
 
 #[tokio::test]

@@ -4,15 +4,17 @@ import { byId, make } from "./elements.js";
 
 const isLoopback = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(location.hostname);
 // A token is asked for where the port is not on loopback; the page does not know it, and would not show it.
-const host = isLoopback ? location.host : `"any:$TOKEN@${location.host}"`;
-const url = (path) => (isLoopback ? `http://${host}${path}` : `"http://any:$TOKEN@${location.host}${path}"`);
-const quoted = (path) => (isLoopback ? `'${url(path)}'` : url(path));
+const url = (path) => (isLoopback ? `'http://${location.host}${path}'` : `"http://any:$TOKEN@${location.host}${path}"`);
+// tokio-console can show no token; what comes through a tunnel needs none.
+const tunnel = `ssh -fNL 6060:localhost:${location.port || 80} ${location.hostname}`;
 
 const COMMANDS = [
-    ["The tasks, live", `tokio-console ${isLoopback ? `http://${location.host}` : url("")}`],
-    ["CPU, in a browser", `go tool pprof -http=: ${quoted("/debug/pprof/profile?seconds=10")}`],
-    ["Memory", `go tool pprof ${quoted("/debug/pprof/heap")}`],
-    ["Each task", `curl -s ${quoted("/debug/pprof/goroutine?debug=2")}`],
+    ["The tasks, live", isLoopback
+        ? `tokio-console http://${location.host}`
+        : `${tunnel} && tokio-console http://127.0.0.1:6060`],
+    ["CPU, in a browser", `go tool pprof -http=: ${url("/debug/pprof/profile?seconds=10")}`],
+    ["Memory", `go tool pprof ${url("/debug/pprof/heap")}`],
+    ["Each task", `curl -s ${url("/debug/pprof/goroutine?debug=2")}`],
 ];
 
 /** Lists them, each with a button that copies it. */

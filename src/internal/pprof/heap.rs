@@ -84,7 +84,10 @@ impl Turns {
     /// How it was that long ago, and the place among those who compare. A client that goes away gives it to the next.
     async fn compare(&self, time: Duration) -> Result<(Snapshot, OwnedSemaphorePermit), Failure> {
         let comparing = Arc::clone(&self.comparing).try_acquire_owned().map_err(|_| {
-            Refusal::new(StatusCode::CONFLICT, format!("{COMPARING} requests wait for what changes already"))
+            Refusal::new(
+                StatusCode::CONFLICT,
+                format!("{COMPARING} requests with seconds=N are under way, which is the most there may be; try again"),
+            )
         })?;
         let before = self.blocking(Snapshot::take).await??;
         sleep(time).await;

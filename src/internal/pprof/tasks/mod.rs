@@ -79,7 +79,7 @@ async fn show(State(dumps): State<Arc<Dumps>>, query: Query) -> Result<Response,
         return Err(Refusal::parameter("tasks are looked at in one moment: leave seconds out"));
     }
     let turn = timeout(PATIENCE, Arc::clone(&dumps.turn).acquire_owned()).await.map_err(|_| {
-        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "another dump of the tasks is under way: try again in a moment")
+        Refusal::new(StatusCode::CONFLICT, "another dump of the tasks is under way: try again in a moment")
     })?;
     let (began, asked) = (SystemTime::now(), Instant::now());
     let ids: Vec<_> = dumps.runtimes.iter().map(|(_, runtime)| runtime.id()).collect();
