@@ -129,7 +129,7 @@ impl Snapshot {
             format!("an estimate: one allocation in {interval} bytes is looked at"),
         ];
         if !self.took.is_zero() {
-            remarks.push(format!("only what has changed in {} seconds", self.took.as_secs_f64().round()));
+            remarks.push(format!("only what has changed in {} s", self.took.as_secs_f64().round()));
         }
         if self.dump.left_out > 0 {
             remarks.push(format!("{} stacks are left out, since there are too many", self.dump.left_out));
