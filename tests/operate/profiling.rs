@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use glasshouse::telemetry::spawn;
+use glasshouse::telemetry::{spawn, tasks::spawn_on};
 use tempfile::TempDir;
 use tokio::{task::yield_now, time::interval};
 
@@ -53,6 +53,14 @@ async fn every_command_of_the_guide_names_the_fault_that_it_is_for() {
     let service = Service::start_with(Engine::Sqlite, &[("GLASSHOUSE_RUNTIME__WORKERS", "4")]).await;
     let kept = Arc::new(Mutex::new(Vec::new()));
     let (let_go, held) = channel();
+    let (holding, begun) = tokio::sync::oneshot::channel();
+    let stuck = async move {
+        holding.send(()).unwrap();
+        hold_the_worker(&held);
+    };
+    drop(spawn_on(&service.main, "blocked on a lock", stuck));
+    // What has just given way to others on the same worker would be held too.
+    begun.await.unwrap();
     {
         let _main = service.main.enter();
         drop(spawn("hot", async {
@@ -71,7 +79,6 @@ async fn every_command_of_the_guide_names_the_fault_that_it_is_for() {
         for _ in 0..20 {
             drop(spawn("forgotten", wait_in_vain()));
         }
-        drop(spawn("blocked on a lock", async move { hold_the_worker(&held) }));
     }
     let (client, address) = (reqwest::Client::new(), service.public);
     let asking = spawn("asking", async move {
