@@ -56,7 +56,7 @@ const FILES: &[(&str, &str, &str)] = &[
 /// What the document loads.
 pub(super) async fn file(Path(name): Path<String>) -> Response {
     let Some((name, kind, content)) = FILES.iter().find(|(known, ..)| *known == name) else {
-        return super::index::unknown().await.into_response();
+        return (StatusCode::NOT_FOUND, "the page has no such file\n").into_response();
     };
     let policy = if *name == "frame.html" { FRAME_POLICY } else { POLICY };
     let headers = [

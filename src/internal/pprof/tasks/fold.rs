@@ -6,8 +6,15 @@
 
 use std::sync::Arc;
 
-use super::standing::Call;
 use crate::{internal::profile::Frame, telemetry::tasks::BOUNDARY};
+
+/// A call in a stack.
+#[derive(Debug, Clone)]
+pub(super) struct Call {
+    /// Inside the instruction that calls.
+    pub(super) address: usize,
+    pub(super) frame: Arc<Frame>,
+}
 
 /// Where a call was written, as far as folding cares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,8 +3,9 @@
 use std::fmt::{Result, Write};
 
 use super::{
+    fold::Call,
     fold::package,
-    standing::{Call, Group, Standing},
+    standing::{Group, Standing},
 };
 
 /// As Go's `debug=1`: a line with the count and the addresses for programs, and lines with `#` that people read.

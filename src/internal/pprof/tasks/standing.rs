@@ -2,19 +2,11 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::fold::{fold, rank, within};
+use super::fold::{Call, fold, rank, within};
 use crate::{
     internal::profile::{Frame, Sample, Symbols},
     telemetry::tasks::{Found, State, Task},
 };
-
-/// A call in a stack.
-#[derive(Debug, Clone)]
-pub(super) struct Call {
-    /// Inside the instruction that calls.
-    pub(super) address: usize,
-    pub(super) frame: Arc<Frame>,
-}
 
 /// A task and where it stands.
 pub(super) struct Standing {
