@@ -55,7 +55,8 @@ async fn parsed(service: &Service, accept: &str, encoding: &str) -> Page {
     serde_json::from_value(tool::json(tool::python("openmetrics.py", &[format]), page).await).unwrap()
 }
 
-/// What moves by itself, also where nobody asks anything: a connection is given back after its request was answered.
+/// What moves by itself, also where nobody asks anything: each scrape asks whether the store is there, which takes a
+/// connection of the pool for a moment.
 fn moves(sample: &str) -> bool {
     let moving = ["tokio_", "process_", "jemalloc_", "glasshouse_scrape_", "otel_sdk_", "db_client_connections{"];
     moving.iter().any(|name| sample.starts_with(name))
