@@ -3,6 +3,10 @@
 
 mod page;
 mod profiling;
+#[path = "../support/stack/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "shared with tests/gameday, which needs more of it")]
+mod stack;
+mod stacked;
 #[path = "../service/support/mod.rs"]
 #[allow(dead_code, unused_imports, unused_macros, reason = "shared with tests/service, which needs more of it")]
 mod support;
