@@ -4,6 +4,8 @@
 mod loadtest;
 mod page;
 mod profiling;
+mod queries;
+mod vocabulary;
 #[path = "../service/support/mod.rs"]
 #[allow(dead_code, unused_imports, unused_macros, reason = "shared with tests/service, which needs more of it")]
 mod support;
