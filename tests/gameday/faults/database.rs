@@ -14,8 +14,8 @@ const WAITING: &[&str] = &["HighLatencyP99", "LatencyBurnFast", "LatencyBurnSlow
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "database-down",
-        alerts: &["DatabaseDown", "HighErrorRate", "AvailabilityBurnFast"],
-        others: &["DatabaseErrors", "AvailabilityBurnSlow", "ErrorBudgetLow"],
+        alerts: &["DatabaseDown", "AvailabilityBurnFast"],
+        others: &["HighErrorRate", "DatabaseErrors", "AvailabilityBurnSlow", "ErrorBudgetLow"],
         causes: &[StoppedDatabase],
         own_database: true,
         journeys: 2.0,

@@ -2,14 +2,13 @@
 
 use std::{fs, net::SocketAddr, path::Path, time::Duration};
 
-use serde_json::{Value, json};
-use tempfile::TempDir;
-
 use super::{
+    folder::Folder,
     process::{Limits, Process, Program},
     scaled::Scale,
     tool,
 };
+use serde_json::{Value, json};
 
 /// A Prometheus that can be stopped, and started again with the data it had.
 pub(crate) struct Prometheus {
@@ -19,7 +18,7 @@ pub(crate) struct Prometheus {
     alertmanager: Option<SocketAddr>,
     scale: Scale,
     http: reqwest::Client,
-    folder: TempDir,
+    folder: Folder,
 }
 
 /// Where a Prometheus is asked, by whoever holds this.
@@ -30,24 +29,17 @@ pub(crate) struct Api {
 }
 
 impl Prometheus {
-    /// Starts it with no service to scrape, evaluating those rules and telling that Alertmanager.
+    /// Starts it with no service to scrape and no rules, and an Alertmanager to tell, if there is one.
     pub(crate) async fn start(
         scale: Scale,
-        rules: Option<&Path>,
         alertmanager: Option<SocketAddr>,
         port: u16,
         http: reqwest::Client,
     ) -> Self {
-        let folder = TempDir::new().unwrap();
+        let folder = Folder::new();
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let mut this = Self { address, process: None, alertmanager, scale, http, folder };
         fs::create_dir(this.folder.path().join("rules")).unwrap();
-        for file in rules.map(|folder| fs::read_dir(folder).unwrap()).into_iter().flatten() {
-            let file = file.unwrap().path();
-            if file.extension().is_some_and(|extension| extension == "yml") {
-                this.write_rules(file.file_name().unwrap().to_str().unwrap(), &fs::read_to_string(&file).unwrap());
-            }
-        }
         this.target(None);
         this.start_again().await;
         this
@@ -57,25 +49,7 @@ impl Prometheus {
     pub(crate) async fn start_again(&mut self) {
         self.process = None;
         let place = |name: &str| self.folder.path().join(name).display().to_string();
-        let told: Vec<_> = self.alertmanager.iter().map(SocketAddr::to_string).collect();
-        let interval = format!("{}ms", self.scale.scrape.as_millis());
-        let settings = json!({
-            "global": {
-                "scrape_interval": interval,
-                "scrape_timeout": interval,
-                "evaluation_interval": interval,
-            },
-            "rule_files": [place("rules/*.yml")],
-            "alerting": { "alertmanagers": [{ "static_configs": [{ "targets": told }] }] },
-            "scrape_configs": [
-                { "job_name": "glasshouse",
-                  "file_sd_configs": [{ "files": [place("targets.json")], "refresh_interval": "1s" }] },
-                { "job_name": "prometheus", "static_configs": [{ "targets": [self.address.to_string()] }] },
-                { "job_name": "alertmanager", "static_configs": [{ "targets": told }] },
-            ],
-        });
-        let file = self.folder.path().join("prometheus.yml");
-        fs::write(&file, settings.to_string()).unwrap();
+        self.write_settings();
         // An alert that fires is told anew this often, and held for four times as long when nothing is heard of it.
         let resend = self.scale.duration(Duration::from_mins(1)).max(Duration::from_millis(500));
         let program = Program {
@@ -86,7 +60,7 @@ impl Prometheus {
                 "--web.enable-remote-write-receiver".to_owned(),
                 "--enable-feature=exemplar-storage".to_owned(),
                 format!("--rules.alert.resend-delay={}ms", resend.as_millis()),
-                format!("--config.file={}", file.display()),
+                format!("--config.file={}", place("prometheus.yml")),
                 format!("--storage.tsdb.path={}", place("data")),
             ],
             environment: &[],
@@ -94,7 +68,42 @@ impl Prometheus {
             limits: Limits::default(),
         };
         let (process, address) = program.start(listening).await;
+        let moved = self.address != address;
         (self.process, self.address) = (Some(process), address);
+        // Only now is it known where it finds itself.
+        if moved {
+            self.write_settings();
+            self.reload().await;
+        }
+    }
+
+    fn write_settings(&self) {
+        let place = |name: &str| self.folder.path().join(name).display().to_string();
+        let told: Vec<_> = self.alertmanager.iter().map(SocketAddr::to_string).collect();
+        let interval = format!("{}ms", self.scale.scrape.as_millis());
+        let settings = json!({
+            "global": { "scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval },
+            "rule_files": [place("rules/*.yml")],
+            "alerting": { "alertmanagers": [{ "static_configs": [{ "targets": told }] }] },
+            "scrape_configs": [
+                { "job_name": "glasshouse",
+                  "file_sd_configs": [{ "files": [place("targets.json")], "refresh_interval": "1s" }] },
+                { "job_name": "prometheus", "static_configs": [{ "targets": [self.address.to_string()] }] },
+                { "job_name": "alertmanager", "static_configs": [{ "targets": told }] },
+            ],
+        });
+        fs::write(place("prometheus.yml"), settings.to_string()).unwrap();
+    }
+
+    /// Evaluates the rules of that folder from now on.
+    pub(crate) async fn evaluate(&self, rules: &Path) {
+        for file in fs::read_dir(rules).unwrap() {
+            let file = file.unwrap().path();
+            if file.extension().is_some_and(|extension| extension == "yml") {
+                self.write_rules(file.file_name().unwrap().to_str().unwrap(), &fs::read_to_string(&file).unwrap());
+            }
+        }
+        self.reload().await;
     }
 
     /// Ends it at once.
