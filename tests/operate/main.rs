@@ -5,10 +5,14 @@ mod loadtest;
 mod page;
 mod profiling;
 mod queries;
-mod vocabulary;
+#[path = "../support/stack/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "shared with tests/gameday, which needs more of it")]
+mod stack;
+mod stacked;
 #[path = "../service/support/mod.rs"]
 #[allow(dead_code, unused_imports, unused_macros, reason = "shared with tests/service, which needs more of it")]
 mod support;
 #[path = "../clients/tool.rs"]
 #[allow(dead_code, reason = "shared with tests/clients, which needs more of it")]
 mod tool;
+mod vocabulary;
