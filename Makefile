@@ -7,7 +7,7 @@ DENY_WARNINGS = -- -D warnings
 export NAME
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench fmt golden rename
+.PHONY: help run test check bench fmt golden rename stack
 
 help: ## lists these names
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -36,3 +36,6 @@ golden: ## rewrites tests/golden and the other files that tests compare with wha
 
 rename: ## gives a fork its own name everywhere: make rename NAME=night_watch
 	scripts/rename "$$NAME"
+
+stack: ## starts the service in containers, with everything that it is observed with
+	scripts/stack
