@@ -1,0 +1,53 @@
+// One request as all of them are made: named by its route, part of a trace, and told of when it fails.
+
+import { check } from 'k6';
+import http, { type RefinedResponse } from 'k6/http';
+import { BASE_URL } from './settings.ts';
+import { trace } from './trace.ts';
+
+/** As the objectives count: what the service refuses is no failure of the service. */
+http.setResponseCallback(http.expectedStatuses({ min: 100, max: 499 }));
+
+// k6 has it, and @types/k6 does not say so.
+declare const console: { error(line: string): void };
+
+export type Answer = RefinedResponse<'text'>;
+
+/** What a request may carry beside its route. */
+export interface Carried {
+  /** What stands for `{id}`. */
+  id?: string;
+  query?: string;
+  token?: string;
+  ifMatch?: string;
+  body?: object;
+}
+
+/** Asks, and checks that the answer is the one that is due. */
+export function call(method: string, route: string, due: number, carried: Carried = {}): Answer {
+  const { id, traceparent } = trace();
+  const headers: Record<string, string> = { traceparent };
+  if (carried.body) headers['content-type'] = 'application/json';
+  if (carried.token) headers['authorization'] = `Bearer ${carried.token}`;
+  if (carried.ifMatch) headers['if-match'] = carried.ifMatch;
+  const url = BASE_URL + route.replace('{id}', carried.id ?? '') + (carried.query ? `?${carried.query}` : '');
+  const answer = http.request(method, url, carried.body ? JSON.stringify(carried.body) : null, {
+    headers,
+    // One name for all users, or each of them would be a series of its own.
+    tags: { name: route },
+    responseType: 'text',
+    // Longer than the service gives itself: its own answer, a 504, says more than a client that went away.
+    timeout: '20s',
+  });
+  if (answer.status === 0 || answer.status >= 500) {
+    console.error(`trace_id=${id} ${method} ${route}: ${answer.status || answer.error}`);
+  }
+  check(answer, { [`${method} ${route} is ${due}`]: (answer) => answer.status === due });
+  return answer;
+}
+
+/** A member of a JSON answer, as text; empty if it is not there. */
+export function member(answer: Answer, name: string): string {
+  if (answer.status < 200 || answer.status > 299) return '';
+  return String(answer.json(name) ?? '');
+}
