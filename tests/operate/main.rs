@@ -1,10 +1,12 @@
 //! What operators are handed, against a running service: a command of the runbook that does not work is worse than none.
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, and says where")]
 
+mod live;
 mod loadtest;
 mod page;
 mod profiling;
 mod queries;
+mod scene;
 #[path = "../support/stack/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with tests/gameday, which needs more of it")]
 mod stack;
