@@ -10,10 +10,8 @@ use crate::{
     scene::{DELAY, SCENE, SLOW_STATEMENT, Scene},
     stack::within,
     support::{attribute, hex},
+    vocabulary::Known,
 };
-
-/// Metrics that nothing shows or watches, and why they are there nonetheless.
-const REFERENCE_ONLY: &[(&str, &str)] = &[];
 
 /// How long it may take until what has happened is exported and scraped.
 const LATE: Duration = Duration::from_secs(20);
@@ -24,7 +22,7 @@ fn assert_none(faults: &[String]) {
 
 fn asked() -> Vec<Query> {
     let rules = queries::rules().into_iter().map(|rule| rule.query);
-    rules.chain(queries::dashboards()).chain(queries::variables()).chain(queries::runbook()).collect()
+    rules.chain(queries::dashboards()).chain(queries::runbook()).collect()
 }
 
 /// What is wrong with one query: what it names and nobody says, and what its texts tell of its result and is not there.
@@ -50,24 +48,15 @@ fn every_metric_label_and_value_that_is_named_is_there() {
 }
 
 #[test]
-fn every_catalogued_metric_is_used_or_has_a_reason() {
-    let asked = asked();
-    let named: BTreeSet<String> = asked.iter().flat_map(|query| SCENE.known.read(&query.text).metrics).collect();
+fn every_catalogued_metric_is_shown_watched_or_asked_for() {
+    let nothing = Known::default();
+    let named: BTreeSet<String> = asked().iter().flat_map(|query| nothing.read(&query.text).metrics).collect();
     let is_used = |metric: &str| {
         ["", "_bucket", "_count", "_sum"].iter().any(|suffix| named.contains(&format!("{metric}{suffix}")))
     };
-    let mut wrong = Vec::new();
-    for metric in METRICS {
-        match (is_used(metric.name), REFERENCE_ONLY.iter().find(|(name, _)| *name == metric.name)) {
-            (false, None) => wrong.push(format!("{} is used nowhere", metric.name)),
-            (true, Some(_)) => wrong.push(format!("{} is used, and needs no reason any more", metric.name)),
-            (false, Some((name, reason))) if reason.split(' ').count() < 5 => wrong.push(format!("{name}: no reason")),
-            _ => {}
-        }
-    }
-    let unknown = REFERENCE_ONLY.iter().filter(|(name, _)| METRICS.iter().all(|metric| metric.name != *name));
-    wrong.extend(unknown.map(|(name, _)| format!("{name} is in no catalogue")));
-    assert_none(&wrong);
+    let unused = METRICS.iter().filter(|metric| !is_used(metric.name));
+    assert_none(&unused.map(|metric| format!("{} is used nowhere", metric.name)).collect::<Vec<_>>());
+    assert!(!is_used("glasshouse_nothing_total"));
 }
 
 fn has_values(series: &Value) -> bool {
@@ -79,7 +68,7 @@ fn no_panel_annotation_or_variable_is_empty() {
     let scene = &*SCENE;
     let empty = scene.wait(async {
         let mut empty = Vec::new();
-        for query in queries::dashboards().into_iter().chain(queries::variables()) {
+        for query in queries::dashboards() {
             if !scene.range(&query.text).await.iter().any(has_values) {
                 empty.push(format!("{}: {}", query.place, query.text));
             }
@@ -140,7 +129,8 @@ fn an_exemplar_leads_to_the_statement_that_was_slow() {
     let found = scene.wait(within(LATE, async || {
         let traces = slow_traces(scene).await;
         let spans = scene.collector.spans();
-        let mut of_trace = spans.iter().filter(|span| traces.first().is_some_and(|trace| hex(&span.trace_id) == *trace));
+        let mut of_trace =
+            spans.iter().filter(|span| traces.first().is_some_and(|trace| hex(&span.trace_id) == *trace));
         of_trace.any(|span| span.parent_span_id.is_empty() || span.kind == 2).then(|| traces[0].clone())
     }));
     let trace = found.expect("an exemplar's trace was exported");
@@ -148,7 +138,8 @@ fn an_exemplar_leads_to_the_statement_that_was_slow() {
     let parents: BTreeSet<_> = spans.iter().map(|span| span.parent_span_id.clone()).collect();
     // Whoever only waits for others is as long as they are.
     let leaves = spans.iter().filter(|span| !parents.contains(&span.span_id));
-    let took = |span: &&opentelemetry_proto::tonic::trace::v1::Span| span.end_time_unix_nano - span.start_time_unix_nano;
+    let took =
+        |span: &&opentelemetry_proto::tonic::trace::v1::Span| span.end_time_unix_nano - span.start_time_unix_nano;
     let longest = leaves.max_by_key(took).expect("a trace has spans");
     let summary = attribute(&longest.attributes, "db.query.summary");
     assert_eq!(summary.as_deref(), Some(SLOW_STATEMENT), "{}", longest.name);

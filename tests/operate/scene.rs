@@ -1,13 +1,6 @@
 //! One real run that all live proofs share: load, faults and strangers, on a stack that watches them.
 
-use std::{
-    collections::BTreeMap,
-    io::Write,
-    net::TcpStream,
-    process::Command,
-    sync::LazyLock,
-    time::Duration,
-};
+use std::{collections::BTreeMap, io::Write, net::TcpStream, process::Command, sync::LazyLock, time::Duration};
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -88,11 +81,12 @@ async fn play() -> (Stack, Collector, (f64, f64), Known) {
     let summary = String::from_utf8_lossy(&run.stdout).into_owned();
     assert!(summary.contains("journeys and"), "k6 has run: {summary}{}", String::from_utf8_lossy(&run.stderr));
 
+    let woken = "ALERTS{alertstate=\"firing\", severity=~\"page|ticket\", job=\"glasshouse\"}";
+    until(&stack, "somebody is woken", woken).await;
     stack.glasshouse.kill();
     stack.glasshouse.start_again().await;
     stack.ready().await;
     until(&stack, "the restart is seen", "changes(process_start_time_seconds{job=\"glasshouse\"}[1m]) > 0").await;
-    until(&stack, "somebody is woken", "ALERTS{alertstate=\"firing\", severity=~\"page|ticket\", job=\"glasshouse\"}").await;
     let window = (began, now(&stack).await);
     let known = known(&stack, window).await;
     (stack, collector, window, known)
@@ -130,7 +124,8 @@ async fn load(stack: &Stack) -> std::process::Output {
 /// What goes wrong meanwhile, one thing after the other, each until Prometheus has seen it.
 async fn disturb(stack: &Stack) {
     let me = "/api/v1/users/me";
-    until(stack, "there is load", &format!("http_server_request_duration_seconds_count{{http_route=\"{me}\"}} > 20")).await;
+    until(stack, "there is load", &format!("http_server_request_duration_seconds_count{{http_route=\"{me}\"}} > 20"))
+        .await;
 
     inject(stack, &json!([{"fault": "delay", "for": "300ms", "statement": SLOW_STATEMENT}])).await;
     let slow = format!(
@@ -154,10 +149,16 @@ async fn disturb(stack: &Stack) {
         let seen = format!("glasshouse_faults_injected_total{{fault=\"{fault}\"}} > 0");
         until(stack, &format!("{fault} is met"), &seen).await;
     }
-    until(stack, "what hangs is given up", "http_server_request_duration_seconds_count{error_type=\"timeout\"} > 0").await;
+    until(stack, "what hangs is given up", "http_server_request_duration_seconds_count{error_type=\"timeout\"} > 0")
+        .await;
 
     inject(stack, &json!([{"fault": "refused_pool"}])).await;
-    until(stack, "there is no connection", "http_server_request_duration_seconds_count{http_response_status_code=\"503\"} > 0").await;
+    until(
+        stack,
+        "there is no connection",
+        "http_server_request_duration_seconds_count{http_response_status_code=\"503\"} > 0",
+    )
+    .await;
     inject(stack, &json!([])).await;
 }
 
@@ -188,7 +189,12 @@ async fn strangers(stack: &Stack) {
     let public = stack.glasshouse.public;
     let babble = move || TcpStream::connect(public).unwrap().write_all(b"nothing that is HTTP\r\n\r\n").unwrap();
     tokio::task::spawn_blocking(babble).await.unwrap();
-    until(stack, "who left is seen", "http_server_request_duration_seconds_count{error_type=\"client_disconnected\"} > 0").await;
+    until(
+        stack,
+        "who left is seen",
+        "http_server_request_duration_seconds_count{error_type=\"client_disconnected\"} > 0",
+    )
+    .await;
 }
 
 async fn until(stack: &Stack, what: &str, query: &str) {

@@ -13,6 +13,9 @@ use promql_parser::{
 /// The labels that a result may have.
 pub(crate) type Labels = BTreeSet<String>;
 
+/// How a fault begins that is about a metric.
+const NOBODY: &str = "nobody says";
+
 /// Every series that was seen, by its metric: the labels of each with their values.
 #[derive(Default)]
 pub(crate) struct Known(BTreeMap<String, Vec<BTreeMap<String, String>>>);
@@ -35,15 +38,17 @@ impl Known {
         self.0.entry(metric).or_default().push(series);
     }
 
-    pub(crate) fn has(&self, metric: &str) -> bool {
-        self.0.contains_key(metric)
-    }
-
     /// Reads a query.
     pub(crate) fn read(&self, query: &str) -> Reading {
         let mut reading = Reading::default();
         match parser::parse(query) {
-            Ok(expression) => reading.labels = reading.expression(self, &expression),
+            Ok(expression) => {
+                reading.labels = reading.expression(self, &expression);
+                // What is not there has no labels either: that is no second fault.
+                if reading.faults.iter().any(|fault| fault.starts_with(NOBODY)) {
+                    reading.faults.retain(|fault| fault.starts_with(NOBODY));
+                }
+            }
             Err(complaint) => reading.faults.push(format!("no PromQL: {complaint}")),
         }
         reading
@@ -83,7 +88,7 @@ impl Reading {
         };
         let metrics: Vec<&String> = known.0.keys().filter(|metric| is_meant(metric)).collect();
         if metrics.is_empty() {
-            self.faults.push(format!("nobody says {selector}"));
+            self.faults.push(format!("{NOBODY} {selector}"));
         }
         self.metrics.extend(selector.name.clone());
         self.metrics.extend(metrics.iter().map(|metric| (*metric).clone()));
@@ -95,8 +100,10 @@ impl Reading {
                 self.faults.push(format!("{selector}: no label {}", matcher.name));
                 continue;
             }
-            let unknown = alternatives(matcher).into_iter().filter(|one| !values.iter().any(|value| one.is_match(value)));
-            self.faults.extend(unknown.map(|one| format!("{selector}: no value of {} is {:?}", matcher.name, one.value)));
+            let unknown =
+                alternatives(matcher).into_iter().filter(|one| !values.iter().any(|value| one.is_match(value)));
+            self.faults
+                .extend(unknown.map(|one| format!("{selector}: no value of {} is {:?}", matcher.name, one.value)));
         }
         labels
     }
@@ -184,12 +191,7 @@ impl Reading {
         Some(labels)
     }
 
-    fn expect<'a>(
-        &mut self,
-        labels: &Labels,
-        named: impl Iterator<Item = &'a String>,
-        place: &impl std::fmt::Display,
-    ) {
+    fn expect<'a>(&mut self, labels: &Labels, named: impl Iterator<Item = &'a String>, place: &impl std::fmt::Display) {
         let missing = named.filter(|label| !labels.contains(*label));
         self.faults.extend(missing.map(|label| format!("{place}: there is no label {label}")));
     }
