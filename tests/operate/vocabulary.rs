@@ -90,6 +90,9 @@ impl Reading {
         if metrics.is_empty() {
             self.faults.push(format!("{NOBODY} {selector}"));
         }
+        let wanted = named.iter().flat_map(|matcher| alternatives(matcher)).filter(|_| !metrics.is_empty());
+        let missing = wanted.filter(|one| !metrics.iter().any(|metric| one.is_match(metric)));
+        self.faults.extend(missing.map(|one| format!("{NOBODY} {}", one.value)));
         self.metrics.extend(selector.name.clone());
         self.metrics.extend(metrics.iter().map(|metric| (*metric).clone()));
         let labels: Labels = metrics.iter().flat_map(|metric| known.labels(metric)).collect();
@@ -277,6 +280,7 @@ mod tests {
             ("histogram_quantile(0.9, sum by (job) (rate(took_bucket[5m])))", "there is no label le"),
             ("label_replace(build_info, \"v\", \"$1\", \"vers\", \"(.*)\")", "there is no label vers"),
             ("{__name__=~\"nothing_.+\"}", "nobody says"),
+            ("{__name__=~\"build_info|request_total\"}", "nobody says request_total"),
         ] {
             let faults = known().read(query).faults;
             assert!(faults.len() == 1 && faults[0].contains(fault), "{query}: {faults:?}");
