@@ -116,7 +116,6 @@ async fn load(stack: &Stack) -> std::process::Output {
     let mut command = k6(&["run", "--quiet", "--out", "experimental-prometheus-rw"], &variables);
     command
         .env("K6_PROMETHEUS_RW_SERVER_URL", format!("http://{}/api/v1/write", stack.prometheus.address))
-        .env("K6_PROMETHEUS_RW_TREND_STATS", "p(50),p(95),p(99),max")
         .env("K6_PROMETHEUS_RW_PUSH_INTERVAL", "1s");
     tool::output(command, "").await
 }
