@@ -3,10 +3,12 @@
 
 mod compose;
 mod dashboards;
+mod live;
 mod loadtest;
 mod page;
 mod profiling;
 mod queries;
+mod scene;
 #[path = "../support/stack/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with tests/gameday, which needs more of it")]
 mod stack;
