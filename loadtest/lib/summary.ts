@@ -32,21 +32,22 @@ function judgements(metrics: Data['metrics']): string[] {
   );
 }
 
-export function summary(data: Data): Record<string, string> {
-  const count = (name: string) => data.metrics[name]?.values['count'] ?? 0;
-  const seconds = data.state.testRunDurationMs / 1000;
-  const page = [
-    `# Load test: ${PROFILE}`,
-    '',
-    profile.asks,
-    '',
-    `${count('iterations')} journeys and ${count('http_reqs')} requests in ${seconds.toFixed(0)} s, RATE=${RATE}.`,
+/** What was found out. A run without a journey found out nothing, although no threshold was missed. */
+function answer({ metrics, state }: Data): string[] {
+  const count = (name: string) => metrics[name]?.values['count'] ?? 0;
+  const seconds = (state.testRunDurationMs / 1000).toFixed(0);
+  if (count('iterations') === 0) return ['**No journey came to its end: nothing was judged.**'];
+  return [
+    `${count('iterations')} journeys and ${count('http_reqs')} requests in ${seconds} s, RATE=${RATE}.`,
     '',
     '| Of | must be | was | |',
     '| --- | --- | --- | --- |',
-    ...judgements(data.metrics),
-    '',
-  ].join('\n');
+    ...judgements(metrics),
+  ];
+}
+
+export function summary(data: Data): Record<string, string> {
+  const page = [`# Load test: ${PROFILE}`, '', profile.asks, '', ...answer(data), ''].join('\n');
   return {
     stdout: `\n${page}\n`,
     [`${SUMMARY_DIR}/summary.md`]: page,

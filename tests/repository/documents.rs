@@ -10,8 +10,20 @@ use super::files;
 const PROGRAMS: &[&str] = &["cd", "curl", "docker", "echo", "export", "git", "go", "jq", "kill", "psql"];
 
 /// Folders in which a path between backquotes is a file and not an example.
-const FOLDERS: &[&str] =
-    &["api/", "benches/", "config/", "deploy/", "migrations/", "runbook/", "scripts/", "src/", "tests/", ".ci/"];
+const FOLDERS: &[&str] = &[
+    "alerts/",
+    "api/",
+    "benches/",
+    "config/",
+    "deploy/",
+    "loadtest/",
+    "migrations/",
+    "runbook/",
+    "scripts/",
+    "src/",
+    "tests/",
+    ".ci/",
+];
 
 fn documents() -> Vec<String> {
     files::below(&[""], ".md")

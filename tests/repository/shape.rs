@@ -17,6 +17,10 @@ const SLEEPS: &[(&str, &str)] = &[
     ("benches/seen/server.rs", "a process tells nobody that it is ready: it is asked until it says so"),
     ("tests/process/program.rs", "a process tells nobody what it is about to do: it is asked until it has done it"),
     ("tests/service/support/mod.rs", "what nobody announces is looked for until it is there, in this one place"),
+    (
+        "tests/support/stack/mod.rs",
+        "Prometheus tells nobody what it has found: it is asked until it has, in this one place",
+    ),
     ("tests/support/postgres.rs", "a server tells nobody that it is ready: its notes are read until they say so"),
 ];
 

@@ -8,6 +8,7 @@
 use std::{
     fmt::Write as _,
     fs,
+    io::Write as _,
     os::unix::{fs::chown, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -27,13 +28,21 @@ const MISSING: &str = "no PostgreSQL: install its server (Debian: apt-get instal
 /// How long a cluster may take to answer, on a machine that is busy with other tests.
 const STARTING: Duration = Duration::from_mins(1);
 
-/// The server runs as a child of a shell that waits on a pipe whose other end this process holds. However the process
-/// ends, the shell sees the end of the pipe, stops the server and removes its files.
+/// The server runs as a child of a shell that reads a pipe whose other end this process holds: a word stops the server
+/// or starts it again. However the process ends, the shell sees the end of the pipe, stops the server and removes its
+/// files.
 const SUPERVISOR: &str = r#"
 server=$1 folder=$2; shift 2
-"$server" -D "$folder/data" "$@" >"$folder/log" 2>&1 &
-cat >/dev/null
-kill -QUIT $!; wait $!; rm -rf "$folder""#;
+start() { "$server" -D "$folder/data" "$@" >>"$folder/log" 2>&1 & }
+stop() { kill "-$1" $! 2>/dev/null; wait $!; rm -f "$folder/data/postmaster.pid"; }
+start "$@"
+while read -r word; do
+    case $word in
+    stop) stop INT ;;
+    start) start "$@" ;;
+    esac
+done
+stop QUIT; rm -rf "$folder""#;
 
 /// A server.
 pub struct Postgres {
@@ -47,7 +56,7 @@ pub struct Postgres {
 /// A server of our own; ends when its supervisor's pipe does.
 struct Cluster {
     folder: PathBuf,
-    _supervisor: Child,
+    supervisor: Child,
 }
 
 impl Postgres {
@@ -113,7 +122,7 @@ impl Postgres {
         let supervisor = supervisor.stdin(Stdio::piped()).process_group(0).spawn().unwrap();
 
         let url = format!("postgres://postgres@127.0.0.1:{port}/postgres").parse().unwrap();
-        let this = Self::at(url, Some(Cluster { folder, _supervisor: supervisor }));
+        let this = Self::at(url, Some(Cluster { folder, supervisor }));
         let began = Instant::now();
         while !this.is_ready() {
             if this.log().contains("could not bind") {
@@ -125,10 +134,46 @@ impl Postgres {
         Some(this)
     }
 
+    /// Stops the server as an operator would: who is connected is cut off, who comes is refused.
+    ///
+    /// # Panics
+    /// If the server is not ours.
+    pub fn stop(&mut self) {
+        self.tell("stop");
+        self.wait("stop", |this| !this.notes().exists());
+    }
+
+    /// Starts the server again, on the same port with the same data.
+    ///
+    /// # Panics
+    /// If the server is not ours, or does not come up.
+    pub fn start_again(&mut self) {
+        self.tell("start");
+        self.wait("start again", Self::is_ready);
+    }
+
+    fn tell(&mut self, word: &str) {
+        let cluster = self.cluster.as_mut().expect("only a server of our own is stopped and started");
+        writeln!(cluster.supervisor.stdin.as_mut().unwrap(), "{word}").unwrap();
+    }
+
+    fn wait(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+        let began = Instant::now();
+        while !holds(self) {
+            assert!(began.elapsed() < STARTING, "PostgreSQL did not {what}:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// The file that names the server's process, and says whether it is ready.
+    fn notes(&self) -> PathBuf {
+        let cluster = self.cluster.as_ref().expect("only a server of our own can be looked into");
+        cluster.folder.join("data/postmaster.pid")
+    }
+
     /// Whether it takes connections: it notes so in the file that names its process.
     fn is_ready(&self) -> bool {
-        let folder = self.cluster.as_ref().map(|cluster| cluster.folder.join("data/postmaster.pid"));
-        let notes = folder.and_then(|file| fs::read_to_string(file).ok()).unwrap_or_default();
+        let notes = fs::read_to_string(self.notes()).unwrap_or_default();
         notes.lines().nth(7).is_some_and(|status| status.trim() == "ready")
     }
 
@@ -154,6 +199,13 @@ impl Postgres {
         let cluster = self.cluster.as_ref().expect("only the log of a server of our own can be read");
         let log = fs::read(cluster.folder.join("log")).unwrap_or_default();
         String::from_utf8_lossy(&log).into_owned()
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        drop(self.supervisor.stdin.take());
+        self.supervisor.wait().ok();
     }
 }
 

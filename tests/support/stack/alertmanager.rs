@@ -1,0 +1,67 @@
+//! A real Alertmanager with the shipped routes; only where it delivers, and how long it waits, is other.
+
+use std::{fs, net::SocketAddr, path::Path};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{
+    process::{Limits, Process, Program},
+    prometheus::listening,
+    scaled::Scale,
+    tool,
+};
+
+/// An Alertmanager without a cluster.
+pub(crate) struct Alertmanager {
+    pub(crate) address: SocketAddr,
+    _process: Process,
+    _folder: TempDir,
+}
+
+impl Alertmanager {
+    /// Starts it with those routes, on that scale, delivering to that address.
+    pub(crate) async fn start(routes: &Path, scale: &Scale, webhook: SocketAddr, port: u16) -> Self {
+        let folder = TempDir::new().unwrap();
+        let file = folder.path().join("alertmanager.yml");
+        let routes = serde_saphyr::from_str(&fs::read_to_string(routes).unwrap()).unwrap();
+        fs::write(&file, delivering(scale.routes(routes), webhook).to_string()).unwrap();
+        let program = Program {
+            file: &tool::program("prometheus-alertmanager"),
+            arguments: vec![
+                format!("--web.listen-address=127.0.0.1:{port}"),
+                "--cluster.listen-address=".to_owned(),
+                format!("--config.file={}", file.display()),
+                format!("--storage.path={}", folder.path().join("data").display()),
+            ],
+            environment: &[],
+            folder: folder.path(),
+            limits: Limits::default(),
+        };
+        let (process, address) = program.start(listening).await;
+        Self { address, _process: process, _folder: folder }
+    }
+}
+
+/// The same routes, with every URL of a webhook pointing at that address. A notification says itself whose it is.
+fn delivering(mut routes: Value, webhook: SocketAddr) -> Value {
+    for receiver in routes["receivers"].as_array_mut().into_iter().flatten() {
+        for hook in receiver.get_mut("webhook_configs").and_then(Value::as_array_mut).into_iter().flatten() {
+            hook["url"] = format!("http://{webhook}/notifications").into();
+        }
+    }
+    routes
+}
+
+#[test]
+fn only_where_notifications_go_is_replaced() {
+    let routes = serde_json::json!({"receivers": [
+        {"name": "deadman", "webhook_configs": [{"url": "http://somewhere/deadman", "send_resolved": false}]},
+        {"name": "nobody"},
+    ]});
+    let expected = serde_json::json!({"receivers": [
+        {"name": "deadman", "webhook_configs": [{"url": "http://127.0.0.1:1/notifications", "send_resolved": false}]},
+        {"name": "nobody"},
+    ]});
+    assert_eq!(delivering(routes, "127.0.0.1:1".parse().unwrap()), expected);
+}

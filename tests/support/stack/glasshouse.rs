@@ -1,0 +1,88 @@
+//! The built executable, in a process and a folder of its own.
+
+use std::{net::SocketAddr, path::Path};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::process::{Limits, Process, Program};
+
+/// A running service, which can be ended in any way and started again where it was.
+pub(crate) struct Glasshouse {
+    /// Where it serves, also after a restart.
+    pub(crate) public: SocketAddr,
+    /// Where it tells of itself.
+    pub(crate) internal: SocketAddr,
+    /// Nothing while it is stopped.
+    pub(crate) process: Option<Process>,
+    settings: Vec<(String, String)>,
+    limits: Limits,
+    folder: TempDir,
+}
+
+impl Glasshouse {
+    /// Starts it with those settings; the ports are public and internal, 0 for those that the system chooses.
+    pub(crate) async fn start(settings: &[(String, String)], limits: Limits, ports: (u16, u16)) -> Self {
+        let usual = [("GLASSHOUSE_LOG__FORMAT", "json"), ("GLASSHOUSE_SHUTDOWN__NOTICE", "0s")];
+        let mut environment: Vec<_> = usual.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        environment.retain(|(name, _)| !settings.iter().any(|(given, _)| given == name));
+        environment.extend_from_slice(settings);
+        let address = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+        let mut this = Self {
+            public: address(ports.0),
+            internal: address(ports.1),
+            process: None,
+            settings: environment,
+            limits,
+            folder: TempDir::new().unwrap(),
+        };
+        this.start_again().await;
+        this
+    }
+
+    /// Starts it where it was before, with the same settings.
+    ///
+    /// # Panics
+    /// If it does not come up.
+    pub(crate) async fn start_again(&mut self) {
+        self.process = None;
+        let mut environment = self.settings.clone();
+        environment.push(("GLASSHOUSE_HTTP__LISTEN".to_owned(), self.public.to_string()));
+        environment.push(("GLASSHOUSE_INTERNAL__LISTEN".to_owned(), self.internal.to_string()));
+        let program = Program {
+            file: Path::new(env!("CARGO_BIN_EXE_glasshouse")),
+            arguments: Vec::new(),
+            environment: &environment,
+            folder: self.folder.path(),
+            limits: self.limits,
+        };
+        let (process, (public, internal)) = program.start(addresses).await;
+        (self.public, self.internal, self.process) = (public, internal, Some(process));
+    }
+
+    /// Puts a setting in the place of what it was; it counts from the next start on.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.settings.retain(|(known, _)| known != name);
+        self.settings.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Ends it at once, as the kernel does when memory has run out.
+    pub(crate) fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// Its process.
+    ///
+    /// # Panics
+    /// While it is stopped.
+    pub(crate) fn process(&self) -> &Process {
+        self.process.as_ref().expect("the service runs")
+    }
+}
+
+/// The public and the internal address, out of the line that says where it listens.
+fn addresses(line: &str) -> Option<(SocketAddr, SocketAddr)> {
+    let line: Value = serde_json::from_str(line).ok().filter(|line: &Value| line["message"] == "started")?;
+    let address = |name: &str| line[name].as_str()?.parse().ok();
+    Some((address("server.address")?, address("internal.address")?))
+}
