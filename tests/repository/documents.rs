@@ -15,6 +15,7 @@ const FOLDERS: &[&str] = &[
     "api/",
     "benches/",
     "config/",
+    "deploy/",
     "loadtest/",
     "migrations/",
     "runbook/",
