@@ -7,7 +7,7 @@ DENY_WARNINGS = -- -D warnings
 export NAME PROFILE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench fmt golden rename load
+.PHONY: help run test check bench fmt golden rename load stack
 
 help: ## lists these names
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -45,3 +45,6 @@ load: export K6_PROMETHEUS_RW_TREND_STATS ?= p(50),p(95),p(99),max
 load: ## puts load on localhost:8080 and judges it by the objectives: make load PROFILE=average
 	@mkdir -p target/load
 	PATH="$$PATH:$(CURDIR)/target/tools/bin" SUMMARY_DIR=target/load k6 run loadtest/users.ts
+
+stack: ## starts the service in containers, with everything that it is observed with
+	scripts/stack

@@ -38,14 +38,14 @@ async fn a_stopped_database_is_delivered_and_resolved() {
     };
     let mut stack = Stack::start(options).await;
 
-    stack.postgres.stop();
+    stack.postgres.as_mut().unwrap().stop();
     let told = async |stack: &Stack, resolved| {
         let found = async || stack.webhook.deliveries().into_iter().find(|told| told.is_resolved() == resolved);
         within(STARTING, found).await.unwrap_or_else(|| panic!("resolved: {resolved}"))
     };
     let delivery = told(&stack, false).await;
     assert_eq!((delivery.receiver.as_str(), delivery.name()), ("pager", "DatabaseDown"));
-    stack.postgres.start_again();
+    stack.postgres.as_mut().unwrap().start_again();
     told(&stack, true).await;
 
     let (before, public) = (stack.glasshouse.process().id, stack.glasshouse.public);

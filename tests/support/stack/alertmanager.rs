@@ -6,7 +6,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{
-    process::{Process, Program},
+    process::{Limits, Process, Program},
     prometheus::listening,
     scaled::Scale,
     tool,
@@ -36,7 +36,7 @@ impl Alertmanager {
             ],
             environment: &[],
             folder: folder.path(),
-            open_files: None,
+            limits: Limits::default(),
         };
         let (process, address) = program.start(listening).await;
         Self { address, _process: process, _folder: folder }

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::Path};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::process::{Process, Program};
+use super::process::{Limits, Process, Program};
 
 /// A running service, which can be ended in any way and started again where it was.
 pub(crate) struct Glasshouse {
@@ -16,13 +16,13 @@ pub(crate) struct Glasshouse {
     /// Nothing while it is stopped.
     pub(crate) process: Option<Process>,
     settings: Vec<(String, String)>,
-    open_files: Option<u32>,
+    limits: Limits,
     folder: TempDir,
 }
 
 impl Glasshouse {
     /// Starts it with those settings; the ports are public and internal, 0 for those that the system chooses.
-    pub(crate) async fn start(settings: &[(String, String)], open_files: Option<u32>, ports: (u16, u16)) -> Self {
+    pub(crate) async fn start(settings: &[(String, String)], limits: Limits, ports: (u16, u16)) -> Self {
         let usual = [("GLASSHOUSE_LOG__FORMAT", "json"), ("GLASSHOUSE_SHUTDOWN__NOTICE", "0s")];
         let mut environment: Vec<_> = usual.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
         environment.retain(|(name, _)| !settings.iter().any(|(given, _)| given == name));
@@ -33,7 +33,7 @@ impl Glasshouse {
             internal: address(ports.1),
             process: None,
             settings: environment,
-            open_files,
+            limits,
             folder: TempDir::new().unwrap(),
         };
         this.start_again().await;
@@ -54,10 +54,16 @@ impl Glasshouse {
             arguments: Vec::new(),
             environment: &environment,
             folder: self.folder.path(),
-            open_files: self.open_files,
+            limits: self.limits,
         };
         let (process, (public, internal)) = program.start(addresses).await;
         (self.public, self.internal, self.process) = (public, internal, Some(process));
+    }
+
+    /// Puts a setting in the place of what it was; it counts from the next start on.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.settings.retain(|(known, _)| known != name);
+        self.settings.push((name.to_owned(), value.to_owned()));
     }
 
     /// Ends it at once, as the kernel does when memory has run out.

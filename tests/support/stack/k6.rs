@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::Path};
 use tempfile::TempDir;
 
 use super::{
-    process::{Process, Program},
+    process::{Limits, Process, Program},
     tool,
 };
 
@@ -36,7 +36,7 @@ impl K6 {
             arguments,
             environment: &environment,
             folder: folder.path(),
-            open_files: None,
+            limits: Limits::default(),
         };
         let (process, ()) = program.start(|line| line.starts_with("running (").then_some(())).await;
         Self { process, _folder: folder }

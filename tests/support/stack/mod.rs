@@ -24,7 +24,8 @@ pub(crate) use alertmanager::Alertmanager;
 pub(crate) use glasshouse::Glasshouse;
 pub(crate) use k6::K6;
 pub(crate) use postgres::Postgres;
-pub(crate) use prometheus::Prometheus;
+pub(crate) use process::{Limits, Process};
+pub(crate) use prometheus::{Api, Prometheus};
 pub(crate) use scaled::Scale;
 pub(crate) use tool::program;
 pub(crate) use webhook::{Delivery, Webhook};
@@ -36,8 +37,10 @@ pub(crate) const STARTING: Duration = Duration::from_mins(1);
 pub(crate) struct Options {
     /// For the service, as its environment would say it.
     pub(crate) settings: Vec<(String, String)>,
-    /// How many files the service may have open, if it is not what this process may.
-    pub(crate) open_files: Option<u32>,
+    /// What the kernel lets the service have.
+    pub(crate) limits: Limits,
+    /// Whether the server of the database is the stack's own, which can be stopped, and not shared with others.
+    pub(crate) own_database: bool,
     /// How often Prometheus scrapes, and how much faster than in production time goes for rules and notifications.
     pub(crate) scale: Scale,
     /// What Prometheus evaluates: the folder of `*.yml`, such as `alerts/rules`.
@@ -63,7 +66,8 @@ impl Options {
     pub(crate) fn scraped(settings: &[(&str, &str)]) -> Self {
         Self {
             settings: settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
-            open_files: None,
+            limits: Limits::default(),
+            own_database: true,
             scale: Scale { factor: 1.0, scrape: Duration::from_millis(500) },
             rules: None,
             routes: None,
@@ -89,7 +93,8 @@ pub(crate) struct Stack {
     pub(crate) prometheus: Prometheus,
     pub(crate) alertmanager: Option<Alertmanager>,
     pub(crate) webhook: Webhook,
-    pub(crate) postgres: Postgres,
+    /// If it is the stack's own.
+    pub(crate) postgres: Option<Postgres>,
     pub(crate) http: reqwest::Client,
 }
 
@@ -97,11 +102,17 @@ impl Stack {
     /// Starts all of it; the service is ready and Prometheus has scraped it.
     pub(crate) async fn start(options: Options) -> Self {
         let http = reqwest::Client::new();
-        let postgres = tokio::task::spawn_blocking(|| Postgres::start(&[])).await.unwrap();
-        let mut settings = vec![("DATABASE_URL".to_owned(), postgres.database().await)];
+        let server = move || if options.own_database { Ok(Postgres::start(&[])) } else { Err(Postgres::get()) };
+        let (postgres, database) = match tokio::task::spawn_blocking(server).await.unwrap() {
+            Ok(own) => {
+                let database = own.database().await;
+                (Some(own), database)
+            }
+            Err(shared) => (None, shared.database().await),
+        };
+        let mut settings = vec![("DATABASE_URL".to_owned(), database)];
         settings.extend(options.settings);
-        let glasshouse =
-            Glasshouse::start(&settings, options.open_files, (options.ports.public, options.ports.internal));
+        let glasshouse = Glasshouse::start(&settings, options.limits, (options.ports.public, options.ports.internal));
         let webhook = Webhook::start(options.ports.webhook);
         let (glasshouse, webhook) = tokio::join!(glasshouse, webhook);
         let alertmanager = match &options.routes {

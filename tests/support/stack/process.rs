@@ -17,7 +17,7 @@ use super::STARTING;
 /// The program is a child of a shell that waits on a pipe whose other end this process holds: however this process ends,
 /// the shell sees the end of the pipe and kills the program. It says the program's number on stderr.
 const SUPERVISOR: &str = r#"
-[ "$1" = - ] || ulimit -n "$1"
+eval "$1"
 shift
 "$@" &
 echo "supervised $!" >&2
@@ -51,7 +51,24 @@ pub(crate) struct Program<'a> {
     pub(crate) arguments: Vec<String>,
     pub(crate) environment: &'a [(String, String)],
     pub(crate) folder: &'a Path,
+    pub(crate) limits: Limits,
+}
+
+/// What the kernel lets a program have, where it is less than this process may.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Limits {
     pub(crate) open_files: Option<u32>,
+    /// In KiB: what is written to and not of a file, which is the heap and the stacks.
+    pub(crate) data_kib: Option<u32>,
+}
+
+impl Limits {
+    /// As a shell sets them for itself and what it starts.
+    fn script(self) -> String {
+        let files = self.open_files.map(|most| format!("ulimit -n {most}\n"));
+        let data = self.data_kib.map(|most| format!("ulimit -d {most}\n"));
+        files.into_iter().chain(data).collect()
+    }
 }
 
 impl Program<'_> {
@@ -91,7 +108,7 @@ impl Program<'_> {
         #[expect(clippy::disallowed_methods, reason = "where programs are is no setting of the service")]
         let path = std::env::var_os("PATH").unwrap_or_default();
         let mut command = Command::new("/bin/sh");
-        command.args(["-c", SUPERVISOR, "sh"]).arg(self.open_files.map_or("-".to_owned(), |most| most.to_string()));
+        command.args(["-c", SUPERVISOR, "sh"]).arg(self.limits.script());
         command.arg(self.file).args(&self.arguments).current_dir(self.folder);
         command.env_clear().env("PATH", path).envs(self.environment.iter().map(|(name, value)| (name, value)));
         // A group of its own: the interrupt key in a terminal is for this process, which ends the others in their order.

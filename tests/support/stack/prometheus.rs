@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{
-    process::{Process, Program},
+    process::{Limits, Process, Program},
     scaled::Scale,
     tool,
 };
@@ -16,9 +16,17 @@ pub(crate) struct Prometheus {
     /// Where it listens, also after a restart.
     pub(crate) address: SocketAddr,
     process: Option<Process>,
+    alertmanager: Option<SocketAddr>,
     scale: Scale,
     http: reqwest::Client,
     folder: TempDir,
+}
+
+/// Where a Prometheus is asked, by whoever holds this.
+#[derive(Debug, Clone)]
+pub(crate) struct Api {
+    address: SocketAddr,
+    http: reqwest::Client,
 }
 
 impl Prometheus {
@@ -32,7 +40,7 @@ impl Prometheus {
     ) -> Self {
         let folder = TempDir::new().unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let mut this = Self { address, process: None, scale, http, folder };
+        let mut this = Self { address, process: None, alertmanager, scale, http, folder };
         fs::create_dir(this.folder.path().join("rules")).unwrap();
         for file in rules.map(|folder| fs::read_dir(folder).unwrap()).into_iter().flatten() {
             let file = file.unwrap().path();
@@ -41,15 +49,15 @@ impl Prometheus {
             }
         }
         this.target(None);
-        this.start_again(alertmanager).await;
+        this.start_again().await;
         this
     }
 
     /// Starts it where it was, with the data it had.
-    pub(crate) async fn start_again(&mut self, alertmanager: Option<SocketAddr>) {
+    pub(crate) async fn start_again(&mut self) {
         self.process = None;
         let place = |name: &str| self.folder.path().join(name).display().to_string();
-        let told: Vec<_> = alertmanager.iter().map(SocketAddr::to_string).collect();
+        let told: Vec<_> = self.alertmanager.iter().map(SocketAddr::to_string).collect();
         let interval = format!("{}ms", self.scale.scrape.as_millis());
         let settings = json!({
             "global": {
@@ -83,7 +91,7 @@ impl Prometheus {
             ],
             environment: &[],
             folder: self.folder.path(),
-            open_files: None,
+            limits: Limits::default(),
         };
         let (process, address) = program.start(listening).await;
         (self.process, self.address) = (Some(process), address);
@@ -120,6 +128,18 @@ impl Prometheus {
         assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
     }
 
+    /// Where it is asked.
+    pub(crate) fn api(&self) -> Api {
+        Api { address: self.address, http: self.http.clone() }
+    }
+
+    /// The series that an instant query finds, if it finds any.
+    pub(crate) async fn found(&self, query: &str) -> Option<Vec<Value>> {
+        self.api().found(query).await
+    }
+}
+
+impl Api {
     /// What it answers at `/api/v1/<path>`: the field `data`, unless it cannot be asked.
     pub(crate) async fn ask(&self, path: &str, query: &[(&str, &str)]) -> Option<Value> {
         let mut url = reqwest::Url::parse(&format!("http://{}/api/v1/{path}", self.address)).unwrap();

@@ -8,8 +8,8 @@ use serde_json::Value;
 /// How many scrapes a range covers at least, however short it would become: a rate needs some.
 const SCRAPES: u32 = 4;
 
-/// The seconds in an hour and in a minute and in a day, which stand for these behind `*` in an expression.
-const SECONDS: [&str; 3] = ["3600", "60", "86400"];
+/// The seconds in a minute, an hour and a day: a number times one of them is a duration, written as `5 * 60`.
+const SECONDS: [&str; 3] = ["60", "3600", "86400"];
 
 /// How much faster time goes, and how often is scraped.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -67,29 +67,36 @@ impl Scale {
     /// An expression with its ranges, offsets and products of seconds divided. Strings, comments and names are passed over.
     pub(crate) fn expression(&self, text: &str) -> String {
         let mut written = String::with_capacity(text.len());
-        let (mut in_range, mut factor) = (false, false);
+        let shortest = self.scrape * SCRAPES;
+        let mut in_range = false;
+        // The number before the last `*`, and whether that is the last token.
+        let (mut number, mut product) = (None, false);
         let mut rest = text;
         while let Some(next) = rest.chars().next() {
             let length = token(rest);
             let (token, after) = rest.split_at(length);
             rest = after;
-            let is_number = next.is_ascii_digit();
             match next {
                 '[' => in_range = true,
                 ']' => in_range = false,
                 _ => {}
             }
-            if is_number && token.ends_with(|last: char| last.is_ascii_alphabetic()) {
-                let least = if in_range { self.scrape * SCRAPES } else { Duration::ZERO };
-                written.push_str(&self.at_least(token, least));
-            } else if factor && SECONDS.contains(&token) {
-                let seconds: f64 = token.parse().unwrap();
-                write!(written, "{}", seconds / self.factor).unwrap();
-            } else {
-                written.push_str(token);
+            let seconds = if SECONDS.contains(&token) { token.parse::<f64>().ok() } else { None };
+            match (seconds, number.filter(|_| product)) {
+                (Some(seconds), Some(count)) => {
+                    // A rate times the seconds of its range is a count: both have the same least.
+                    let scaled = self.duration(Duration::from_secs_f64(count * seconds)).max(shortest);
+                    write!(written, "{}", scaled.as_secs_f64() / count).unwrap();
+                }
+                _ if next.is_ascii_digit() && token.ends_with(|last: char| last.is_ascii_alphabetic()) => {
+                    let least = if in_range { shortest } else { Duration::ZERO };
+                    written.push_str(&self.at_least(token, least));
+                }
+                _ => written.push_str(token),
             }
             if !next.is_whitespace() {
-                factor = next == '*';
+                product = next == '*' && number.is_some();
+                number = if product { number } else { token.parse::<f64>().ok().filter(|count| *count > 0.0) };
             }
         }
         written
@@ -170,7 +177,8 @@ mod tests {
             ("x[1h30m] offset -2d", "x[90000ms] offset -2880000ms"),
             ("predict_linear(x[1h], 4 * 3600) > 3600", "predict_linear(x[60000ms], 4 * 60) > 3600"),
             ("time() - x > 75 * 60", "time() - x > 75 * 1"),
-            ("x * 1024 * 60", "x * 1024 * 1"),
+            ("x * (5 * 60) > 10", "x * (5 * 1) > 10"),
+            ("x * 60 > 3 * y", "x * 60 > 3 * y"),
         ];
         for (expression, scaled) in cases {
             assert_eq!(SIXTY.expression(expression), scaled);
@@ -192,6 +200,7 @@ mod tests {
     fn a_range_covers_some_scrapes_and_a_wait_may_be_short() {
         let fast = Scale { factor: 100_000.0, ..SIXTY };
         assert_eq!(fast.expression("rate(x[5m] offset 5m)"), "rate(x[1000ms] offset 3ms)");
+        assert_eq!(fast.expression("rate(x[5m]) * (5 * 60)"), "rate(x[1000ms]) * (5 * 0.2)");
         assert_eq!(fast.at_least("5m", Duration::ZERO), "3ms");
         assert_eq!(fast.at_least("0s", Duration::ZERO), "0ms");
     }

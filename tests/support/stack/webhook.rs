@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
+    time::SystemTime,
 };
 
 use axum::{Json, Router, extract::State, routing::post};
@@ -24,7 +24,7 @@ type Kept = Arc<Mutex<Vec<Delivery>>>;
 /// One alert of one notification.
 #[derive(Debug, Clone)]
 pub(crate) struct Delivery {
-    pub(crate) at: Instant,
+    pub(crate) at: SystemTime,
     /// The receiver of the routes that it was for.
     pub(crate) receiver: String,
     /// The alert with its `status`, `labels` and `annotations`.
@@ -68,7 +68,8 @@ impl Drop for Webhook {
 async fn keep(State(kept): State<Kept>, Json(mut notification): Json<Value>) {
     let receiver = notification["receiver"].as_str().unwrap_or_default().to_owned();
     let alerts = notification["alerts"].as_array_mut().map(std::mem::take).unwrap_or_default();
-    let at = Instant::now();
+    #[expect(clippy::disallowed_methods, reason = "compared with what Prometheus says of the time")]
+    let at = SystemTime::now();
     let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
     let deliveries = alerts.into_iter().map(|alert| Delivery { at, receiver: receiver.clone(), alert });
     let room = KEPT - kept.len();

@@ -1,0 +1,146 @@
+//! What is done to the stack, and undone: really where it can be had, by the service's own switchboard of faults where not.
+
+use serde_json::json;
+use tokio::{io::AsyncReadExt, net::TcpStream};
+
+use crate::{
+    stack::{STARTING, within},
+    stage::Stage,
+};
+
+/// One thing that goes wrong, from [`Cause::begin`] to [`Cause::end`].
+#[derive(Debug, PartialEq)]
+pub(crate) enum Cause {
+    /// `PUT /debug/faults` with that list.
+    Injected(&'static str),
+    /// Tasks that never end, begun faster the faster the clock goes.
+    LeakedTasks,
+    /// So much memory in the four hours that the alert looks ahead, on this clock, that the limit is passed.
+    LeakedMemory { limit_mib: u32 },
+    /// PostgreSQL is stopped.
+    StoppedDatabase,
+    /// The service is killed and started again, so many times.
+    Crashes(u32),
+    /// The service is killed.
+    StoppedService,
+    /// Prometheus is told of no service.
+    NoTarget,
+    /// Nobody calls any more.
+    EndedLoad,
+    /// Nobody reads what the service writes to stdout.
+    UnreadLog,
+    /// The service is started again with room for hardly any series.
+    TinySeriesLimit,
+    /// A rule that cannot be evaluated on the data there is.
+    FailingRule,
+    /// Prometheus is killed.
+    StoppedPrometheus,
+    /// The wire to the collector is cut.
+    GoneCollector,
+    /// Somebody guesses the password of an account.
+    WrongPasswords,
+    /// Somebody shows tokens whose signature is not ours.
+    ForeignTokens,
+    /// So many connections on which nothing is asked.
+    IdleConnections(usize),
+}
+
+/// Half of all pairs of series match several others: Prometheus refuses to join them.
+const FAILING_RULE: &str = "
+groups:
+  - name: planted
+    rules:
+      - record: planted:nothing:sum
+        expr: db_client_connections * on (job) tokio_runtime_alive_tasks
+";
+
+/// What makes a rate of that many events in five minutes of production, on this clock, and half as many again.
+fn per_second(stage: &Stage, events: f64) -> f64 {
+    1.5 * events * stage.scale.factor / 300.0
+}
+
+impl Cause {
+    /// Does it.
+    pub(crate) async fn begin(&self, stage: &mut Stage) {
+        match self {
+            Self::Injected(faults) => stage.inject(serde_json::from_str(faults).unwrap()).await,
+            Self::LeakedTasks => {
+                let per_second = (0.4 * stage.scale.factor).clamp(1.0, 1000.0).round();
+                stage.inject(json!([{"fault": "task_leak", "per_second": per_second as u32}])).await;
+            }
+            Self::LeakedMemory { limit_mib } => {
+                let kib = f64::from(*limit_mib) * 1024.0 * 1.2 * stage.scale.factor / (4.0 * 3600.0);
+                stage.inject(json!([{"fault": "memory_leak", "per_second": format!("{kib:.0}KiB")}])).await;
+            }
+            Self::StoppedDatabase => stage.database().stop(),
+            Self::Crashes(times) => {
+                for time in 1..=*times {
+                    stage.stack.glasshouse.kill();
+                    stage.stack.glasshouse.start_again().await;
+                    let seen = format!("changes(process_start_time_seconds{{job=\"glasshouse\"}}[1d]) >= {time}");
+                    within(STARTING, async || stage.stack.prometheus.found(&seen).await).await;
+                }
+            }
+            Self::StoppedService => stage.stack.glasshouse.kill(),
+            Self::NoTarget => stage.stack.prometheus.target(None),
+            Self::EndedLoad => stage.load = None,
+            Self::UnreadLog => stage.stack.glasshouse.process().hold_output(true),
+            Self::TinySeriesLimit => stage.restart_with("GLASSHOUSE_TELEMETRY__MAX_SERIES", "10").await,
+            Self::FailingRule => {
+                stage.stack.prometheus.write_rules("planted.yml", FAILING_RULE);
+                stage.stack.prometheus.reload().await;
+            }
+            Self::StoppedPrometheus => stage.stack.prometheus.kill(),
+            Self::GoneCollector => stage.wire().cut(),
+            Self::WrongPasswords => {
+                let email = stage.joined().await;
+                let body = json!({"email": email, "password": "not the one that was chosen"});
+                let request = stage.stack.http.post(stage.url("/api/v1/auth/sign-in")).json(&body);
+                let rate = per_second(stage, 50.0);
+                stage.repeat(rate, request);
+            }
+            Self::ForeignTokens => {
+                let token = stage.token().await;
+                let (signed, signature) = token.rsplit_once('.').unwrap();
+                let other: String = signature.chars().rev().collect();
+                let request =
+                    stage.stack.http.get(stage.url("/api/v1/users/me")).bearer_auth(format!("{signed}.{other}"));
+                let rate = per_second(stage, 50.0);
+                stage.repeat(rate, request);
+            }
+            Self::IdleConnections(count) => {
+                let address = stage.stack.glasshouse.public;
+                for _ in 0..*count {
+                    stage.spawn(async move {
+                        loop {
+                            // Whoever keeps a connection for long without a word is sent away, and comes again.
+                            let Ok(mut connection) = TcpStream::connect(address).await else { return };
+                            connection.read_u8().await.ok();
+                        }
+                    });
+                }
+            }
+        }
+    }
+
+    /// Undoes it.
+    pub(crate) async fn end(&self, stage: &mut Stage) {
+        match self {
+            Self::Injected(_) | Self::LeakedTasks | Self::LeakedMemory { .. } => stage.inject(json!([])).await,
+            Self::StoppedDatabase => stage.database().start_again(),
+            Self::Crashes(_) => {}
+            Self::StoppedService => stage.stack.glasshouse.start_again().await,
+            Self::NoTarget => stage.stack.prometheus.target(Some(stage.stack.glasshouse.internal)),
+            Self::EndedLoad => stage.load().await,
+            Self::UnreadLog => stage.stack.glasshouse.process().hold_output(false),
+            Self::TinySeriesLimit => stage.restart_with("GLASSHOUSE_TELEMETRY__MAX_SERIES", "1000").await,
+            Self::FailingRule => {
+                stage.stack.prometheus.remove_rules("planted.yml");
+                stage.stack.prometheus.reload().await;
+            }
+            Self::StoppedPrometheus => stage.stack.prometheus.start_again().await,
+            Self::GoneCollector => stage.wire().mend(),
+            Self::WrongPasswords | Self::ForeignTokens | Self::IdleConnections(_) => stage.end_tasks(),
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! The database is away, failing, slow, or has too few connections.
+
+use crate::{
+    cause::Cause::{Injected, StoppedDatabase},
+    fault::Fault,
+};
+
+/// What a service without its database also does.
+const FAILING: &[&str] = &["HighErrorRate", "AvailabilityBurnFast", "AvailabilityBurnSlow", "ErrorBudgetLow"];
+
+/// What a service that waits for its database also does.
+const WAITING: &[&str] = &["HighLatencyP99", "LatencyBurnFast", "LatencyBurnSlow", "ErrorBudgetLow"];
+
+pub(super) const FAULTS: &[Fault] = &[
+    Fault {
+        name: "database-down",
+        alerts: &["DatabaseDown", "HighErrorRate", "AvailabilityBurnFast"],
+        others: &["DatabaseErrors", "AvailabilityBurnSlow", "ErrorBudgetLow"],
+        causes: &[StoppedDatabase],
+        own_database: true,
+        journeys: 2.0,
+        ..Fault::NONE
+    },
+    Fault {
+        name: "database-slow",
+        alerts: &["DatabaseSlow"],
+        others: WAITING,
+        causes: &[Injected(r#"[{"fault": "delay", "statement": "SELECT users", "for": "300ms"}]"#)],
+        pace: 0.5,
+        ..Fault::NONE
+    },
+    Fault {
+        name: "database-errors",
+        alerts: &["DatabaseErrors"],
+        others: FAILING,
+        causes: &[Injected(r#"[{"fault": "error", "statement": "SELECT users", "share": 0.5}]"#)],
+        pace: 0.5,
+        ..Fault::NONE
+    },
+    Fault {
+        name: "pool-exhausted",
+        alerts: &["PoolSaturated"],
+        others: &[
+            "DatabaseSlow",
+            "DatabaseErrors",
+            "HighErrorRate",
+            "HighLatencyP99",
+            "LatencyBurnFast",
+            "LatencyBurnSlow",
+            "AvailabilityBurnFast",
+            "AvailabilityBurnSlow",
+            "ErrorBudgetLow",
+        ],
+        causes: &[Injected(r#"[{"fault": "delay", "statement": "SELECT users", "for": "2s"}]"#)],
+        settings: &[("GLASSHOUSE_STORE__MAX_CONNECTIONS", "2")],
+        pace: 0.5,
+        ..Fault::NONE
+    },
+];

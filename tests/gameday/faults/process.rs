@@ -1,0 +1,39 @@
+//! The process ends, starts over, panics, or runs out of files.
+
+use crate::{
+    cause::Cause::{Crashes, IdleConnections, Injected, StoppedService},
+    fault::Fault,
+    stack::Limits,
+};
+
+pub(super) const FAULTS: &[Fault] = &[
+    Fault {
+        name: "crash-loop",
+        alerts: &["CrashLoop"],
+        others: &["TargetDown"],
+        causes: &[Crashes(5)],
+        pace: 0.5,
+        ..Fault::NONE
+    },
+    Fault {
+        name: "panics",
+        alerts: &["Panics"],
+        others: &["HighErrorRate", "AvailabilityBurnFast", "AvailabilityBurnSlow", "ErrorBudgetLow"],
+        causes: &[Injected(r#"[{"fault": "panic", "route": "/api/v1/users/me", "share": 0.2}]"#)],
+        ..Fault::NONE
+    },
+    Fault {
+        name: "file-descriptors",
+        alerts: &["FileDescriptorsLow"],
+        causes: &[IdleConnections(90)],
+        limits: Limits { open_files: Some(128), data_kib: None },
+        ..Fault::NONE
+    },
+    Fault {
+        name: "service-down",
+        alerts: &["TargetDown"],
+        others: &["TrafficVanished"],
+        causes: &[StoppedService],
+        ..Fault::NONE
+    },
+];

@@ -1,0 +1,4 @@
+//! The dashboards: that they are what their source says, that Grafana can read them, and that they are good ones.
+
+pub(crate) mod panels;
+mod written;
