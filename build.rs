@@ -4,7 +4,9 @@
 use std::{env, process::Command};
 
 fn main() {
-    let revision = answer("git", &["describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]);
+    // Said by who builds without a repository, as an image is built.
+    let said = env::var("BUILD_REVISION").ok().filter(|said| !said.is_empty());
+    let revision = said.or_else(|| answer("git", &["describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]));
     let rustc = answer(&env::var("RUSTC").unwrap_or_default(), &["--version"]);
     // Not named as settings are: `cargo run` hands these on to the service, which refuses settings that it does not know.
     println!("cargo:rustc-env=BUILD_REVISION={}", revision.as_deref().unwrap_or("unknown"));
@@ -15,6 +17,7 @@ fn main() {
     if std::path::Path::new(".git/logs/HEAD").exists() {
         println!("cargo:rerun-if-changed=.git/logs/HEAD");
     }
+    println!("cargo:rerun-if-env-changed=BUILD_REVISION");
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=migrations");
 }

@@ -49,7 +49,27 @@ impl Prometheus {
     pub(crate) async fn start_again(&mut self) {
         self.process = None;
         let place = |name: &str| self.folder.path().join(name).display().to_string();
-        self.write_settings();
+        let told: Vec<_> = self.alertmanager.iter().map(SocketAddr::to_string).collect();
+        let interval = format!("{}ms", self.scale.scrape.as_millis());
+        let settings = json!({
+            "global": {
+                "scrape_interval": interval,
+                "scrape_timeout": interval,
+                "evaluation_interval": interval,
+            },
+            "rule_files": [place("rules/*.yml")],
+            "alerting": { "alertmanagers": [{ "static_configs": [{ "targets": told }] }] },
+            "scrape_configs": [
+                { "job_name": "glasshouse",
+                  "file_sd_configs": [{ "files": [place("targets.json")], "refresh_interval": "1s" }] },
+                // Where it listens itself is known only when it does.
+                { "job_name": "prometheus",
+                  "file_sd_configs": [{ "files": [place("itself.json")], "refresh_interval": "1s" }] },
+                { "job_name": "alertmanager", "static_configs": [{ "targets": told }] },
+            ],
+        });
+        let file = self.folder.path().join("prometheus.yml");
+        fs::write(&file, settings.to_string()).unwrap();
         // An alert that fires is told anew this often, and held for four times as long when nothing is heard of it.
         let resend = self.scale.duration(Duration::from_mins(1)).max(Duration::from_millis(500));
         let program = Program {
@@ -68,31 +88,8 @@ impl Prometheus {
             limits: Limits::default(),
         };
         let (process, address) = program.start(listening).await;
-        let moved = self.address != address;
         (self.process, self.address) = (Some(process), address);
-        // Only now is it known where it finds itself.
-        if moved {
-            self.write_settings();
-            self.reload().await;
-        }
-    }
-
-    fn write_settings(&self) {
-        let place = |name: &str| self.folder.path().join(name).display().to_string();
-        let told: Vec<_> = self.alertmanager.iter().map(SocketAddr::to_string).collect();
-        let interval = format!("{}ms", self.scale.scrape.as_millis());
-        let settings = json!({
-            "global": { "scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval },
-            "rule_files": [place("rules/*.yml")],
-            "alerting": { "alertmanagers": [{ "static_configs": [{ "targets": told }] }] },
-            "scrape_configs": [
-                { "job_name": "glasshouse",
-                  "file_sd_configs": [{ "files": [place("targets.json")], "refresh_interval": "1s" }] },
-                { "job_name": "prometheus", "static_configs": [{ "targets": [self.address.to_string()] }] },
-                { "job_name": "alertmanager", "static_configs": [{ "targets": told }] },
-            ],
-        });
-        fs::write(place("prometheus.yml"), settings.to_string()).unwrap();
+        self.write_targets("itself", Some(address));
     }
 
     /// Evaluates the rules of that folder from now on.
@@ -113,11 +110,15 @@ impl Prometheus {
 
     /// Scrapes that service from now on, or none: it notices when the file changes.
     pub(crate) fn target(&self, internal: Option<SocketAddr>) {
-        let targets = json!([{ "targets": internal.iter().map(SocketAddr::to_string).collect::<Vec<_>>() }]);
+        self.write_targets("targets", internal);
+    }
+
+    fn write_targets(&self, name: &str, address: Option<SocketAddr>) {
+        let targets = json!([{ "targets": address.iter().map(SocketAddr::to_string).collect::<Vec<_>>() }]);
         // Renamed into place, so that no half of it is read.
-        let (file, new) = (self.folder.path().join("targets.json"), self.folder.path().join("targets.new"));
-        fs::write(&new, targets.to_string()).unwrap();
-        fs::rename(new, file).unwrap();
+        let file = self.folder.path().join(name).with_extension("json");
+        fs::write(file.with_extension("new"), targets.to_string()).unwrap();
+        fs::rename(file.with_extension("new"), file).unwrap();
     }
 
     /// Puts rules, as a file of that name would say them, on this stack's scale; they count from the next

@@ -1,0 +1,86 @@
+//! Prometheus and Alertmanager, whose own programs read what the compose hands them.
+
+use std::{os::unix::fs::symlink, process::Command};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{files, mounts, parts, read, resolved, root, yaml};
+use crate::tool;
+
+/// What a check says; fails if it is not content.
+fn content(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{said}");
+    said
+}
+
+#[test]
+fn promtool_accepts_the_configuration_with_every_rule_where_the_compose_mounts_it() {
+    let (folder, compose) = (TempDir::new().unwrap(), resolved());
+    let (_, prometheus) = parts(&compose).find(|(name, _)| *name == "prometheus").unwrap();
+    let laid = mounts(prometheus);
+    for (source, target) in &laid {
+        let below = target.strip_prefix("/etc/prometheus/").expect("beside the configuration");
+        symlink(root().join(source), folder.path().join(below)).unwrap();
+    }
+    let file = folder.path().join("prometheus.yml");
+    let said = content(Command::new(tool::program("promtool")).args(["check", "config"]).arg(file));
+    for rules in files("alerts/rules", "yml") {
+        let (_, name) = rules.rsplit_once('/').unwrap();
+        assert!(said.contains(name), "{name} is not read:\n{said}");
+    }
+}
+
+#[test]
+fn amtool_accepts_the_configuration() {
+    let file = root().join("alerts/alertmanager.yml");
+    content(Command::new(tool::program("amtool")).arg("check-config").arg(file));
+}
+
+/// Every host and port that a configuration of Prometheus names.
+fn targets(value: &Value) -> Vec<String> {
+    match value {
+        Value::Object(fields) => fields
+            .iter()
+            .flat_map(|(name, value)| match value.as_array() {
+                Some(list) if name == "targets" => list.iter().map(|one| one.as_str().unwrap().to_owned()).collect(),
+                _ => targets(value),
+            })
+            .collect(),
+        Value::Array(list) => list.iter().flat_map(targets).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn prometheus_scrapes_what_the_rules_call_by_name_and_only_parts_that_are_there() {
+    let (file, compose) = (yaml("deploy/compose/prometheus.yml"), resolved());
+    let jobs: Vec<&str> =
+        file["scrape_configs"].as_array().unwrap().iter().filter_map(|job| job["job_name"].as_str()).collect();
+    assert_eq!(jobs, ["glasshouse", "prometheus", "alertmanager", "otel-collector"]);
+    for target in targets(&file) {
+        let (host, _) = target.split_once(':').unwrap();
+        let is_part = |name: &str| compose["services"][name].is_object();
+        assert!(host == "localhost" || is_part(host), "{target} is nobody");
+    }
+    // Alertmanager has the network of the links, which therefore answer to its name.
+    let aliases = &compose["services"]["links"]["networks"]["default"]["aliases"];
+    assert_eq!(aliases[0], "alertmanager");
+}
+
+#[test]
+fn prometheus_keeps_what_its_longest_rule_looks_back_at_and_exemplars_too() {
+    let compose = resolved();
+    let arguments: Vec<&str> =
+        compose["services"]["prometheus"]["command"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    let value = |name: &str| {
+        let found = arguments.iter().find_map(|argument| argument.strip_prefix(name)?.strip_prefix('='));
+        found.unwrap_or_else(|| panic!("no {name} in {arguments:?}")).to_owned()
+    };
+    let slo: Value = serde_json::from_str(&read("alerts/slo.json")).unwrap();
+    let days = |text: &str| text.trim_end_matches('d').parse::<u32>().unwrap();
+    assert!(days(&value("--storage.tsdb.retention.time")) > days(slo["window"].as_str().unwrap()));
+    assert_eq!(value("--enable-feature"), "exemplar-storage");
+}
