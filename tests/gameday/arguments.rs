@@ -11,6 +11,8 @@ const LANES: usize = 6;
 pub(crate) enum Asked {
     /// The names, as `cargo test -- --list` wants them.
     List,
+    /// The stack alone, until it is interrupted.
+    Standing,
     Faults(Faults),
 }
 
@@ -28,6 +30,7 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Asked
         let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
         match argument.as_str() {
             "--list" => return Ok(Asked::List),
+            "--stack" => return Ok(Asked::Standing),
             "--fault" => wanted.get_or_insert_default().extend(named(&value()?)?),
             "--scale" => scale = number(&value()?).filter(|scale| (1.0..=100_000.0).contains(scale)).ok_or(SCALES)?,
             "--lanes" => {
@@ -36,7 +39,9 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Asked
             // What `cargo test` hands on for tests of its own harness, and what makes no difference here.
             "--nocapture" | "--show-output" | "-q" | "--quiet" | "--exact" | "--include-ignored" => {}
             "--test-threads" | "--skip" | "--format" | "--color" => drop(value()?),
-            _ if argument.starts_with('-') => return Err(format!("{argument} is not known: --fault --scale --lanes")),
+            _ if argument.starts_with('-') => {
+                return Err(format!("{argument} is not known: --fault --scale --lanes --stack"));
+            }
             filter => {
                 let matching = faults::all().filter(|fault| fault.name.contains(filter));
                 wanted.get_or_insert_default().extend(matching);

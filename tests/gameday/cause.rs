@@ -37,6 +37,8 @@ pub(crate) enum Cause {
     StoppedPrometheus,
     /// The wire to the collector is cut.
     GoneCollector,
+    /// So many requests a second more, of somebody who reads: no fault, but what faults are seldom among.
+    Readers { per_second: u32 },
     /// Somebody guesses the password of an account.
     WrongPasswords,
     /// Somebody shows tokens whose signature is not ours.
@@ -92,6 +94,11 @@ impl Cause {
             }
             Self::StoppedPrometheus => stage.stack.prometheus.kill(),
             Self::GoneCollector => stage.wire().cut(),
+            Self::Readers { per_second } => {
+                let token = stage.token().await;
+                let request = stage.stack.http.get(stage.url("/api/v1/users/me")).bearer_auth(token);
+                stage.repeat(f64::from(*per_second), request);
+            }
             Self::WrongPasswords => {
                 let email = stage.joined().await;
                 let body = json!({"email": email, "password": "not the one that was chosen"});
@@ -140,7 +147,9 @@ impl Cause {
             }
             Self::StoppedPrometheus => stage.stack.prometheus.start_again().await,
             Self::GoneCollector => stage.wire().mend(),
-            Self::WrongPasswords | Self::ForeignTokens | Self::IdleConnections(_) => stage.end_tasks(),
+            Self::Readers { .. } | Self::WrongPasswords | Self::ForeignTokens | Self::IdleConnections(_) => {
+                stage.end_tasks();
+            }
         }
     }
 }
