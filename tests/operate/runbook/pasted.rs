@@ -147,7 +147,7 @@ async fn every_command_of_every_page_works_and_shows_what_the_page_looks_at() {
     within(STARTING, budget).await.expect("what is left of the budget is recorded");
     let exemplar = async || {
         let all = [("query", "db_client_operation_duration_seconds_bucket"), ("start", "0"), ("end", "9999999999")];
-        let found = stack.prometheus.ask("query_exemplars", &all).await?;
+        let found = stack.prometheus.api().ask("query_exemplars", &all).await?;
         found.as_array().is_some_and(|series| !series.is_empty()).then_some(())
     };
     within(STARTING, exemplar).await.expect("a statement has an exemplar");
