@@ -95,8 +95,10 @@ impl Reading {
                 self.faults.push(format!("{selector}: no label {}", matcher.name));
                 continue;
             }
-            let unknown = alternatives(matcher).into_iter().filter(|one| !values.iter().any(|value| one.is_match(value)));
-            self.faults.extend(unknown.map(|one| format!("{selector}: no value of {} is {:?}", matcher.name, one.value)));
+            let unknown =
+                alternatives(matcher).into_iter().filter(|one| !values.iter().any(|value| one.is_match(value)));
+            self.faults
+                .extend(unknown.map(|one| format!("{selector}: no value of {} is {:?}", matcher.name, one.value)));
         }
         labels
     }
@@ -184,12 +186,7 @@ impl Reading {
         Some(labels)
     }
 
-    fn expect<'a>(
-        &mut self,
-        labels: &Labels,
-        named: impl Iterator<Item = &'a String>,
-        place: &impl std::fmt::Display,
-    ) {
+    fn expect<'a>(&mut self, labels: &Labels, named: impl Iterator<Item = &'a String>, place: &impl std::fmt::Display) {
         let missing = named.filter(|label| !labels.contains(*label));
         self.faults.extend(missing.map(|label| format!("{place}: there is no label {label}")));
     }

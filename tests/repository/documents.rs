@@ -10,8 +10,19 @@ use super::files;
 const PROGRAMS: &[&str] = &["cd", "curl", "docker", "echo", "export", "git", "go", "jq", "kill", "psql"];
 
 /// Folders in which a path between backquotes is a file and not an example.
-const FOLDERS: &[&str] =
-    &["alerts/", "api/", "benches/", "config/", "loadtest/", "migrations/", "runbook/", "scripts/", "src/", "tests/", ".ci/"];
+const FOLDERS: &[&str] = &[
+    "alerts/",
+    "api/",
+    "benches/",
+    "config/",
+    "loadtest/",
+    "migrations/",
+    "runbook/",
+    "scripts/",
+    "src/",
+    "tests/",
+    ".ci/",
+];
 
 fn documents() -> Vec<String> {
     files::below(&[""], ".md")
