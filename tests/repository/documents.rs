@@ -11,7 +11,7 @@ const PROGRAMS: &[&str] = &["cd", "curl", "docker", "echo", "export", "git", "go
 
 /// Folders in which a path between backquotes is a file and not an example.
 const FOLDERS: &[&str] =
-    &["alerts/", "api/", "benches/", "config/", "loadtest/", "migrations/", "runbook/", "scripts/", "src/", "tests/", ".ci/"];
+    &["alerts/", "api/", "benches/", "config/", "dashboards/", "loadtest/", "migrations/", "runbook/", "scripts/", "src/", "tests/", ".ci/"];
 
 fn documents() -> Vec<String> {
     files::below(&[""], ".md")
