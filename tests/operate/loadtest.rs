@@ -39,7 +39,7 @@ fn root() -> &'static Path {
 }
 
 /// k6 with variables of the script and nothing of this machine's environment.
-fn k6(command: &[&str], variables: &[(&str, &str)]) -> Command {
+pub(crate) fn k6(command: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut k6 = Command::new(tool::program("k6"));
     k6.env_clear().env("K6_NO_USAGE_REPORT", "true").env("K6_AUTO_EXTENSION_RESOLUTION", "false").args(command);
     for (name, value) in variables {
@@ -169,7 +169,8 @@ async fn a_run_takes_every_way_and_leaves_nobody_behind() {
             let id = operation["operationId"].as_str().unwrap();
             let method = method.to_uppercase();
             let labels = [format!("http_request_method=\"{method}\""), format!("http_route=\"{route}\"")];
-            let mut counts = seen.lines().filter(|line| line.starts_with("http_server_request_duration_seconds_count{"));
+            let mut counts =
+                seen.lines().filter(|line| line.starts_with("http_server_request_duration_seconds_count{"));
             let is_taken = counts.any(|line| !line.ends_with(" 0") && labels.iter().all(|label| line.contains(label)));
             assert_eq!(is_taken, !UNUSED.contains(&id), "{id}: {method} {route}");
         }
@@ -198,7 +199,8 @@ async fn a_service_that_fails_misses_its_objectives_and_each_failure_can_be_look
 async fn tasks_that_outlive_a_run_are_noticed() {
     let service = Service::start_with(Engine::Sqlite, &[]).await;
     let leaking = async {
-        let registered = async || service.metric("glasshouse_users_registered_total").await.filter(|count| *count > 0.0);
+        let registered =
+            async || service.metric("glasshouse_users_registered_total").await.filter(|count| *count > 0.0);
         eventually("the run has begun", registered).await;
         for _ in 0..200 {
             drop(spawn_on(&service.main, "forgotten", std::future::pending::<()>()));
