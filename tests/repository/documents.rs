@@ -41,6 +41,7 @@ const FOLDERS: &[&str] = &[
     "api/",
     "benches/",
     "config/",
+    "deploy/",
     "loadtest/",
     "migrations/",
     "runbook/",

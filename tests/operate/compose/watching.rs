@@ -1,11 +1,11 @@
 //! Prometheus and Alertmanager, whose own programs read what the compose hands them.
 
-use std::{fs, os::unix::fs::symlink, process::Command};
+use std::{os::unix::fs::symlink, process::Command};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{mounts, parts, resolved, root, yaml};
+use super::{files, mounts, parts, read, resolved, root, yaml};
 use crate::tool;
 
 /// What a check says; fails if it is not content.
@@ -27,9 +27,9 @@ fn promtool_accepts_the_configuration_with_every_rule_where_the_compose_mounts_i
     }
     let file = folder.path().join("prometheus.yml");
     let said = content(Command::new(tool::program("promtool")).args(["check", "config"]).arg(file));
-    for rules in fs::read_dir(root().join("alerts/rules")).unwrap() {
-        let name = rules.unwrap().file_name().into_string().unwrap();
-        assert!(said.contains(&name), "{name} is not read:\n{said}");
+    for rules in files("alerts/rules", "yml") {
+        let (_, name) = rules.rsplit_once('/').unwrap();
+        assert!(said.contains(name), "{name} is not read:\n{said}");
     }
 }
 
@@ -79,7 +79,7 @@ fn prometheus_keeps_what_its_longest_rule_looks_back_at_and_exemplars_too() {
         let found = arguments.iter().find_map(|argument| argument.strip_prefix(name)?.strip_prefix('='));
         found.unwrap_or_else(|| panic!("no {name} in {arguments:?}")).to_owned()
     };
-    let slo: Value = serde_json::from_str(&super::read("alerts/slo.json")).unwrap();
+    let slo: Value = serde_json::from_str(&read("alerts/slo.json")).unwrap();
     let days = |text: &str| text.trim_end_matches('d').parse::<u32>().unwrap();
     assert!(days(&value("--storage.tsdb.retention.time")) > days(slo["window"].as_str().unwrap()));
     assert_eq!(value("--enable-feature"), "exemplar-storage");

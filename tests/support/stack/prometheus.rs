@@ -70,7 +70,9 @@ impl Prometheus {
             "scrape_configs": [
                 { "job_name": "glasshouse",
                   "file_sd_configs": [{ "files": [place("targets.json")], "refresh_interval": "1s" }] },
-                { "job_name": "prometheus", "static_configs": [{ "targets": [self.address.to_string()] }] },
+                // Where it listens itself is known only when it does.
+                { "job_name": "prometheus",
+                  "file_sd_configs": [{ "files": [place("itself.json")], "refresh_interval": "1s" }] },
                 { "job_name": "alertmanager", "static_configs": [{ "targets": told }] },
             ],
         });
@@ -95,6 +97,7 @@ impl Prometheus {
         };
         let (process, address) = program.start(listening).await;
         (self.process, self.address) = (Some(process), address);
+        self.write_targets("itself", Some(address));
     }
 
     /// Ends it at once.
@@ -104,11 +107,15 @@ impl Prometheus {
 
     /// Scrapes that service from now on, or none: it notices when the file changes.
     pub(crate) fn target(&self, internal: Option<SocketAddr>) {
-        let targets = json!([{ "targets": internal.iter().map(SocketAddr::to_string).collect::<Vec<_>>() }]);
+        self.write_targets("targets", internal);
+    }
+
+    fn write_targets(&self, name: &str, address: Option<SocketAddr>) {
+        let targets = json!([{ "targets": address.iter().map(SocketAddr::to_string).collect::<Vec<_>>() }]);
         // Renamed into place, so that no half of it is read.
-        let (file, new) = (self.folder.path().join("targets.json"), self.folder.path().join("targets.new"));
-        fs::write(&new, targets.to_string()).unwrap();
-        fs::rename(new, file).unwrap();
+        let file = self.folder.path().join(name).with_extension("json");
+        fs::write(file.with_extension("new"), targets.to_string()).unwrap();
+        fs::rename(file.with_extension("new"), file).unwrap();
     }
 
     /// Puts rules, as a file of that name would say them, on this stack's scale; they count from the next
