@@ -24,7 +24,7 @@ const WATCHED: &str = "until promtool query instant http://localhost:9090 'rate(
                        | grep -q reason; do sleep 0.2; done\n";
 
 /// An address that nobody listens on yet. A service that is started again must be where it was.
-fn free() -> SocketAddr {
+pub(super) fn free() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
