@@ -7,7 +7,6 @@ mod database;
 mod migrations;
 mod plans;
 #[path = "../support/postgres.rs"]
-#[allow(dead_code, reason = "shared with tests/gameday, which also stops it and starts it again")]
 mod postgres;
 mod sessions;
 mod support;

@@ -4,7 +4,6 @@ mod admin;
 mod client;
 mod collector;
 #[path = "../../support/postgres.rs"]
-#[allow(dead_code, reason = "shared with tests/gameday, which also stops it and starts it again")]
 mod postgres;
 mod proxy;
 mod service;
