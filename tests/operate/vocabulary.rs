@@ -161,7 +161,7 @@ impl Reading {
                 self.expect(&left, named.labels.iter(), binary);
                 &right | &joined(named)
             }
-            (_, _, Some(LabelModifier::Include(named))) => lent(named),
+            (_, _, Some(LabelModifier::Include(named))) => joined(named),
             (_, _, Some(LabelModifier::Exclude(named))) => &left - &joined(named),
             _ => left,
         })
