@@ -36,7 +36,7 @@ export const database = dashboard(
             states: { 0: ['does not answer', 'red'], 1: ['answers', 'green'] },
             ask: [ask(min(of('glasshouse_ready', 'check="store"'), 'instance'), '{{instance}}')],
             alerts: ['DatabaseDown'],
-            see: [instance('Readiness, part by part', '/health/ready?verbose'), logs('level="ERROR"')],
+            see: [instance('Readiness, part by part', '/health/ready?verbose'), logs('detected_level="error"')],
         }),
         timeseries({
             id: 11,
@@ -55,7 +55,7 @@ export const database = dashboard(
             alerts: ['DatabaseErrors'],
             see: [
                 traces(`span.db.query.summary!="" && span.error.type="${label('error_type')}"`),
-                logs('level="ERROR"'),
+                logs('detected_level="error"'),
             ],
         }),
     ),
@@ -208,7 +208,7 @@ export const database = dashboard(
                 How long it takes, on average. Slow: the database is out of processes or the network drops packets.
                 The number of them stands beside, as a rate.`,
             ask: [ask(quantile(0.99, 'db_client_connection_create_time_seconds'), 'p99')],
-            see: [logs('level="WARN"')],
+            see: [logs('detected_level="warn"')],
         }),
     ),
 );

@@ -128,7 +128,7 @@ export const runtime = dashboard(
             ask: [ask(`changes(${of('process_start_time_seconds')}[30m])`, '{{instance}}')],
             lines: [{ alert: 'CrashLoop', at: 3 }],
             alerts: ['CrashLoop'],
-            see: [logs('level="ERROR"'), instance('Which build it is', '/debug/build')],
+            see: [logs('detected_level="error"'), instance('Which build it is', '/debug/build')],
         }),
         timeseries({
             id: 16,
@@ -235,7 +235,7 @@ export const runtime = dashboard(
                 ask(sum(of('jemalloc_retained_bytes')), 'retained'),
                 ask(sum(of('process_virtual_memory_bytes')), 'address space'),
             ],
-            see: [heap],
+            see: [open('telemetry')],
         }),
         timeseries({
             id: 38,

@@ -60,7 +60,7 @@ export const telemetry = dashboard(
                 ask(sum(rate('glasshouse_log_lines_dropped_total')), 'dropped'),
             ],
             alerts: ['LogLinesDropped'],
-            see: [logs('level="ERROR"')],
+            see: [logs('detected_level="error"')],
         }),
         timeseries({
             id: 12,

@@ -41,6 +41,7 @@ const FOLDERS: &[&str] = &[
     "api/",
     "benches/",
     "config/",
+    "dashboards/",
     "deploy/",
     "loadtest/",
     "migrations/",

@@ -31,6 +31,7 @@ const PORTS: &[(&str, &str)] = &[
         "tests/operate/compose/links.rs",
         "alerts name the port of the links, which is replaced by that of the test's nginx",
     ),
+    ("tests/operate/dashboards/links.rs", "dashboards lead to the default ports, and nothing is bound"),
     ("tests/process/settings.rs", "the collector's usual port stands in a setting that is only printed"),
     ("tests/support/page.rs", "the runbook shows the default ports, which are replaced by those of the test's service"),
 ];
