@@ -13,11 +13,11 @@ pub(crate) enum Asked {
     List,
     /// The stack alone, until it is interrupted.
     Standing,
-    Faults(Faults),
+    Drills(Drills),
 }
 
 /// Which faults, and how.
-pub(crate) struct Faults {
+pub(crate) struct Drills {
     pub(crate) faults: Vec<&'static Fault>,
     pub(crate) scale: f64,
     pub(crate) lanes: usize,
@@ -34,7 +34,7 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Asked
             "--fault" => wanted.get_or_insert_default().extend(named(&value()?)?),
             "--scale" => scale = number(&value()?).filter(|scale| (1.0..=100_000.0).contains(scale)).ok_or(SCALES)?,
             "--lanes" => {
-                lanes = number(&value()?).filter(|lanes| (1..=64).contains(lanes)).ok_or("--lanes: 1 to 64")?
+                lanes = number(&value()?).filter(|lanes| (1..=64).contains(lanes)).ok_or("--lanes: 1 to 64")?;
             }
             // What `cargo test` hands on for tests of its own harness, and what makes no difference here.
             "--nocapture" | "--show-output" | "-q" | "--quiet" | "--exact" | "--include-ignored" => {}
@@ -49,7 +49,7 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Asked
         }
     }
     let faults = wanted.unwrap_or_else(|| faults::all().collect());
-    Ok(Asked::Faults(Faults { faults, scale, lanes }))
+    Ok(Asked::Drills(Drills { faults, scale, lanes }))
 }
 
 const SCALES: &str = "--scale: how much faster than in production time goes, from 1 to 100000";

@@ -1,5 +1,7 @@
 //! What is done to the stack, and undone: really where it can be had, by the service's own switchboard of faults where not.
 
+use std::time::Duration;
+
 use serde_json::json;
 use tokio::{io::AsyncReadExt, net::TcpStream};
 
@@ -67,8 +69,10 @@ impl Cause {
         match self {
             Self::Injected(faults) => stage.inject(serde_json::from_str(faults).unwrap()).await,
             Self::LeakedTasks => {
-                let per_second = (0.4 * stage.scale.factor).clamp(1.0, 1000.0).round();
-                stage.inject(json!([{"fault": "task_leak", "per_second": per_second as u32}])).await;
+                // Two hundred more within eight of production's minutes.
+                let per_second = stage.scale.duration(Duration::from_mins(8)).as_secs().max(1);
+                let per_second = (200 / per_second).clamp(1, 1000);
+                stage.inject(json!([{"fault": "task_leak", "per_second": per_second}])).await;
             }
             Self::LeakedMemory { limit_mib } => {
                 let kib = f64::from(*limit_mib) * 1024.0 * 1.2 * stage.scale.factor / (4.0 * 3600.0);

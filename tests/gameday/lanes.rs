@@ -11,11 +11,11 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::{arguments::Faults, drill, drill::Report, fault::Fault, shipped, table};
+use crate::{arguments::Drills, drill, drill::Report, fault::Fault, shipped, table};
 
 /// Plays them all, beside a stack on which nothing is broken for as long as the others take, and says whether every one
 /// went as it must.
-pub(crate) async fn run(asked: Faults) -> bool {
+pub(crate) async fn run(asked: Drills) -> bool {
     if asked.faults.is_empty() {
         return true;
     }

@@ -20,7 +20,7 @@ mod faults;
 mod history;
 mod lanes;
 #[path = "../support/page.rs"]
-#[allow(dead_code, reason = "shared with tests/operate, which pastes whole pages")]
+#[allow(dead_code, clippy::needless_pass_by_value, reason = "shared with tests/operate, which pastes whole pages")]
 mod page;
 #[path = "../service/support/proxy.rs"]
 #[allow(dead_code, reason = "shared with tests/service, which has other wires")]
@@ -52,7 +52,7 @@ fn main() -> ExitCode {
             true
         }
         Asked::Standing => runtime.block_on(standing::run()),
-        Asked::Faults(faults) => runtime.block_on(lanes::run(faults)),
+        Asked::Drills(drills) => runtime.block_on(lanes::run(drills)),
     };
     // What still waits inside of the runtime, such as a connection that nobody closes, has nothing left to do.
     runtime.shutdown_background();
