@@ -26,6 +26,10 @@ const SLEEPS: &[(&str, &str)] = &[
 
 /// Where a test may name a port, and why it cannot be taken.
 const PORTS: &[(&str, &str)] = &[
+    (
+        "tests/gameday/standing.rs",
+        "a stack for people stands where pages say, and nothing is started if a port is taken",
+    ),
     ("tests/config/main.rs", "the reference shows the default port, and nothing is bound"),
     (
         "tests/operate/compose/links.rs",
