@@ -221,6 +221,5 @@ impl Drill {
 }
 
 fn receiver(alert: &str) -> &'static str {
-    let severities = shipped::severities();
-    shipped::receiver(severities.get(alert).unwrap_or_else(|| panic!("no alert is called {alert}")))
+    shipped::receiver(shipped::SEVERITIES.get(alert).unwrap_or_else(|| panic!("no alert is called {alert}")))
 }
