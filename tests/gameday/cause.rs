@@ -15,6 +15,8 @@ use crate::{
 pub(crate) enum Cause {
     /// `PUT /debug/faults` with that list.
     Injected(&'static str),
+    /// So many workers blocked for a moment, free for a moment, and so on: late, and never stuck for long.
+    Interrupted { workers: u32 },
     /// Tasks that never end, begun faster the faster the clock goes.
     LeakedTasks,
     /// So much memory in the four hours that the alert looks ahead, on this clock, that the limit is passed.
@@ -49,6 +51,9 @@ pub(crate) enum Cause {
     IdleConnections(usize),
 }
 
+/// Longer than the alert puts up with, and shorter than what is called a stall.
+const MOMENT: Duration = Duration::from_millis(400);
+
 /// Half of all pairs of series match several others: Prometheus refuses to join them.
 const FAILING_RULE: &str = "
 groups:
@@ -68,6 +73,12 @@ impl Cause {
     pub(crate) async fn begin(&self, stage: &mut Stage) {
         match self {
             Self::Injected(faults) => stage.inject(serde_json::from_str(faults).unwrap()).await,
+            Self::Interrupted { workers } => {
+                let switchboard = stage.stack.http.put(stage.switchboard());
+                let blocked =
+                    switchboard.try_clone().unwrap().json(&json!([{"fault": "blocked_worker", "workers": workers}]));
+                stage.alternate(MOMENT, blocked, switchboard.json(&json!([])));
+            }
             Self::LeakedTasks => {
                 // Two hundred more within eight of production's minutes.
                 let per_second = stage.scale.duration(Duration::from_mins(8)).as_secs().max(1);
@@ -151,6 +162,10 @@ impl Cause {
             }
             Self::StoppedPrometheus => stage.stack.prometheus.start_again().await,
             Self::GoneCollector => stage.wire().mend(),
+            Self::Interrupted { .. } => {
+                stage.end_tasks();
+                stage.inject(json!([])).await;
+            }
             Self::Readers { .. } | Self::WrongPasswords | Self::ForeignTokens | Self::IdleConnections(_) => {
                 stage.end_tasks();
             }

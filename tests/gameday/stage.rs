@@ -67,10 +67,14 @@ impl Stage {
         self.load = Some(K6::start(self.stack.glasshouse.public, "ci", &variables).await);
     }
 
-    /// Switches exactly those faults on, for as long as faults may last.
+    /// Where faults are switched, for as long as they may last.
+    pub(crate) fn switchboard(&self) -> String {
+        format!("http://{}/debug/faults?for=1h", self.stack.glasshouse.internal)
+    }
+
+    /// Switches exactly those faults on.
     pub(crate) async fn inject(&self, faults: Value) {
-        let url = format!("http://{}/debug/faults?for=1h", self.stack.glasshouse.internal);
-        let answer = self.stack.http.put(url).json(&faults).send().await.unwrap();
+        let answer = self.stack.http.put(self.switchboard()).json(&faults).send().await.unwrap();
         let status = answer.status();
         assert!(status.is_success(), "{faults}: {status}: {}", answer.text().await.unwrap());
     }
@@ -120,6 +124,20 @@ impl Stage {
             loop {
                 ticks.tick().await;
                 request.try_clone().unwrap().send().await.ok();
+            }
+        });
+    }
+
+    /// Sends one request and the other in turns, with a pause before each, until [`Stage::end_tasks`].
+    pub(crate) fn alternate(&mut self, pause: Duration, one: reqwest::RequestBuilder, other: reqwest::RequestBuilder) {
+        self.spawn(async move {
+            let mut ticks = interval(pause);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                for request in [&one, &other] {
+                    ticks.tick().await;
+                    request.try_clone().unwrap().send().await.ok();
+                }
             }
         });
     }

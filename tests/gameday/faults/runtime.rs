@@ -1,7 +1,7 @@
 //! What is stuck, late or leaking inside of the process.
 
 use crate::{
-    cause::Cause::{Injected, LeakedMemory, LeakedTasks},
+    cause::Cause::{Injected, Interrupted, LeakedMemory, LeakedTasks},
     fault::Fault,
     stack::Limits,
 };
@@ -41,8 +41,8 @@ pub(super) const FAULTS: &[Fault] = &[
             "AvailabilityBurnFast",
             "AvailabilityBurnSlow",
         ],
-        causes: &[Injected(r#"[{"fault": "blocked_worker", "workers": 2}]"#)],
-        settings: &[("GLASSHOUSE_RUNTIME__WORKERS", "2")],
+        causes: &[Interrupted { workers: 2 }],
+        settings: &[("GLASSHOUSE_RUNTIME__WORKERS", "2"), ("GLASSHOUSE_INTERNAL__STALL_AFTER", "200ms")],
         ..Fault::NONE
     },
 ];
