@@ -88,6 +88,8 @@ async fn faults_end_by_themselves_and_each_change_is_told_once() {
     let second = json!([{ "fault": "hang", "route": "/api/v1/users/{id}", "method": "GET" }, { "fault": "task_leak", "per_second": 1 }]);
     let reply = switch(&service, Method::PUT, "?for=500ms").body(second.to_string()).send().await.unwrap();
     assert_eq!(reply.status(), 200);
+    let live: Value = service.internal("/debug/live").await.json().await.unwrap();
+    assert_eq!(live["faults"], json!(["hang", "task_leak"]), "the page says so");
     assert_eq!(ann.client.me().await.status, 200, "the list replaces the one before");
     assert_eq!(
         (on(&service, "error").await, on(&service, "hang").await, on(&service, "task_leak").await),
