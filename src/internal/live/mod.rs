@@ -112,7 +112,10 @@ pub(super) async fn show(State(live): State<Live>, query: Query) -> Response {
     let since = query.get("since").and_then(|number| number.parse().ok()).unwrap_or_default();
     let Inner { metrics, began, started_seconds, .. } = &*live.0;
     let faults = metrics.values(&catalog::FAULTS_ON);
-    let faults: Vec<_> = faults.iter().filter(|fault| fault.number > 0.0).map(|fault| fault.label("fault")).collect();
+    let mut faults: Vec<_> =
+        faults.iter().filter(|fault| fault.number > 0.0).map(|fault| fault.label("fault")).collect();
+    // A family's series come in no order.
+    faults.sort_unstable();
     let page = json!({
         "version": BUILD.version,
         "revision": BUILD.revision,
