@@ -37,11 +37,9 @@ golden: ## rewrites tests/golden and the other files that tests compare with wha
 rename: ## gives a fork its own name everywhere: make rename NAME=night_watch
 	scripts/rename "$$NAME"
 
-# Our own choices for k6: it asks nobody on the network for anything, and Prometheus, where K6_OUT names it, gets the
-# same percentiles that the summary has.
+# k6 asks nobody on the network for anything but what it puts load on.
 load: export K6_NO_USAGE_REPORT = true
 load: export K6_AUTO_EXTENSION_RESOLUTION = false
-load: export K6_PROMETHEUS_RW_TREND_STATS ?= p(50),p(95),p(99),max
 load: ## puts load on localhost:8080 and judges it by the objectives: make load PROFILE=average
 	@mkdir -p target/load
 	PATH="$$PATH:$(CURDIR)/target/tools/bin" SUMMARY_DIR=target/load k6 run loadtest/users.ts

@@ -2,13 +2,16 @@
 import { dashboard, row } from './grafana/dashboard.js';
 import { heatmap } from './grafana/heatmap.js';
 import { instance, label, logs, open, tasks, traces } from './grafana/links.js';
-import { ask, min, observations, of, orZero, quantile, rate, sum } from './grafana/query.js';
+import { ask, min, observations, of, quantile, rate, ratio, share, sum } from './grafana/query.js';
 import { timeline } from './grafana/timeline.js';
 import { timeseries } from './grafana/timeseries.js';
 import { unit } from './grafana/units.js';
 import { poolUsed } from './measures.js';
 
 const CALLS = 'db_client_operation_duration_seconds';
+const calls = observations(CALLS);
+/** What is no client's doing: neither a call that was given up nor a value that is taken. */
+const OURS = 'error_type!~"|cancelled|23...|787|1555|2067"';
 const statement = [
     traces(`span.db.query.summary="${label('db_query_summary')}"`),
     logs(`db_query_summary="${label('db_query_summary')}"`),
@@ -33,27 +36,26 @@ export const database = dashboard(
             states: { 0: ['does not answer', 'red'], 1: ['answers', 'green'] },
             ask: [ask(min(of('glasshouse_ready', 'check="store"'), 'instance'), '{{instance}}')],
             alerts: ['DatabaseDown'],
-            see: [instance('Readiness, part by part', '/health/ready?verbose'), logs('level="ERROR"')],
+            see: [instance('Readiness, part by part', '/health/ready?verbose'), logs('detected_level="error"')],
         }),
         timeseries({
             id: 11,
             title: 'Errors',
             width: 12,
-            unit: unit.callsPerSecond,
+            unit: unit.share,
             description: `
-                Calls that failed, by SQLSTATE where the database gave one. 08…: connections; 40…: conflicts, tried
-                again; 57…: it is stopping; 53…: it has run out of something.`,
+                Which share of the calls failed, by SQLSTATE where the database gave one. 08…: connections; 53…: it
+                has run out of something; 57…: it is stopping. 23… is a client that wanted what is taken, and not
+                ours.`,
             ask: [
-                ask(
-                    observations(CALLS, 'error_type, db_query_summary', 'error_type!=""'),
-                    '{{error_type}} {{db_query_summary}}',
-                ),
-                ask(orZero(observations(CALLS, '', 'error_type!=""'), observations(CALLS)), 'all'),
+                ask(ratio(observations(CALLS, 'error_type', 'error_type!=""'), `scalar(${calls})`), '{{error_type}}'),
+                ask(share(observations(CALLS, '', OURS), calls), 'ours, all together'),
             ],
+            lines: [{ alert: 'DatabaseErrors', at: 0.02 }],
             alerts: ['DatabaseErrors'],
             see: [
                 traces(`span.db.query.summary!="" && span.error.type="${label('error_type')}"`),
-                logs('level="ERROR"'),
+                logs('detected_level="error"'),
             ],
         }),
     ),
@@ -67,10 +69,10 @@ export const database = dashboard(
             width: 12,
             unit: unit.seconds,
             description: `
-                p99 by statement, without waiting for a connection. One above the line: its plan; all of them: the
+                p95 by statement, without waiting for a connection. One above the line: its plan; all of them: the
                 database itself, its disk or its processors. Open a trace and ask for the plan of its db.query.text.`,
-            ask: [ask(quantile(0.99, CALLS, 'db_query_summary'), '{{db_query_summary}}')],
-            lines: [{ alert: 'DatabaseSlow', at: 0.5 }],
+            ask: [ask(quantile(0.95, CALLS, 'db_query_summary'), '{{db_query_summary}}')],
+            lines: [{ alert: 'DatabaseSlow', at: 0.1 }],
             alerts: ['DatabaseSlow'],
             see: statement,
         }),
@@ -206,7 +208,7 @@ export const database = dashboard(
                 How long it takes, on average. Slow: the database is out of processes or the network drops packets.
                 The number of them stands beside, as a rate.`,
             ask: [ask(quantile(0.99, 'db_client_connection_create_time_seconds'), 'p99')],
-            see: [logs('level="WARN"')],
+            see: [logs('detected_level="warn"')],
         }),
     ),
 );

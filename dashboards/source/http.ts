@@ -10,6 +10,10 @@ import { FAILED, failuresOrZero, requests, REQUESTS, tooLong } from './measures.
 
 const { objective, threshold_seconds: bound } = objectives.latency;
 
+const SIGN_INS = 'glasshouse_sign_ins_total';
+const HASHING = 'glasshouse_password_hash_duration_seconds';
+const SIGN_IN = '/api/v1/auth/sign-in';
+const signingIn = [logs(`http_route="${SIGN_IN}"`), traces(`span.http.route="${SIGN_IN}"`)];
 const onRoute = [logs(`http_route="${label('http_route')}"`), traces(`span.http.route="${label('http_route')}"`)];
 const byType = [logs(`error_type="${label('error_type')}"`), traces(`span.error.type="${label('error_type')}"`)];
 
@@ -151,28 +155,41 @@ export const http = dashboard(
             id: 20,
             title: 'Sign-ins',
             width: 8,
+            unit: unit.share,
+            description: `
+                How attempts to sign in ended, as shares. Above the line with many attempts somebody guesses: the log
+                lines have the addresses that they come from. failed is ours.`,
+            ask: [ask(ratio(sum(rate(SIGN_INS), 'outcome'), `scalar(${sum(rate(SIGN_INS))})`), '{{outcome}}')],
+            lines: [{ alert: 'SignInFailures', at: 0.5 }],
+            alerts: ['SignInFailures'],
+            see: signingIn,
+        }),
+        timeseries({
+            id: 38,
+            title: 'Attempts to sign in',
+            width: 8,
             unit: unit.perSecond,
             description: `
-                Attempts by how they ended. A burst of credentials_wrong is somebody who guesses; failed is ours. The
-                lines have the addresses they came from.`,
-            ask: [ask(sum(rate('glasshouse_sign_ins_total'), 'outcome'), '{{outcome}}')],
-            alerts: ['SignInFailures'],
-            see: [logs('http_route="/api/v1/auth/sign-in"')],
+                How many there are. As many as ever, but more of them wrong: a client of ours has a fault. Many more:
+                an attack; what is in front of the service can limit it.`,
+            ask: [ask(sum(rate(SIGN_INS), 'outcome'), '{{outcome}}')],
+            see: signingIn,
         }),
         timeseries({
             id: 21,
             title: 'Rejected tokens',
             width: 8,
-            unit: unit.perSecond,
+            unit: unit.count,
             description: `
-                Tokens that were not accepted, by why. Expired ones are normal; a bad signature in numbers is a wrong
-                or rotated key; a reused refresh token is a stolen one.`,
-            ask: [ask(sum(rate('glasshouse_token_rejections_total'), 'reason'), '{{reason}}')],
+                Tokens that were not accepted, in five minutes, by why. Expired ones are normal; a bad signature in
+                numbers is a wrong or rotated key; a refresh token that is used twice was stolen.`,
+            ask: [ask(`${sum(rate('glasshouse_token_rejections_total'), 'reason')} * (5 * 60)`, '{{reason}}')],
+            lines: [{ alert: 'TokenRejections', at: 50 }],
             alerts: ['TokenRejections'],
             see: [logs('http_response_status_code="401"')],
         }),
         timeseries({
-            id: 38,
+            id: 45,
             title: 'Accounts, tokens, sessions',
             width: 8,
             unit: unit.perSecond,
@@ -189,21 +206,18 @@ export const http = dashboard(
         timeseries({
             id: 39,
             title: 'Hashing a password',
-            width: 12,
+            width: 8,
             unit: unit.seconds,
             description: `
                 How long one hash takes, without waiting. It is slow on purpose; slower than it was means that the
                 processors are busy or throttled: look at CPU in Runtime.`,
-            ask: [
-                ask(quantile(0.99, 'glasshouse_password_hash_duration_seconds'), 'p99'),
-                ask(quantile(0.5, 'glasshouse_password_hash_duration_seconds'), 'p50'),
-            ],
-            see: [traces('span.http.route="/api/v1/auth/sign-in"'), open('runtime')],
+            ask: [ask(quantile(0.99, HASHING), 'p99'), ask(quantile(0.5, HASHING), 'p50')],
+            see: [...signingIn, open('runtime')],
         }),
         timeseries({
             id: 40,
             title: 'Passwords that wait',
-            width: 12,
+            width: 8,
             unit: unit.count,
             description: `
                 How many wait for their turn, and how many a second were refused because too many did. Refusals: more
@@ -212,7 +226,7 @@ export const http = dashboard(
                 ask(sum(of('glasshouse_password_hashes_waiting')), 'waiting'),
                 ask(sum(rate('glasshouse_password_hashes_refused_total')), 'refused a second'),
             ],
-            see: [logs('http_route="/api/v1/auth/sign-in"')],
+            see: signingIn,
         }),
     ),
 

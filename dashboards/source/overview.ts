@@ -55,7 +55,7 @@ export const overview = dashboard(
                 How much of what may fail within ${window} is left: ${percent(availability.objective)} of requests
                 succeed, ${percent(latency.objective)} within ${milliseconds(bound)}. At nothing, stop releasing and
                 mend what spends it.`,
-            levels: falling(0.5, 0.1),
+            levels: falling(0.25, 0),
             ask: [ask(recorded('job:slo_error_budget:left'), '{{slo}}')],
             alerts: ['ErrorBudgetLow'],
             see: [failedLogs, slowTraces],
@@ -214,7 +214,7 @@ export const overview = dashboard(
             unit: unit.share,
             description:
                 'Which share of attempts to sign in did not succeed. A rise is an attack, or our keys: open HTTP.',
-            levels: rising(0.3, 0.6),
+            levels: rising(0.3, 0.5),
             ask: [
                 ask(
                     share(

@@ -7,7 +7,7 @@ import { table } from './grafana/table.js';
 import { timeline } from './grafana/timeline.js';
 import { timeseries } from './grafana/timeseries.js';
 import { unit } from './grafana/units.js';
-import { schedulingDelay, workersBusy } from './measures.js';
+import { schedulingDelay, tooLong, workersBusy } from './measures.js';
 
 const EACH = 'instance, runtime';
 const each = '{{instance}} {{runtime}}';
@@ -123,13 +123,12 @@ export const runtime = dashboard(
             width: 8,
             unit: unit.count,
             description: `
-                How often each instance started within each step. Again and again: it crashes or is killed. Its last
-                lines say why, or Memory above does.`,
-            ask: [
-                ask(sum(`changes(${of('process_start_time_seconds')}[$__rate_interval])`, 'instance'), '{{instance}}'),
-            ],
+                How often each instance was started within half an hour. Above the line it is no deploy: it crashes
+                or is killed. Its last lines say why, or Memory above does.`,
+            ask: [ask(`changes(${of('process_start_time_seconds')}[30m])`, '{{instance}}')],
+            lines: [{ alert: 'CrashLoop', at: 3 }],
             alerts: ['CrashLoop'],
-            see: [logs('level="ERROR"'), instance('Which build it is', '/debug/build')],
+            see: [logs('detected_level="error"'), instance('Which build it is', '/debug/build')],
         }),
         timeseries({
             id: 16,
@@ -204,7 +203,7 @@ export const runtime = dashboard(
                 How long one poll of a task takes. Microseconds are right. What reaches milliseconds holds its
                 worker, and everything that waits for it.`,
             of: 'tokio_runtime_poll_duration_seconds',
-            see: [profile],
+            see: [logs('stall_id!=""')],
         }),
         heatmap({
             id: 36,
@@ -214,7 +213,7 @@ export const runtime = dashboard(
             description:
                 'How delays are spread. A band far above the rest is what a blocked worker costs those behind it.',
             of: 'tokio_runtime_scheduling_delay_seconds',
-            see: [profile, stalls],
+            see: [traces(tooLong)],
         }),
     ),
 
@@ -236,7 +235,7 @@ export const runtime = dashboard(
                 ask(sum(of('jemalloc_retained_bytes')), 'retained'),
                 ask(sum(of('process_virtual_memory_bytes')), 'address space'),
             ],
-            see: [heap],
+            see: [open('telemetry')],
         }),
         timeseries({
             id: 38,

@@ -1,6 +1,6 @@
 /** Can what the other dashboards say be believed? */
 import { dashboard, row } from './grafana/dashboard.js';
-import { instance, logs, open } from './grafana/links.js';
+import { instance, logs, open, rules } from './grafana/links.js';
 import { ask, max, of, orZero, quantile, rate, ratio, sum } from './grafana/query.js';
 import { timeline } from './grafana/timeline.js';
 import { timeseries } from './grafana/timeseries.js';
@@ -11,6 +11,9 @@ const lost = (metric: string, what: string) => [
     ask(sum(rate(metric, 'error_type!=""'), 'error_type'), `${what}: {{error_type}}`),
     ask(orZero(sum(rate(metric, 'error_type!=""')), sum(rate(metric))), `${what}: all`),
 ];
+/** Prometheus' own metric, which has its own job. */
+const ofRules = (metric: string) => `sum by (rule_group) (rate(${metric}[$__rate_interval]))`;
+
 const filled = (signal: 'span' | 'log') =>
     ask(
         ratio(
@@ -57,7 +60,7 @@ export const telemetry = dashboard(
                 ask(sum(rate('glasshouse_log_lines_dropped_total')), 'dropped'),
             ],
             alerts: ['LogLinesDropped'],
-            see: [logs('level="ERROR"')],
+            see: [logs('detected_level="error"')],
         }),
         timeseries({
             id: 12,
@@ -117,16 +120,14 @@ export const telemetry = dashboard(
             width: 8,
             unit: unit.perSecond,
             description: `
-                Evaluations of rules that failed, by group, in Prometheus itself. A rule that fails cannot fire. Its
-                own page of rules says why.`,
+                Evaluations that failed, and those that came too late, by group. What is not evaluated cannot fire.
+                The page of rules in Prometheus says why.`,
             ask: [
-                ask(
-                    'sum by (rule_group) (rate(prometheus_rule_evaluation_failures_total[$__rate_interval]))',
-                    '{{rule_group}}',
-                ),
+                ask(ofRules('prometheus_rule_evaluation_failures_total'), 'failed: {{rule_group}}'),
+                ask(ofRules('prometheus_rule_group_iterations_missed_total'), 'missed: {{rule_group}}'),
             ],
             alerts: ['RuleFailures'],
-            see: [open('overview')],
+            see: [rules],
         }),
         timeline({
             id: 14,
@@ -139,7 +140,7 @@ export const telemetry = dashboard(
             states: { 0: ['silent', 'red'], 1: ['fires', 'green'] },
             ask: [ask('max(ALERTS{alertname="Watchdog", alertstate="firing"})', 'Watchdog')],
             alerts: ['Watchdog'],
-            see: [open('overview')],
+            see: [rules],
         }),
         timeseries({
             id: 32,

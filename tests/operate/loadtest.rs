@@ -39,7 +39,7 @@ fn root() -> &'static Path {
 }
 
 /// k6 with variables of the script and nothing of this machine's environment.
-fn k6(command: &[&str], variables: &[(&str, &str)]) -> Command {
+pub(crate) fn k6(command: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut k6 = Command::new(tool::program("k6"));
     k6.env_clear().env("K6_NO_USAGE_REPORT", "true").env("K6_AUTO_EXTENSION_RESOLUTION", "false").args(command);
     for (name, value) in variables {

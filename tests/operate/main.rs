@@ -4,10 +4,16 @@
 mod alerts;
 mod compose;
 mod dashboards;
+#[path = "../support/diagnosis.rs"]
+mod diagnosis;
+mod live;
 mod loadtest;
+#[path = "../support/page.rs"]
 mod page;
 mod profiling;
 mod queries;
+mod runbook;
+mod scene;
 #[path = "../support/stack/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with tests/gameday, which needs more of it")]
 mod stack;

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tokio::{task::yield_now, time::interval};
 
 use crate::{
-    page::{paste, sections},
+    page::{Place, sections},
     support::{Engine, Service, eventually},
 };
 
@@ -100,7 +100,8 @@ async fn every_command_of_the_guide_names_the_fault_that_it_is_for() {
         assert_eq!(section.commands.len(), shown.len(), "{heading}: each command shows something");
         for (command, shown) in section.commands.iter().zip(*shown) {
             let folder = TempDir::new().unwrap();
-            let output = paste(command, &service, folder.path()).await;
+            let place = Place::new(folder.path(), service.internal, service.public);
+            let output = place.paste(command).await;
             let files = fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().path());
             let written: Vec<_> = files.filter(|file| file.is_file()).map(|file| fs::read(file).unwrap()).collect();
             let said = [&[output.stdout][..], &written].concat().concat();

@@ -4,6 +4,8 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use serde_json::Value;
 
+use crate::dashboards::panels::{Chosen, DASHBOARDS, dashboard, list, panels, text};
+
 /// One query.
 #[derive(Debug, Clone)]
 pub(crate) struct Query {
@@ -24,9 +26,8 @@ pub(crate) struct Rule {
     pub(crate) query: Query,
 }
 
-/// The variables of a dashboard, as a reader has them who has chosen nothing: everything, over a short while.
-const VARIABLES: &[(&str, &str)] =
-    &[("$__rate_interval", "5s"), ("$__interval", "1s"), ("$__range", "1m"), ("$job", ".+"), ("$instance", ".+")];
+/// What a reader has chosen who has chosen nothing: everything, over a short while.
+const EVERYTHING: Chosen = Chosen { rate_interval: "5s", job: ".+", instance: ".+" };
 
 fn read(folder: &str, ending: &str) -> Vec<(String, String)> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
@@ -66,64 +67,37 @@ pub(crate) fn rules() -> Vec<Rule> {
     rules
 }
 
-/// Every query that a dashboard asks by itself: of panels, in rows too, and of annotations.
+/// Every query of every panel and annotation, and what variables are offered from.
 pub(crate) fn dashboards() -> Vec<Query> {
     let mut queries = Vec::new();
-    for (file, text) in read("dashboards", ".json") {
-        let dashboard: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{file}: {error}"));
-        if dashboard["schemaVersion"].is_null() {
-            continue;
+    for name in DASHBOARDS {
+        let dashboard = dashboard(name);
+        let mut add = |title: &str, query: String, legend: &str| {
+            let place = format!("dashboards/{name}.json: {title}");
+            queries.push(Query { place, text: query, told: after(legend, "{{"), added: BTreeSet::new() });
+        };
+        for panel in panels(&dashboard) {
+            for target in list(panel, "targets") {
+                add(text(panel, "title"), EVERYTHING.fill(text(target, "expr")), text(target, "legendFormat"));
+            }
         }
-        asked(&dashboard, &file, &mut queries);
-    }
-    queries
-}
-
-fn asked(value: &Value, place: &str, queries: &mut Vec<Query>) {
-    let title = value["title"].as_str().or(value["name"].as_str());
-    let place = title.map_or_else(|| place.to_owned(), |title| format!("{place}: {title}"));
-    if let Some(expression) = value["expr"].as_str() {
-        queries.push(Query {
-            text: chosen(expression),
-            told: after(value["legendFormat"].as_str().unwrap_or_default(), "{{"),
-            added: BTreeSet::new(),
-            place: place.clone(),
-        });
-    }
-    match value {
-        Value::Array(items) => items.iter().for_each(|item| asked(item, &place, queries)),
-        Value::Object(members) => members.values().for_each(|member| asked(member, &place, queries)),
-        _ => {}
-    }
-}
-
-/// What variables are offered from: `label_values(metric, label)`, as the metric grouped by that label.
-pub(crate) fn variables() -> Vec<Query> {
-    let mut queries = Vec::new();
-    for (file, text) in read("dashboards", ".json") {
-        let dashboard: Value = serde_json::from_str(&text).unwrap();
-        for variable in dashboard["templating"]["list"].as_array().into_iter().flatten() {
-            let query = &variable["query"];
-            let Some(query) = query.as_str().or(query["query"].as_str()).filter(|_| variable["type"] == "query") else {
-                continue;
-            };
-            let offered = query.strip_prefix("label_values(").and_then(|rest| rest.strip_suffix(')'));
-            let (metric, label) = offered.and_then(|rest| rest.rsplit_once(',')).expect(query);
-            queries.push(Query {
-                place: format!("{file}: ${}", variable["name"].as_str().unwrap()),
-                text: format!("group by ({}) ({})", label.trim(), chosen(metric)),
-                told: BTreeSet::new(),
-                added: BTreeSet::new(),
-            });
+        for annotation in list(&dashboard["annotations"], "list") {
+            let title = text(annotation, "name");
+            add(title, EVERYTHING.fill(text(&annotation["target"], "expr")), text(annotation, "titleFormat"));
+        }
+        for variable in list(&dashboard["templating"], "list").iter().filter(|variable| variable["type"] == "query") {
+            let offered = offered(text(variable, "query"));
+            add(text(variable, "name"), EVERYTHING.fill(&offered), "");
         }
     }
     queries
 }
 
-/// The query as it is sent when nothing is narrowed down.
-fn chosen(expression: &str) -> String {
-    let chosen = |text: String, (name, value): &(&str, &str)| text.replace(name, value);
-    VARIABLES.iter().fold(expression.to_owned(), chosen)
+/// `label_values(metric, label)` as Prometheus would be asked it: the metric, grouped by the label.
+fn offered(query: &str) -> String {
+    let inner = query.strip_prefix("label_values(").and_then(|rest| rest.strip_suffix(')'));
+    let (metric, label) = inner.and_then(|inner| inner.rsplit_once(", ")).unwrap_or_else(|| panic!("{query}"));
+    format!("group by ({label}) ({metric})")
 }
 
 /// Every query that the runbook has Prometheus asked.
@@ -153,17 +127,11 @@ fn after(text: &str, mark: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn queries_are_found_wherever_they_stand() {
-    let dashboard = serde_json::json!({ "panels": [
-        { "title": "Rows", "panels": [
-            { "title": "Errors", "targets": [{ "expr": "rate(a{job=~\"$job\"}[$__rate_interval])", "legendFormat": "{{b}} {{ c }}" }] },
-        ] },
-    ]});
-    let mut found = Vec::new();
-    asked(&dashboard, "x.json", &mut found);
-    assert_eq!(found.len(), 1);
-    assert_eq!(found[0].place, "x.json: Rows: Errors");
-    assert_eq!(found[0].text, "rate(a{job=~\".+\"}[5s])");
-    assert_eq!(found[0].told, ["b", "c"].map(str::to_owned).into());
+fn what_texts_speak_of_is_found() {
     assert_eq!(after("{{ $labels.job }}: {{ $labels.x_y }}", "$labels."), ["job", "x_y"].map(str::to_owned).into());
+    assert_eq!(after("{{b}} of {{ c }}", "{{"), ["b", "c"].map(str::to_owned).into());
+    assert_eq!(
+        offered("label_values(build_info{job=~\"a\"}, instance)"),
+        "group by (instance) (build_info{job=~\"a\"})"
+    );
 }

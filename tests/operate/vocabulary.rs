@@ -13,6 +13,9 @@ use promql_parser::{
 /// The labels that a result may have.
 pub(crate) type Labels = BTreeSet<String>;
 
+/// How a fault begins that is about a metric.
+const NOBODY: &str = "nobody says";
+
 /// Every series that was seen, by its metric: the labels of each with their values.
 #[derive(Default)]
 pub(crate) struct Known(BTreeMap<String, Vec<BTreeMap<String, String>>>);
@@ -35,15 +38,17 @@ impl Known {
         self.0.entry(metric).or_default().push(series);
     }
 
-    pub(crate) fn has(&self, metric: &str) -> bool {
-        self.0.contains_key(metric)
-    }
-
     /// Reads a query.
     pub(crate) fn read(&self, query: &str) -> Reading {
         let mut reading = Reading::default();
         match parser::parse(query) {
-            Ok(expression) => reading.labels = reading.expression(self, &expression),
+            Ok(expression) => {
+                reading.labels = reading.expression(self, &expression);
+                // What is not there has no labels either: that is no second fault.
+                if reading.faults.iter().any(|fault| fault.starts_with(NOBODY)) {
+                    reading.faults.retain(|fault| fault.starts_with(NOBODY));
+                }
+            }
             Err(complaint) => reading.faults.push(format!("no PromQL: {complaint}")),
         }
         reading
@@ -83,8 +88,11 @@ impl Reading {
         };
         let metrics: Vec<&String> = known.0.keys().filter(|metric| is_meant(metric)).collect();
         if metrics.is_empty() {
-            self.faults.push(format!("nobody says {selector}"));
+            self.faults.push(format!("{NOBODY} {selector}"));
         }
+        let wanted = named.iter().flat_map(|matcher| alternatives(matcher)).filter(|_| !metrics.is_empty());
+        let missing = wanted.filter(|one| !metrics.iter().any(|metric| one.is_match(metric)));
+        self.faults.extend(missing.map(|one| format!("{NOBODY} {}", one.value)));
         self.metrics.extend(selector.name.clone());
         self.metrics.extend(metrics.iter().map(|metric| (*metric).clone()));
         let labels: Labels = metrics.iter().flat_map(|metric| known.labels(metric)).collect();
@@ -141,20 +149,20 @@ impl Reading {
             None => {}
         }
         let card = binary.modifier.as_ref().map(|modifier| &modifier.card);
-        let lent = |labels: &promql_parser::label::Labels| labels.labels.iter().cloned().collect::<Labels>();
+        let joined = |labels: &promql_parser::label::Labels| labels.labels.iter().cloned().collect::<Labels>();
         Some(match (binary.op.id(), card, matching) {
             (T_LOR, ..) => &left | &right,
             (T_LAND | T_LUNLESS, ..) => left,
             (_, Some(VectorMatchCardinality::ManyToOne(named)), _) => {
                 self.expect(&right, named.labels.iter(), binary);
-                &left | &lent(named)
+                &left | &joined(named)
             }
             (_, Some(VectorMatchCardinality::OneToMany(named)), _) => {
                 self.expect(&left, named.labels.iter(), binary);
-                &right | &lent(named)
+                &right | &joined(named)
             }
-            (_, _, Some(LabelModifier::Include(named))) => lent(named),
-            (_, _, Some(LabelModifier::Exclude(named))) => &left - &lent(named),
+            (_, _, Some(LabelModifier::Include(named))) => joined(named),
+            (_, _, Some(LabelModifier::Exclude(named))) => &left - &joined(named),
             _ => left,
         })
     }
@@ -272,6 +280,7 @@ mod tests {
             ("histogram_quantile(0.9, sum by (job) (rate(took_bucket[5m])))", "there is no label le"),
             ("label_replace(build_info, \"v\", \"$1\", \"vers\", \"(.*)\")", "there is no label vers"),
             ("{__name__=~\"nothing_.+\"}", "nobody says"),
+            ("{__name__=~\"build_info|request_total\"}", "nobody says request_total"),
         ] {
             let faults = known().read(query).faults;
             assert!(faults.len() == 1 && faults[0].contains(fault), "{query}: {faults:?}");

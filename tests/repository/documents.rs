@@ -7,7 +7,34 @@ use glasshouse::telemetry::catalog;
 use super::files;
 
 /// Programs that a document may call without further proof.
-const PROGRAMS: &[&str] = &["cd", "curl", "docker", "echo", "export", "git", "go", "jq", "kill", "psql"];
+const PROGRAMS: &[&str] = &[
+    "(umask",
+    "amtool",
+    "cd",
+    "cp",
+    "createdb",
+    "curl",
+    "docker",
+    "echo",
+    "export",
+    "git",
+    "go",
+    "jq",
+    "k6",
+    "kill",
+    "mkdir",
+    "mv",
+    "openssl",
+    "pg_dump",
+    "pg_restore",
+    "promtool",
+    "psql",
+    "sed",
+    "sqlite3",
+    "tokio-console",
+    "unset",
+    "wait",
+];
 
 /// Folders in which a path between backquotes is a file and not an example.
 const FOLDERS: &[&str] = &[
@@ -15,6 +42,8 @@ const FOLDERS: &[&str] = &[
     "api/",
     "benches/",
     "config/",
+    "dashboards/",
+    "deploy/",
     "loadtest/",
     "migrations/",
     "runbook/",
@@ -227,7 +256,8 @@ fn fits(path: &str, template: &str) -> bool {
 fn every_path_that_a_document_asks_for_is_served() {
     let openapi: serde_json::Value = serde_json::from_str(&files::read("api/openapi.json")).expect("it is JSON");
     let mut public: Vec<String> = openapi["paths"].as_object().expect("it has paths").keys().cloned().collect();
-    public.extend(["/api/v1/openapi.json", "/health/live", "/health/ready"].map(str::to_owned));
+    public
+        .extend(["/.well-known/jwks.json", "/api/v1/openapi.json", "/health/live", "/health/ready"].map(str::to_owned));
     let mut faults = Vec::new();
     for document in documents() {
         let text = files::read(&document);

@@ -27,8 +27,14 @@ const SLEEPS: &[(&str, &str)] = &[
 /// Where a test may name a port, and why it cannot be taken.
 const PORTS: &[(&str, &str)] = &[
     ("tests/config/main.rs", "the reference shows the default port, and nothing is bound"),
-    ("tests/operate/page.rs", "the runbook shows the default ports, which are replaced by those of the test's service"),
+    (
+    ("tests/operate/alerts/complete.rs", "the links of alerts name the default ports, and nothing is bound"),
+        "tests/operate/compose/links.rs",
+        "alerts name the port of the links, which is replaced by that of the test's nginx",
+    ),
+    ("tests/operate/dashboards/links.rs", "dashboards lead to the default ports, and nothing is bound"),
     ("tests/process/settings.rs", "the collector's usual port stands in a setting that is only printed"),
+    ("tests/support/page.rs", "the runbook shows the default ports, which are replaced by those of the test's service"),
 ];
 
 fn rust() -> Vec<String> {

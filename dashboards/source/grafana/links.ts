@@ -6,6 +6,7 @@ import type { DataLink } from './shape.js';
 /** Labels, service names and uids begin with it. */
 export const SERVICE = 'glasshouse';
 const RUNBOOK = 'http://localhost:8081/runbook';
+const PROMETHEUS = 'http://localhost:9090';
 
 /** Every dashboard by the end of its uid, in the order in which they are read. */
 export const names = {
@@ -87,6 +88,8 @@ export const open = (name: Name): DataLink => ({
     url: `/d/${uid(name)}?\${__url_time_range}&\${__all_variables}`,
     targetBlank: false,
 });
+
+export const rules: DataLink = { title: 'Rules in Prometheus', url: `${PROMETHEUS}/rules`, targetBlank: true };
 
 export const profile = instance('CPU flamegraph, taken now', '/debug/flamegraph?of=cpu');
 export const heap = instance('Heap flamegraph', '/debug/flamegraph?of=heap');

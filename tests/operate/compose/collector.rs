@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use super::{
     read, resolved, root,
     running::{Running, free},
+    yaml,
 };
 use crate::{
     support::{Collector, eventually, hex},
@@ -34,15 +35,20 @@ fn the_collector_accepts_its_configuration() {
     for host in ["tempo", "loki"] {
         assert!(file.contains(&format!(":-http://{host}:")) && compose["services"][host].is_object(), "{host}");
     }
+    // It drops nothing by choice, and refuses in time what it has no memory for.
+    let pipelines = &yaml(FILE)["service"]["pipelines"];
+    for signal in ["traces", "logs"] {
+        assert_eq!(pipelines[signal]["processors"], json!(["memory_limiter"]), "{signal}");
+    }
     let told = &compose["services"]["glasshouse"]["environment"]["OTEL_EXPORTER_OTLP_ENDPOINT"];
     let port = file.split("OTLP_GRPC_LISTEN:-0.0.0.0:").nth(1).unwrap().split('}').next().unwrap();
     assert_eq!(*told, format!("http://otel-collector:{port}"));
 }
 
-/// A collector on free ports; traces and logs go on to that one.
-async fn collecting(into: &Collector) -> (Running, SocketAddr, SocketAddr) {
+/// A collector on free ports, with these in the places of Tempo and Loki.
+async fn collecting(tempo: &Collector, loki: &Collector) -> (Running, SocketAddr, SocketAddr) {
     let [grpc, http, health, metrics] = free();
-    let (tempo, loki) = (into.endpoint(), into.http_endpoint());
+    let (tempo, loki) = (tempo.endpoint(), loki.http_endpoint());
     let [grpc_text, http_text, health_text] = [grpc, http, health].map(|address| address.to_string());
     let port = metrics.port().to_string();
     let environment = [
@@ -97,8 +103,8 @@ async fn total(metrics: SocketAddr, family: &str) -> Option<f64> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_trace_and_its_line_pass_the_collector() {
-    let (end, folder) = (Collector::start().await, TempDir::new().unwrap());
-    let (collector, grpc, metrics) = collecting(&end).await;
+    let (tempo, loki, folder) = (Collector::start().await, Collector::start().await, TempDir::new().unwrap());
+    let (collector, grpc, metrics) = collecting(&tempo, &loki).await;
     let (service, address) = serving(grpc, &folder).await;
 
     let client = reqwest::Client::new();
@@ -112,20 +118,21 @@ async fn every_trace_and_its_line_pass_the_collector() {
 
     let missing = |found: BTreeSet<String>| traces.difference(&found).cloned().collect::<Vec<_>>();
     eventually("every trace", async || {
-        let found = end.spans().iter().map(|span| hex(&span.trace_id)).collect();
+        let found = tempo.spans().iter().map(|span| hex(&span.trace_id)).collect();
         missing(found).is_empty().then_some(())
     })
     .await;
     eventually("the line of every trace", async || {
-        let found = end.records().iter().map(|record| hex(&record.trace_id)).collect();
+        let found = loki.records().iter().map(|record| hex(&record.trace_id)).collect();
         missing(found).is_empty().then_some(())
     })
     .await;
     // Statements too, and each span once.
-    let spans = end.spans();
+    let spans = tempo.spans();
     assert!(spans.iter().any(|span| span.name.starts_with("SELECT")), "{:?}", spans.first());
     let ids: BTreeSet<_> = spans.iter().map(|span| (&span.trace_id, &span.span_id)).collect();
     assert_eq!(ids.len(), spans.len());
+    assert!(tempo.records().is_empty() && loki.spans().is_empty(), "each goes where it is kept");
 
     // What Prometheus is told of it.
     eventually("the collector counts what left it", async || {

@@ -1,11 +1,11 @@
 //! What Grafana is provisioned with: each link from one signal to another leads to a datasource that is there.
 
-use std::{collections::BTreeSet, fs};
+use std::collections::BTreeSet;
 
 use glasshouse::telemetry::catalog::METRICS;
 use serde_json::Value;
 
-use super::{mounts, resolved, root, yaml};
+use super::{files, mounts, read, resolved, yaml};
 
 const FILE: &str = "deploy/compose/grafana/datasources.yaml";
 
@@ -69,7 +69,7 @@ fn every_datasource_is_a_part_of_the_compose() {
 fn an_exemplar_is_called_as_the_service_calls_it_and_metrics_of_a_span_are_ours() {
     let exemplar = &datasource("prometheus")["jsonData"]["exemplarTraceIdDestinations"][0];
     let derived = &datasource("loki")["jsonData"]["derivedFields"][0];
-    let exposition = super::read("src/telemetry/exposition.rs");
+    let exposition = read("src/telemetry/exposition.rs");
     let name = exemplar["name"].as_str().unwrap();
     assert!(exposition.contains(name), "no exemplar of the service has a {name}");
     assert_eq!((derived["matcherType"].as_str(), derived["matcherRegex"].as_str()), (Some("label"), Some(name)));
@@ -86,9 +86,15 @@ fn an_exemplar_is_called_as_the_service_calls_it_and_metrics_of_a_span_are_ours(
 }
 
 #[test]
+fn the_version_of_prometheus_is_the_one_that_runs() {
+    let told = datasource("prometheus")["jsonData"]["prometheusVersion"].as_str().unwrap().to_owned();
+    assert_eq!(resolved()["services"]["prometheus"]["image"], format!("prom/prometheus:v{told}"));
+}
+
+#[test]
 fn a_dollar_for_grafana_is_written_twice() {
     // `$x` would be looked for in the environment of Grafana, and be nothing.
-    for (at, line) in (1..).zip(super::read(FILE).lines()).filter(|(_, line)| !line.trim_start().starts_with('#')) {
+    for (at, line) in (1..).zip(read(FILE).lines()).filter(|(_, line)| !line.trim_start().starts_with('#')) {
         let single = line.replace("$$", "").contains('$');
         assert!(!single, "{FILE}:{at}: {line}");
     }
@@ -101,21 +107,15 @@ fn every_dashboard_is_mounted_where_the_provider_looks() {
     assert_eq!(provider["allowUiUpdates"], false);
     let path = provider["options"]["path"].as_str().unwrap();
     let mounts = mounts(&compose["services"]["grafana"]);
-    let ours = fs::read_dir(root().join("dashboards")).unwrap().map(|entry| entry.unwrap().file_name());
-    let is_dashboard = |name: &String| {
-        let file = root().join("dashboards").join(name);
-        let text = fs::read_to_string(file).unwrap_or_default();
-        serde_json::from_str::<Value>(&text).is_ok_and(|json| json["uid"].is_string() && json["panels"].is_array())
+    let is_dashboard = |file: &String| {
+        let json: Value = serde_json::from_str(&read(file)).unwrap_or_default();
+        json["uid"].is_string() && json["panels"].is_array()
     };
-    let dashboards: Vec<String> = ours
-        .map(|name| name.into_string().unwrap())
-        .filter(|name| name.ends_with(".json"))
-        .filter(is_dashboard)
-        .collect();
+    let dashboards: Vec<String> = files("dashboards", "json").into_iter().filter(is_dashboard).collect();
     assert_eq!(dashboards.len(), 6, "{dashboards:?}");
-    for name in dashboards {
-        let mount = (format!("dashboards/{name}"), format!("{path}/{name}"));
-        assert!(mounts.contains(&mount), "{mount:?}");
+    for file in dashboards {
+        let seen = file.replacen("dashboards", path, 1);
+        assert!(mounts.contains(&(file.clone(), seen)), "{file} is not in {path}");
     }
     let home = &compose["services"]["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"];
     assert_eq!(*home, format!("{path}/overview.json"));
@@ -124,16 +124,12 @@ fn every_dashboard_is_mounted_where_the_provider_looks() {
 #[test]
 fn every_datasource_that_a_dashboard_names_is_there() {
     let uids = uids();
-    for entry in fs::read_dir(root().join("dashboards")).unwrap() {
-        let file = entry.unwrap().path();
-        if file.extension().is_none_or(|extension| extension != "json") {
-            continue;
-        }
-        let json: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    for file in files("dashboards", "json") {
+        let json: Value = serde_json::from_str(&read(&file)).unwrap();
         for uid in named(&json) {
             // A variable is filled from what is there, and Grafana's own need no provisioning.
             let own = uid.starts_with('$') || uid.starts_with("-- ") || uid == "grafana";
-            assert!(own || uids.contains(&uid), "{}: {uid}", file.display());
+            assert!(own || uids.contains(&uid), "{file}: {uid}");
         }
     }
 }

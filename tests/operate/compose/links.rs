@@ -5,7 +5,7 @@ use std::{fs, net::SocketAddr, os::unix::fs::symlink, process::Command};
 use tempfile::TempDir;
 
 use super::{
-    read, resolved, root,
+    files, read, resolved, root,
     running::{Running, free},
     yaml,
 };
@@ -60,17 +60,11 @@ fn the_image_finds_the_pages_where_the_configuration_looks() {
 async fn every_page_is_text_that_a_browser_shows() {
     let folder = TempDir::new().unwrap();
     let (_nginx, address) = serving(&folder).await;
-    let pages: Vec<String> = fs::read_dir(root().join("runbook"))
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.ends_with(".md"))
-        .collect();
-    assert!(!pages.is_empty());
-    for page in &pages {
-        let answer = reqwest::get(format!("http://{address}/runbook/{page}")).await.unwrap();
+    for page in files("runbook", "md") {
+        let answer = reqwest::get(format!("http://{address}/{page}")).await.unwrap();
         assert_eq!(answer.status(), 200, "{page}");
         assert_eq!(answer.headers()["content-type"], "text/plain; charset=utf-8", "{page}");
-        assert_eq!(answer.text().await.unwrap(), read(&format!("runbook/{page}")));
+        assert_eq!(answer.text().await.unwrap(), read(&page));
     }
     let index = reqwest::get(format!("http://{address}/")).await.unwrap();
     assert_eq!(index.text().await.unwrap(), read("runbook/README.md"));
@@ -81,10 +75,9 @@ async fn every_page_is_text_that_a_browser_shows() {
 }
 
 /// The places, below the port of the links, to which some text of these files refers.
-fn places(files: &[std::path::PathBuf]) -> Vec<String> {
+fn places(files: &[String]) -> Vec<String> {
     let mut places = Vec::new();
-    for file in files {
-        let text = fs::read_to_string(file).unwrap();
+    for text in files.iter().map(|file| read(file)) {
         for rest in text.split("http://localhost:8081/").skip(1) {
             let end = rest.find([' ', '"', '\'', '\n', ')', '}', '`']).unwrap_or(rest.len());
             places.push(rest[..end].to_owned());
@@ -97,8 +90,7 @@ fn places(files: &[std::path::PathBuf]) -> Vec<String> {
 async fn every_page_that_an_alert_links_to_is_served() {
     let folder = TempDir::new().unwrap();
     let (_nginx, address) = serving(&folder).await;
-    let rules = fs::read_dir(root().join("alerts/rules")).unwrap().map(|entry| entry.unwrap().path());
-    let mut links = places(&rules.collect::<Vec<_>>());
+    let mut links = places(&files("alerts/rules", "yml"));
     links.sort();
     links.dedup();
     assert!(links.len() > 20, "the rules link to {} pages", links.len());
@@ -112,7 +104,7 @@ async fn every_page_that_an_alert_links_to_is_served() {
 async fn every_receiver_of_alertmanager_is_answered() {
     let folder = TempDir::new().unwrap();
     let (nginx, address) = serving(&folder).await;
-    let told = places(&[root().join("alerts/alertmanager.yml")]);
+    let told = places(&["alerts/alertmanager.yml".to_owned()]);
     let receivers = yaml("alerts/alertmanager.yml")["receivers"].as_array().unwrap().len();
     assert_eq!(told.len(), receivers, "{told:?}");
     let client = reqwest::Client::new();

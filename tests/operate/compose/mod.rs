@@ -33,6 +33,17 @@ pub(super) fn read(file: &str) -> String {
     fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
 }
 
+/// The files of a folder of this repository that end so, as paths.
+pub(super) fn files(folder: &str, extension: &str) -> Vec<String> {
+    let entries = fs::read_dir(root().join(folder)).unwrap_or_else(|error| panic!("{folder}: {error}"));
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let ends = |name: &String| Path::new(name).extension().is_some_and(|end| end == extension);
+    let mut files: Vec<String> = names.filter(ends).map(|name| format!("{folder}/{name}")).collect();
+    files.sort();
+    assert!(!files.is_empty(), "no {extension} in {folder}: what is asked of them would hold for nothing");
+    files
+}
+
 /// A YAML file of this repository.
 pub(super) fn yaml(file: &str) -> Value {
     serde_saphyr::from_str(&read(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
@@ -198,7 +209,7 @@ fn no_secret_stands_in_a_file_and_each_machine_has_its_own() {
         if let Some((name, value)) = line.split_once(": ")
             && words.iter().any(|word| name.contains(word))
         {
-            assert!(value.starts_with("${"), "docker-compose.yml:{at}: {name}");
+            assert!(value.starts_with("${") && value.contains(":?"), "docker-compose.yml:{at}: {name}");
         }
     }
     for ignored in [".gitignore", ".dockerignore"] {

@@ -1,11 +1,12 @@
 //! Prometheus and Alertmanager, whose own programs read what the compose hands them.
 
-use std::{fs, os::unix::fs::symlink, process::Command};
+use std::{os::unix::fs::symlink, process::Command};
 
+use glasshouse::telemetry::catalog::PATHS;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{mounts, parts, resolved, root, yaml};
+use super::{files, mounts, parts, read, resolved, root, yaml};
 use crate::tool;
 
 /// What a check says; fails if it is not content.
@@ -27,9 +28,9 @@ fn promtool_accepts_the_configuration_with_every_rule_where_the_compose_mounts_i
     }
     let file = folder.path().join("prometheus.yml");
     let said = content(Command::new(tool::program("promtool")).args(["check", "config"]).arg(file));
-    for rules in fs::read_dir(root().join("alerts/rules")).unwrap() {
-        let name = rules.unwrap().file_name().into_string().unwrap();
-        assert!(said.contains(&name), "{name} is not read:\n{said}");
+    for rules in files("alerts/rules", "yml") {
+        let (_, name) = rules.rsplit_once('/').unwrap();
+        assert!(said.contains(name), "{name} is not read:\n{said}");
     }
 }
 
@@ -79,8 +80,33 @@ fn prometheus_keeps_what_its_longest_rule_looks_back_at_and_exemplars_too() {
         let found = arguments.iter().find_map(|argument| argument.strip_prefix(name)?.strip_prefix('='));
         found.unwrap_or_else(|| panic!("no {name} in {arguments:?}")).to_owned()
     };
-    let slo: Value = serde_json::from_str(&super::read("alerts/slo.json")).unwrap();
+    let slo: Value = serde_json::from_str(&read("alerts/slo.json")).unwrap();
     let days = |text: &str| text.trim_end_matches('d').parse::<u32>().unwrap();
     assert!(days(&value("--storage.tsdb.retention.time")) > days(slo["window"].as_str().unwrap()));
     assert_eq!(value("--enable-feature"), "exemplar-storage");
+}
+
+#[test]
+fn alloy_asks_for_profiles_that_are_served_by_the_name_and_with_the_token_that_are_known() {
+    let (file, compose) = (read("deploy/compose/profiles.alloy"), resolved());
+    let (service, alloy) = (&compose["services"]["glasshouse"]["environment"], &compose["services"]["alloy"]);
+    let quoted = |after: &str| {
+        let rest = file.split(after).nth(1).unwrap_or_else(|| panic!("no {after}"));
+        rest.split('"').nth(1).unwrap().to_owned()
+    };
+    let (host, port) = quoted("\"__address__\" =").split_once(':').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+    assert_eq!(service["GLASSHOUSE_INTERNAL__HOSTS"], host);
+    assert_eq!(service["GLASSHOUSE_INTERNAL__LISTEN"], format!("0.0.0.0:{port}"));
+    assert_eq!(alloy["environment"][quoted("bearer_token = sys.env(")], service["GLASSHOUSE_INTERNAL__TOKEN"]);
+    // What a block leaves unsaid is Alloy's default, which is Go's path.
+    let blocks: Vec<(&str, &str)> =
+        file.split("profile.").skip(1).filter_map(|block| block.split_once('}')?.0.split_once('{')).collect();
+    let asked = blocks.iter().filter(|(_, block)| block.contains("= true")).map(|(name, block)| {
+        let said = block.split_once("path").and_then(|(_, rest)| rest.split('"').nth(1));
+        said.unwrap_or(if name.trim() == "process_cpu" { "/debug/pprof/profile" } else { "unknown" })
+    });
+    let asked: Vec<&str> = asked.collect();
+    assert_eq!((asked.len(), blocks.len()), (2, 5), "{blocks:?}");
+    assert!(asked.iter().all(|path| PATHS.iter().any(|known| known.name == *path)), "{asked:?}");
+    assert_eq!(service["GLASSHOUSE_INTERNAL__HEAP_SAMPLING"], "true", "otherwise there is no heap to ask for");
 }

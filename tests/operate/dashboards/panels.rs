@@ -1,4 +1,4 @@
-//! What dashboards ask, as a program reads it: each panel, and each expression with its variables filled in.
+//! The dashboards and their panels, as a program reads them.
 
 use std::{fs, path::PathBuf};
 
@@ -49,37 +49,4 @@ impl Chosen<'_> {
         assert!(!filled.contains('$'), "a variable that nobody fills in: {filled}");
         filled
     }
-}
-
-/// One question to Prometheus, ready to be asked.
-#[derive(Debug, Clone)]
-pub(crate) struct Query {
-    /// `overview`.
-    pub(crate) dashboard: &'static str,
-    /// The panel's id; none for what is drawn across all panels, such as deploys.
-    pub(crate) panel: Option<u64>,
-    /// The panel's title, or the annotation's name.
-    pub(crate) title: String,
-    pub(crate) expression: String,
-}
-
-/// Every question of every panel and annotation. Variables ask for label values and have no expression.
-pub(crate) fn queries(chosen: Chosen) -> Vec<Query> {
-    let of_dashboard = |name: &'static str| {
-        let dashboard = dashboard(name);
-        let query = |panel: Option<u64>, title: &str, target: &Value| Query {
-            dashboard: name,
-            panel,
-            title: title.to_owned(),
-            expression: chosen.fill(text(target, "expr")),
-        };
-        let of_panels = panels(&dashboard).flat_map(|panel| {
-            let targets = list(panel, "targets").iter();
-            targets.map(|target| query(panel["id"].as_u64(), text(panel, "title"), target))
-        });
-        let annotations = list(&dashboard["annotations"], "list").iter();
-        let of_annotations = annotations.map(|annotation| query(None, text(annotation, "name"), &annotation["target"]));
-        of_panels.chain(of_annotations).collect::<Vec<_>>()
-    };
-    DASHBOARDS.into_iter().flat_map(of_dashboard).collect()
 }

@@ -2,14 +2,13 @@
 
 use std::{fs, net::SocketAddr, path::Path, time::Duration};
 
-use serde_json::{Value, json};
-use tempfile::TempDir;
-
 use super::{
+    folder::Folder,
     process::{Limits, Process, Program},
     scaled::Scale,
     tool,
 };
+use serde_json::{Value, json};
 
 /// A Prometheus that can be stopped, and started again with the data it had.
 pub(crate) struct Prometheus {
@@ -19,7 +18,7 @@ pub(crate) struct Prometheus {
     alertmanager: Option<SocketAddr>,
     scale: Scale,
     http: reqwest::Client,
-    folder: TempDir,
+    folder: Folder,
 }
 
 /// Where a Prometheus is asked, by whoever holds this.
@@ -30,24 +29,17 @@ pub(crate) struct Api {
 }
 
 impl Prometheus {
-    /// Starts it with no service to scrape, evaluating those rules and telling that Alertmanager.
+    /// Starts it with no service to scrape and no rules, and an Alertmanager to tell, if there is one.
     pub(crate) async fn start(
         scale: Scale,
-        rules: Option<&Path>,
         alertmanager: Option<SocketAddr>,
         port: u16,
         http: reqwest::Client,
     ) -> Self {
-        let folder = TempDir::new().unwrap();
+        let folder = Folder::new();
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let mut this = Self { address, process: None, alertmanager, scale, http, folder };
         fs::create_dir(this.folder.path().join("rules")).unwrap();
-        for file in rules.map(|folder| fs::read_dir(folder).unwrap()).into_iter().flatten() {
-            let file = file.unwrap().path();
-            if file.extension().is_some_and(|extension| extension == "yml") {
-                this.write_rules(file.file_name().unwrap().to_str().unwrap(), &fs::read_to_string(&file).unwrap());
-            }
-        }
         this.target(None);
         this.start_again().await;
         this
@@ -70,7 +62,9 @@ impl Prometheus {
             "scrape_configs": [
                 { "job_name": "glasshouse",
                   "file_sd_configs": [{ "files": [place("targets.json")], "refresh_interval": "1s" }] },
-                { "job_name": "prometheus", "static_configs": [{ "targets": [self.address.to_string()] }] },
+                // Where it listens itself is known only when it does.
+                { "job_name": "prometheus",
+                  "file_sd_configs": [{ "files": [place("itself.json")], "refresh_interval": "1s" }] },
                 { "job_name": "alertmanager", "static_configs": [{ "targets": told }] },
             ],
         });
@@ -86,7 +80,7 @@ impl Prometheus {
                 "--web.enable-remote-write-receiver".to_owned(),
                 "--enable-feature=exemplar-storage".to_owned(),
                 format!("--rules.alert.resend-delay={}ms", resend.as_millis()),
-                format!("--config.file={}", file.display()),
+                format!("--config.file={}", place("prometheus.yml")),
                 format!("--storage.tsdb.path={}", place("data")),
             ],
             environment: &[],
@@ -95,6 +89,18 @@ impl Prometheus {
         };
         let (process, address) = program.start(listening).await;
         (self.process, self.address) = (Some(process), address);
+        self.write_targets("itself", Some(address));
+    }
+
+    /// Evaluates the rules of that folder from now on.
+    pub(crate) async fn evaluate(&self, rules: &Path) {
+        for file in fs::read_dir(rules).unwrap() {
+            let file = file.unwrap().path();
+            if file.extension().is_some_and(|extension| extension == "yml") {
+                self.write_rules(file.file_name().unwrap().to_str().unwrap(), &fs::read_to_string(&file).unwrap());
+            }
+        }
+        self.reload().await;
     }
 
     /// Ends it at once.
@@ -104,11 +110,15 @@ impl Prometheus {
 
     /// Scrapes that service from now on, or none: it notices when the file changes.
     pub(crate) fn target(&self, internal: Option<SocketAddr>) {
-        let targets = json!([{ "targets": internal.iter().map(SocketAddr::to_string).collect::<Vec<_>>() }]);
+        self.write_targets("targets", internal);
+    }
+
+    fn write_targets(&self, name: &str, address: Option<SocketAddr>) {
+        let targets = json!([{ "targets": address.iter().map(SocketAddr::to_string).collect::<Vec<_>>() }]);
         // Renamed into place, so that no half of it is read.
-        let (file, new) = (self.folder.path().join("targets.json"), self.folder.path().join("targets.new"));
-        fs::write(&new, targets.to_string()).unwrap();
-        fs::rename(new, file).unwrap();
+        let file = self.folder.path().join(name).with_extension("json");
+        fs::write(file.with_extension("new"), targets.to_string()).unwrap();
+        fs::rename(file.with_extension("new"), file).unwrap();
     }
 
     /// Puts rules, as a file of that name would say them, on this stack's scale; they count from the next
