@@ -82,9 +82,8 @@ fn others(token: &str, in_braces: bool) -> Vec<String> {
     match token {
         ">" | ">=" => one("<"),
         "<" | "<=" => one(">"),
-        "==" => one("!="),
         "!=" if !in_braces => one("=="),
-        "=" => one("!="),
+        "==" | "=" => one("!="),
         "!=" => one("="),
         "=~" => one("!~"),
         "!~" => one("=~"),
