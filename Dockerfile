@@ -10,12 +10,12 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
 
-# Dependencies alone, around an empty program, so that a change in src/ does not compile them again. Benchmarks are left
-# out of the manifest: they are not built here, and cargo would look for their files. `.cargo/config.toml` goes before
-# everything, because frame pointers have to be in the dependencies too.
+# Dependencies alone, around an empty program, so that a change in src/ does not compile them again. Benchmarks and
+# tests, which stand last in the manifest, are cut off: they are not built here, and cargo would look for their files.
+# `.cargo/config.toml` goes before everything, because frame pointers have to be in the dependencies too.
 COPY .cargo .cargo
 COPY Cargo.toml Cargo.lock ./
-RUN sed -i '/^\[\[bench\]\]/,$d' Cargo.toml \
+RUN sed -i '/^\[\[/,$d' Cargo.toml \
     && mkdir src \
     && echo 'fn main() {}' >src/main.rs \
     && touch src/lib.rs \
@@ -36,7 +36,8 @@ FROM gcr.io/distroless/cc-debian13:nonroot@sha256:54df941ed0d06a1bd95ef5e0ce391f
 # With its symbols and line tables: without them, a profile of the running service has no names.
 COPY --from=build /build/target/release/glasshouse /usr/local/bin/glasshouse
 
-# What is kept, where the settings look for it: the database if it is SQLite, and the signing key that development makes.
+# What is kept, where the settings look for it: the database if it is SQLite, and the signing key that development
+# makes.
 WORKDIR /var/lib/glasshouse
 COPY --from=build --chown=65532:65532 /build/data data
 

@@ -7,7 +7,7 @@
 //! - [`worker`]: work that nobody waits for.
 //! - [`store`]: keeps users and sessions, in two engines behind one pair of traits.
 //! - [`internal`]: the internal port: what the process is doing, from a thread of its own.
-//! - [`telemetry`] and [`lifecycle`]: leaves that everyone may use.
+//! - [`telemetry`], [`lifecycle`] and [`faults`]: leaves that everyone may use.
 //! - [`config`]: the settings, every fault at once.
 //! - [`app`]: assembles all of them and runs them.
 //!
@@ -16,6 +16,7 @@
 pub mod app;
 pub mod config;
 pub mod domain;
+pub mod faults;
 pub mod http;
 pub mod internal;
 pub mod lifecycle;

@@ -22,7 +22,10 @@ pub use signals::stop_signals;
 
 use crate::{
     config::Settings,
+    faults::{Known, Switchboard},
+    http::openapi,
     internal::Thread,
+    store,
     telemetry::{Output, Telemetry, runtime, tasks::enlist, timeline::Timeline},
 };
 
@@ -40,6 +43,7 @@ struct Parts {
     internal: Thread,
     main: Runtime,
     timeline: Timeline,
+    faults: Switchboard,
 }
 
 /// Handed on to whoever serves them: a port that stopping should close must have no second owner.
@@ -88,11 +92,19 @@ impl App {
         let runtimes = vec![("main", main.handle().clone()), ("internal", internal.runtime().clone())];
         runtime::register(&telemetry.metrics, runtimes);
 
+        let known = Known {
+            routes: openapi::operations().into_iter().map(|(method, route, _)| (method, route)).collect(),
+            statements: store::statements(),
+            workers: settings.runtime_workers,
+        };
+        let (main_runtime, outage) = (main.handle().clone(), telemetry.outage.clone());
+        let faults = Switchboard::new(settings.faults, known, main_runtime, outage, &telemetry.metrics);
+
         let ports = Ports {
             public: bind(settings.http.listen, "public")?,
             internal: bind(settings.internal.listen, "internal")?,
         };
-        Ok(Self { parts: Parts { logging, settings, telemetry, internal, main, timeline }, ports })
+        Ok(Self { parts: Parts { logging, settings, telemetry, internal, main, timeline, faults }, ports })
     }
 
     /// The runtime that serves requests, for whoever embeds the service and has work of its own to put beside it.

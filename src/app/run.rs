@@ -105,6 +105,7 @@ impl Parts {
             log_filter: telemetry.log_filter.clone(),
             console,
             followers: telemetry.followers.clone(),
+            faults: self.faults.clone(),
             settings: settings.redacted(),
             runtimes: vec![("main", self.main.handle().clone()), ("internal", self.internal.runtime().clone())],
             timeline: (self.timeline.clone(), self.main.handle().clone()),
@@ -112,7 +113,7 @@ impl Parts {
         let internal_router = internal::router(&settings.internal, shown);
         self.internal.serve(ports.internal, internal_router)?;
 
-        let store = Store::open(&settings.store, telemetry.tracer.clone(), metrics).await?;
+        let store = Store::open(&settings.store, telemetry.tracer.clone(), self.faults.clone(), metrics).await?;
         let stack = Stack::build(settings, &store, clock, metrics)?;
         let asked = store.clone();
         readiness.check("store", settings.store.ping_timeout, move || asked.ping());
@@ -124,6 +125,7 @@ impl Parts {
             auth: Arc::clone(&stack.auth),
             readiness,
             tracer: telemetry.tracer.clone(),
+            faults: self.faults.clone(),
             config: settings.http.clone(),
             force_trace_token: settings.telemetry.force_trace_token.clone(),
         };
@@ -163,6 +165,8 @@ impl Parts {
         let budgets = &self.settings.shutdown;
         let Running { store, serving, accepting, working, .. } = running;
         tracing::info!(target: "glasshouse::app", { signal = who }, "asked to stop");
+        // Workers that are blocked on purpose would keep the steps below from their time; where none may be, none are.
+        self.faults.end().ok();
         serving.hold();
         step("notice", budgets.notice, async {
             tokio::time::sleep(budgets.notice).await;

@@ -69,6 +69,8 @@ pub struct Settings {
     pub auth: auth::Config,
     /// Logs, traces and metrics.
     pub telemetry: telemetry::Config,
+    /// What may go wrong on purpose.
+    pub faults: crate::faults::Config,
     /// Stopping.
     pub shutdown: lifecycle::Config,
     /// What whoever runs the service should know; to be logged once there is a log.
@@ -145,6 +147,7 @@ pub fn load(sources: &Sources) -> Result<Settings, Faults> {
             password_queue: values.whole("auth.password_queue"),
         },
         telemetry,
+        faults: crate::faults::Config { allowed: values.flag("faults.allowed") },
         shutdown: lifecycle::Config {
             notice: values.duration("shutdown.notice"),
             grace: values.duration("shutdown.grace"),

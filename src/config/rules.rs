@@ -40,6 +40,9 @@ pub(super) fn check(values: &Values, environment: Environment, faults: &mut Faul
     if environment == Environment::Production && !values.is_set("store.url") {
         faults.add(values.fault("store.url", "in production, a database that is named: DATABASE_URL"));
     }
+    if environment == Environment::Production && values.flag("faults.allowed") {
+        faults.add(values.fault("faults.allowed", "in production, false: nobody rehearses on those who rely on it"));
+    }
 }
 
 /// Whether the second of two listeners would find its address in use.

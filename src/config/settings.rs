@@ -225,6 +225,13 @@ pub(super) const SETTINGS: &[Setting] = &[
         "1000",
         "How many series one metric may have; beyond it label values fold into _overflow.",
     ),
+    setting(
+        "faults.allowed",
+        Shape::Flag,
+        "false",
+        "Whether faults can be injected by PUT /debug/faults on the internal port, to rehearse for real ones. \
+         Production refuses it.",
+    ),
     budget(
         "shutdown.notice",
         "1s",

@@ -32,6 +32,7 @@ pub use server::serve;
 
 use crate::{
     domain::{auth::Auth, users::Users},
+    faults::Switchboard,
     lifecycle::Readiness,
     telemetry::{Metrics, Tracer},
 };
@@ -49,6 +50,8 @@ pub struct Api {
     pub readiness: Readiness,
     /// Makes the requests' spans.
     pub tracer: Tracer,
+    /// What requests may meet on purpose.
+    pub faults: Switchboard,
     /// Whoever sends this as `X-Force-Trace` has that one request traced.
     pub force_trace_token: Option<SecretString>,
     /// Its settings.
@@ -66,6 +69,7 @@ pub fn router(api: Api, metrics: &Metrics) -> Router {
         slow: api.config.slow,
     });
     let (request_timeout, max_body_bytes) = (api.config.request_timeout, api.config.max_body_bytes);
+    let faults = api.faults.clone();
 
     let operations = Router::new()
         .route("/api/v1/users", post(users::register).get(users::list))
@@ -85,6 +89,8 @@ pub fn router(api: Api, metrics: &Metrics) -> Router {
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .with_state(Arc::new(api));
+    // A layer costs each request something, and where no fault is allowed it would never do anything.
+    let routes = if faults.is_allowed() { routes.layer(from_fn_with_state(faults, layers::faults)) } else { routes };
     layered(routes, observer, request_timeout, max_body_bytes)
 }
 

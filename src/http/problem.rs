@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use crate::{
     domain::{Fault, Kind, auth, users},
+    faults::Injected,
     telemetry::{Request, traces},
 };
 
@@ -199,6 +200,13 @@ impl Problem {
 impl From<users::Error> for Problem {
     fn from(error: users::Error) -> Self {
         Self::told(error.kind(), error.code(), error)
+    }
+}
+
+/// A 500 like any other; only the log says that it was asked for.
+impl From<Injected> for Problem {
+    fn from(error: Injected) -> Self {
+        Self::told(Kind::Internal, "internal", error)
     }
 }
 

@@ -6,6 +6,7 @@ mod build_info;
 mod config;
 mod config_dump;
 mod console;
+mod faults;
 mod follow;
 mod guard;
 mod health;
@@ -39,6 +40,7 @@ pub use thread::Thread;
 use tokio::runtime::Handle;
 
 use crate::{
+    faults::Switchboard,
     lifecycle::Readiness,
     telemetry::{LogFilter, Metrics, follow::Followers, timeline::Timeline},
 };
@@ -59,6 +61,8 @@ pub struct Shown {
     pub console: Console,
     /// For `/debug/trace`.
     pub followers: Followers,
+    /// For `/debug/faults`.
+    pub faults: Switchboard,
     /// For `/debug/config`: the effective settings, secrets redacted already.
     pub settings: serde_json::Value,
     /// For `/debug/pprof/goroutine`: this service's runtimes and what they are called.
@@ -69,7 +73,8 @@ pub struct Shown {
 
 /// The routes. An unknown path is a 404, never a 200: a mistyped probe must not look healthy.
 pub fn router(config: &Config, shown: Shown) -> Router {
-    let Shown { metrics, readiness, watch, live, log_filter, console, followers, settings, runtimes, timeline } = shown;
+    let Shown { metrics, readiness, watch, live, log_filter, console, followers, faults, settings, runtimes, timeline } =
+        shown;
     if config.heap_sampling {
         heap::switch_on_for_good();
     }
@@ -82,6 +87,7 @@ pub fn router(config: &Config, shown: Shown) -> Router {
         .route("/health/ready", get(health::ready).with_state(readiness))
         .route("/debug/build", get(build_info::show))
         .route("/debug/config", get(config_dump::show).with_state(Arc::new(settings)))
+        .route("/debug/faults", faults::routes(faults))
         .route("/debug/flamegraph", get(page::show))
         .route("/debug/live", get(live::show).with_state(live))
         .route("/debug/log", log_filter::routes(log_filter))

@@ -1,13 +1,13 @@
 //! What a failed call means; the only reader of `sqlx::Error`.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, error::Error, fmt};
 
 use sqlx::{
     error::{DatabaseError, ErrorKind},
     sqlite::SqliteError,
 };
 
-use crate::domain::users::StoreError;
+use crate::{domain::users::StoreError, faults::Injected};
 
 /// Why a call failed.
 ///
@@ -129,6 +129,37 @@ fn sqlite_primary(code: &str) -> Option<u32> {
 impl From<sqlx::Error> for Failure {
     fn from(error: sqlx::Error) -> Self {
         Self(error)
+    }
+}
+
+/// An answer of the database that a fault has made up: nobody has a rule for its code, as for that of a real surprise.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(super) struct InjectedAnswer(pub(super) Injected);
+
+impl DatabaseError for InjectedAnswer {
+    fn message(&self) -> &'static str {
+        "a fault was injected"
+    }
+
+    fn code(&self) -> Option<Cow<'_, str>> {
+        Some(Cow::Borrowed("injected"))
+    }
+
+    fn as_error(&self) -> &(dyn Error + Send + Sync + 'static) {
+        self
+    }
+
+    fn as_error_mut(&mut self) -> &mut (dyn Error + Send + Sync + 'static) {
+        self
+    }
+
+    fn into_error(self: Box<Self>) -> Box<dyn Error + Send + Sync + 'static> {
+        self
+    }
+
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Other
     }
 }
 

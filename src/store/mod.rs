@@ -13,7 +13,7 @@ mod sessions;
 pub mod sqlite;
 mod users;
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use futures_util::future::BoxFuture;
 use sqlx::{Postgres, Sqlite, postgres::PgConnectOptions, sqlite::SqliteConnectOptions};
@@ -30,6 +30,7 @@ use self::{
 };
 use crate::{
     domain::{auth::SessionStore, users::UserStore},
+    faults::Switchboard,
     telemetry::{Metrics, Tracer},
 };
 
@@ -71,14 +72,19 @@ impl Store {
     /// # Panics
     /// Outside a runtime, and if `metrics` has a store's families already.
     #[expect(clippy::unused_async, reason = "the pool starts a task of its own, so this is for runtimes only")]
-    pub async fn open(config: &Config, tracer: Tracer, metrics: &Metrics) -> Result<Self, OpenError> {
+    pub async fn open(
+        config: &Config,
+        tracer: Tracer,
+        faults: Switchboard,
+        metrics: &Metrics,
+    ) -> Result<Self, OpenError> {
         match config.url.scheme() {
             "sqlite" => {
                 let options = sqlite::options(config).map_err(OpenError::Url)?;
                 sqlite::make_folder(config, &options)?;
                 let patient = sqlite::patient(&options);
                 let location = sqlite::location(&options);
-                let database = database(config, options, location, tracer, metrics);
+                let database = database(config, options, location, (tracer, faults), metrics);
                 let users = Arc::new(Users::<Sqlite>(database.clone()));
                 let sessions = Arc::new(Sessions::<Sqlite>(database.clone()));
                 Ok(Self { users, sessions, kept: Kept::Sqlite(database, patient) })
@@ -87,7 +93,7 @@ impl Store {
                 let options = postgres::options(config).map_err(OpenError::Url)?;
                 let patient = postgres::patient(config).map_err(OpenError::Url)?;
                 let location = postgres::location(&options);
-                let database = database(config, options, location, tracer, metrics);
+                let database = database(config, options, location, (tracer, faults), metrics);
                 let users = Arc::new(Users::<Postgres>(database.clone()));
                 let sessions = Arc::new(Sessions::<Postgres>(database.clone()));
                 Ok(Self { users, sessions, kept: Kept::Postgres(database, patient) })
@@ -153,16 +159,23 @@ impl Store {
     }
 }
 
+/// `db.query.summary` of everything that is ever asked of a database, migrations aside.
+#[must_use]
+pub fn statements() -> Vec<&'static str> {
+    let summaries: BTreeSet<_> = sqlite::STATEMENTS.all().into_iter().map(|(_, statement)| statement.summary).collect();
+    summaries.into_iter().collect()
+}
+
 fn database<DB: Engine>(
     config: &Config,
     options: <DB::Connection as sqlx::Connection>::Options,
     location: Location,
-    tracer: Tracer,
+    through: (Tracer, Switchboard),
     metrics: &Metrics,
 ) -> Database<DB> {
     let store_metrics = StoreMetrics::new(metrics, DB::SYSTEM);
     store_metrics.appear::<DB>();
-    let database = Database::new(config, options, location, tracer, store_metrics);
+    let database = Database::new(config, options, location, through, store_metrics);
     metrics::watch(metrics, &database, config.max_connections);
     database
 }

@@ -14,6 +14,7 @@ use prometheus::{
 use super::{
     Metrics,
     catalog::{self, Metric},
+    memory_limit::memory_limit,
 };
 
 /// Reports the process whenever somebody asks.
@@ -22,6 +23,7 @@ pub(super) fn register(metrics: &Metrics) {
         cpu: Counter::with_opts(opts(&catalog::PROCESS_CPU)).expect(VALID),
         resident: gauge(&catalog::PROCESS_RESIDENT_MEMORY),
         virtual_memory: gauge(&catalog::PROCESS_VIRTUAL_MEMORY),
+        memory_limit: gauge(&catalog::PROCESS_MEMORY_LIMIT),
         open_fds: gauge(&catalog::PROCESS_OPEN_FDS),
         max_fds: gauge(&catalog::PROCESS_MAX_FDS),
         threads: gauge(&catalog::PROCESS_THREADS),
@@ -49,6 +51,7 @@ struct Process {
     cpu: Counter,
     resident: Gauge,
     virtual_memory: Gauge,
+    memory_limit: Gauge,
     open_fds: Gauge,
     max_fds: Gauge,
     threads: Gauge,
@@ -58,9 +61,9 @@ struct Process {
 }
 
 impl Process {
-    fn parts(&self) -> [&dyn Collector; 7] {
-        let Self { cpu, resident, virtual_memory, open_fds, max_fds, threads, start_time, .. } = self;
-        [cpu, resident, virtual_memory, open_fds, max_fds, threads, start_time]
+    fn parts(&self) -> [&dyn Collector; 8] {
+        let Self { cpu, resident, virtual_memory, memory_limit, open_fds, max_fds, threads, start_time, .. } = self;
+        [cpu, resident, virtual_memory, memory_limit, open_fds, max_fds, threads, start_time]
     }
 
     #[expect(clippy::cast_precision_loss, reason = "metrics are floats, and no process has 2^52 of anything here")]
@@ -76,6 +79,7 @@ impl Process {
         self.threads.set(field(20)? as f64);
         self.virtual_memory.set(field(23)? as f64);
         self.resident.set(field(24)? as f64 * rustix::param::page_size() as f64);
+        self.memory_limit.set(memory_limit().map_or(f64::INFINITY, |limit| limit as f64));
         self.open_fds.set(fs::read_dir("/proc/self/fd").ok()?.count() as f64);
         let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
         self.max_fds.set(limit.map_or(f64::INFINITY, |limit| limit as f64));

@@ -17,7 +17,7 @@ use tracing_subscriber::{
 use super::{
     Config, LogFilter, LogFormat, Metrics, Tracer, allocator, build,
     console::Recorder,
-    export::{self, ExportError},
+    export::{self, ExportError, Outage},
     follow::Followers,
     lines::Lines,
     log_format::{JsonLine, LogLine},
@@ -36,6 +36,8 @@ pub struct Telemetry {
     pub console: Recorder,
     /// Lets live requests be followed.
     pub followers: Followers,
+    /// Lets exports fail.
+    pub outage: Outage,
     dispatch: Dispatch,
     lines: Lines,
     spans: Option<SdkTracerProvider>,
@@ -81,9 +83,10 @@ impl Telemetry {
         allocator::register(&metrics);
         panics::install(&metrics);
 
+        let outage = Outage::default();
         let (spans, logs) = {
             let _runtime = exporting.enter();
-            (export::tracer_provider(config, &metrics)?, export::logger_provider(config, &metrics)?)
+            (export::tracer_provider(config, &outage, &metrics)?, export::logger_provider(config, &outage, &metrics)?)
         };
         let sdk = spans.as_ref().map(|provider| provider.tracer("glasshouse"));
         let tracer = Tracer::new(sdk.clone(), config.sampler, config.trust_remote_sampling);
@@ -126,7 +129,7 @@ impl Telemetry {
         // say OFF most of the time.
         let subscriber = tracing_subscriber::registry().with(layers).with(followers.layer()).with(console.layer());
         let dispatch = Dispatch::new(subscriber);
-        Ok(Self { metrics, tracer, log_filter, console, followers, dispatch, lines, spans, logs })
+        Ok(Self { metrics, tracer, log_filter, console, followers, outage, dispatch, lines, spans, logs })
     }
 
     /// What this process logs from now on goes here.

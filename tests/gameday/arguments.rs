@@ -3,9 +3,9 @@
 use crate::{fault::Fault, faults};
 
 /// How much faster than in production time goes when nobody says.
-const SCALE: f64 = 120.0;
+const SCALE: f64 = 60.0;
 /// How many stacks run at once when nobody says: as many as two cores carry.
-const LANES: usize = 4;
+const LANES: usize = 6;
 
 /// What to do.
 pub(crate) enum Asked {
@@ -23,12 +23,12 @@ pub(crate) struct Faults {
 
 /// What the arguments ask for, or what is wrong with them.
 pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Asked, String> {
-    let (mut wanted, mut scale, mut lanes) = (None, SCALE, LANES);
+    let (mut wanted, mut scale, mut lanes) = (None::<Vec<_>>, SCALE, LANES);
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
         match argument.as_str() {
             "--list" => return Ok(Asked::List),
-            "--fault" => wanted = Some(named(&value()?)?),
+            "--fault" => wanted.get_or_insert_default().extend(named(&value()?)?),
             "--scale" => scale = number(&value()?).filter(|scale| (1.0..=100_000.0).contains(scale)).ok_or(SCALES)?,
             "--lanes" => {
                 lanes = number(&value()?).filter(|lanes| (1..=64).contains(lanes)).ok_or("--lanes: 1 to 64")?
@@ -37,7 +37,10 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Asked
             "--nocapture" | "--show-output" | "-q" | "--quiet" | "--exact" | "--include-ignored" => {}
             "--test-threads" | "--skip" | "--format" | "--color" => drop(value()?),
             _ if argument.starts_with('-') => return Err(format!("{argument} is not known: --fault --scale --lanes")),
-            filter => wanted = Some(faults::all().filter(|fault| fault.name.contains(filter)).collect()),
+            filter => {
+                let matching = faults::all().filter(|fault| fault.name.contains(filter));
+                wanted.get_or_insert_default().extend(matching);
+            }
         }
     }
     let faults = wanted.unwrap_or_else(|| faults::all().collect());

@@ -53,8 +53,14 @@ impl Report {
         }
     }
 
+    /// Everything that went otherwise than it must.
+    pub(crate) fn complaints(&self) -> impl Iterator<Item = String> {
+        let alarms = self.false_alarms.iter().map(|alarm| format!("{}: false alarm: {alarm}", self.fault));
+        self.failures.iter().map(|failure| format!("{}: {failure}", self.fault)).chain(alarms)
+    }
+
     pub(crate) fn passed(&self) -> bool {
-        self.failures.is_empty() && self.false_alarms.is_empty()
+        self.complaints().next().is_none()
     }
 }
 

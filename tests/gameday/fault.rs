@@ -36,7 +36,7 @@ impl Fault {
         causes: &[],
         pace: 1.0,
         history_minutes: 0,
-        journeys: 1.0,
+        journeys: 0.5,
         settings: &[],
         limits: Limits { open_files: None, data_kib: None },
         own_database: false,

@@ -42,6 +42,7 @@ pub(crate) async fn run(asked: Faults) -> bool {
         let report = report.unwrap();
         let outcome = if report.passed() { "passed" } else { "FAILED" };
         println!("{}: {outcome} after {:.0?}", report.fault, report.took);
+        report.complaints().for_each(|complaint| println!("  {complaint}"));
         reports.push(report);
         // What is left is the one that nothing happens to.
         over.send_replace(drills.len() == 1);

@@ -34,13 +34,8 @@ fn markdown(reports: &[Report]) -> String {
         }
     }
     text.push('\n');
-    for report in reports {
-        for failure in &report.failures {
-            writeln!(text, "- {}: {failure}", report.fault).unwrap();
-        }
-        for alarm in &report.false_alarms {
-            writeln!(text, "- {}: false alarm: {alarm}", report.fault).unwrap();
-        }
+    for complaint in reports.iter().flat_map(Report::complaints) {
+        writeln!(text, "- {complaint}").unwrap();
     }
     text
 }

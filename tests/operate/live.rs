@@ -13,6 +13,9 @@ use crate::{
     vocabulary::Known,
 };
 
+/// The kind of a server's span, as OTLP writes it.
+const SERVER: i32 = opentelemetry_proto::tonic::trace::v1::span::SpanKind::Server as i32;
+
 /// How long it may take until what has happened is exported and scraped.
 const LATE: Duration = Duration::from_secs(20);
 
@@ -79,21 +82,28 @@ fn no_panel_annotation_or_variable_is_empty() {
     assert!(!scene.wait(scene.range("0 * nothing")).iter().any(has_values), "what is not there is empty");
 }
 
+/// Each rule's name, and what went wrong when it was evaluated last.
+async fn evaluated(scene: &Scene) -> Vec<(String, Option<String>)> {
+    let groups = scene.stack.prometheus.api().ask("rules", &[]).await.unwrap();
+    let rules = groups["groups"].as_array().unwrap().iter().flat_map(|group| group["rules"].as_array().unwrap());
+    let told = |rule: &Value| {
+        let complaint = (rule["health"] != "ok").then(|| format!("{} {}", rule["health"], rule["lastError"]));
+        (rule["name"].as_str().unwrap().to_owned(), complaint)
+    };
+    rules.map(told).collect()
+}
+
+/// A rule that is in order to look at, and finds several series where one is wanted.
+const PLANTED: &str = "groups: [{name: planted, rules: [{record: planted, expr: 'up * on () up'}]}]";
+
 #[test]
 fn every_rule_is_evaluated_and_what_is_recorded_has_samples() {
     let scene = &*SCENE;
-    let groups = scene.wait(scene.stack.prometheus.api().ask("rules", &[])).unwrap();
-    let mut evaluated = BTreeSet::new();
-    let mut wrong = Vec::new();
-    for rule in groups["groups"].as_array().unwrap().iter().flat_map(|group| group["rules"].as_array().unwrap()) {
-        let name = rule["name"].as_str().unwrap();
-        if rule["health"] != "ok" {
-            wrong.push(format!("{name}: {} {}", rule["health"], rule["lastError"]));
-        }
-        evaluated.insert(name.to_owned());
-    }
+    let evaluated_rules = scene.wait(evaluated(scene));
+    let complaints = evaluated_rules.iter().filter_map(|(name, complaint)| Some((name, complaint.as_ref()?)));
+    let mut wrong: Vec<String> = complaints.map(|(name, complaint)| format!("{name}: {complaint}")).collect();
     for rule in queries::rules() {
-        if !evaluated.contains(&rule.name) {
+        if !evaluated_rules.iter().any(|(name, _)| *name == rule.name) {
             wrong.push(format!("{} is not evaluated", rule.name));
         }
         if !rule.is_alert {
@@ -105,36 +115,46 @@ fn every_rule_is_evaluated_and_what_is_recorded_has_samples() {
         }
     }
     assert_none(&wrong);
+
+    scene.stack.prometheus.write_rules("planted.yml", PLANTED);
+    scene.wait(scene.stack.prometheus.reload());
+    let seen = scene.wait(within(LATE, async || {
+        let complaint = evaluated(scene).await.into_iter().find(|(name, _)| name == "planted")?.1?;
+        complaint.contains("many-to-many").then_some(())
+    }));
+    assert!(seen.is_some(), "what cannot be evaluated is complained of");
 }
 
-/// The traces that Prometheus' exemplars of slow requests lead to.
+/// The traces that exemplars of slow requests lead to, from the time when a statement was slow.
 async fn slow_traces(scene: &Scene) -> Vec<String> {
     let asked = [
         ("query", "http_server_request_duration_seconds_bucket{http_route=\"/api/v1/users/me\"}"),
-        ("start", &scene.window.0.to_string()),
-        ("end", &scene.window.1.to_string()),
+        ("start", &scene.slow.0.to_string()),
+        ("end", &scene.slow.1.to_string()),
     ];
     let series = scene.stack.prometheus.api().ask("query_exemplars", &asked).await.unwrap_or_default();
-    let exemplars = series.as_array().into_iter().flatten().flat_map(|series| series["exemplars"].as_array());
-    let slow = exemplars.flatten().filter(|exemplar| {
+    let exemplars = series.as_array().into_iter().flatten().filter_map(|series| series["exemplars"].as_array());
+    let is_slow = |exemplar: &&Value| {
         let seconds = exemplar["value"].as_str().and_then(|value| value.parse::<f64>().ok());
-        seconds.is_some_and(|seconds| (DELAY.as_secs_f64()..2.0 * DELAY.as_secs_f64()).contains(&seconds))
-    });
+        seconds.is_some_and(|seconds| seconds >= DELAY.as_secs_f64())
+    };
+    let slow = exemplars.flatten().filter(is_slow);
     slow.filter_map(|exemplar| exemplar["labels"]["trace_id"].as_str().map(str::to_owned)).collect()
 }
 
 #[test]
 fn an_exemplar_leads_to_the_statement_that_was_slow() {
     let scene = &*SCENE;
+    let traces = scene.wait(slow_traces(scene));
+    assert!(!traces.is_empty(), "Prometheus has an exemplar of a slow request");
     let found = scene.wait(within(LATE, async || {
-        let traces = slow_traces(scene).await;
         let spans = scene.collector.spans();
-        let mut of_trace =
-            spans.iter().filter(|span| traces.first().is_some_and(|trace| hex(&span.trace_id) == *trace));
-        of_trace.any(|span| span.parent_span_id.is_empty() || span.kind == 2).then(|| traces[0].clone())
+        let is_exported =
+            |trace: &&String| spans.iter().any(|span| span.kind == SERVER && hex(&span.trace_id) == **trace);
+        traces.iter().find(is_exported)
     }));
-    let trace = found.expect("an exemplar's trace was exported");
-    let spans: Vec<_> = scene.collector.spans().into_iter().filter(|span| hex(&span.trace_id) == trace).collect();
+    let trace = found.unwrap_or_else(|| panic!("none of {traces:?} was exported"));
+    let spans: Vec<_> = scene.collector.spans().into_iter().filter(|span| hex(&span.trace_id) == *trace).collect();
     let parents: BTreeSet<_> = spans.iter().map(|span| span.parent_span_id.clone()).collect();
     // Whoever only waits for others is as long as they are.
     let leaves = spans.iter().filter(|span| !parents.contains(&span.span_id));

@@ -1,6 +1,7 @@
 //! What operators are handed, against a running service: a command of the runbook that does not work is worse than none.
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, and says where")]
 
+mod alerts;
 mod compose;
 mod dashboards;
 #[path = "../support/diagnosis.rs"]

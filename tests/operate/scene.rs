@@ -17,11 +17,14 @@ use crate::{
 
 /// The statement that is slow for a while: the one that recognises who asks.
 pub(crate) const SLOW_STATEMENT: &str = "SELECT sessions";
-/// How slow it is. One of the buckets' bounds lies between the usual and this.
+/// How slow it is.
 pub(crate) const DELAY: Duration = Duration::from_millis(300);
 
 /// Rules run this much faster than in production: five minutes are ten seconds, in which there are twenty scrapes.
 const SCALE: Scale = Scale { factor: 30.0, scrape: Duration::from_millis(500) };
+
+/// How far apart the points of a panel are.
+const STEP_SECONDS: f64 = 0.5;
 
 const ADMIN: (&str, &str) = ("admin@example.com", "an admin's password");
 
@@ -31,6 +34,8 @@ pub(crate) struct Scene {
     pub(crate) collector: Collector,
     /// From when until when, in Prometheus' own time.
     pub(crate) window: (f64, f64),
+    /// The part of it in which nothing but a statement was wrong.
+    pub(crate) slow: (f64, f64),
     pub(crate) known: Known,
     runtime: Runtime,
 }
@@ -38,8 +43,8 @@ pub(crate) struct Scene {
 /// The scene. Whoever asks first waits for it to be played.
 pub(crate) static SCENE: LazyLock<Scene> = LazyLock::new(|| {
     let runtime = Runtime::new().unwrap();
-    let (stack, collector, window, known) = runtime.block_on(play());
-    Scene { stack, collector, window, known, runtime }
+    let (stack, collector, window, slow, known) = runtime.block_on(play());
+    Scene { stack, collector, window, slow, known, runtime }
 });
 
 impl Scene {
@@ -50,14 +55,17 @@ impl Scene {
 
     /// The series that a query has within the run, each with its values.
     pub(crate) async fn range(&self, query: &str) -> Vec<Value> {
-        let (start, end) = (self.window.0.to_string(), self.window.1.to_string());
-        let asked = [("query", query), ("start", &start), ("end", &end), ("step", "0.5")];
+        let (from, to) = self.window;
+        // The last step is the end itself, up to which everything was waited for.
+        let start = to - ((to - from) / STEP_SECONDS).floor() * STEP_SECONDS;
+        let (start, end, step) = (start.to_string(), to.to_string(), STEP_SECONDS.to_string());
+        let asked = [("query", query), ("start", &start), ("end", &end), ("step", &step)];
         let answer = self.stack.prometheus.api().ask("query_range", &asked).await;
         answer.and_then(|data| data["result"].as_array().cloned()).unwrap_or_default()
     }
 }
 
-async fn play() -> (Stack, Collector, (f64, f64), Known) {
+async fn play() -> (Stack, Collector, (f64, f64), (f64, f64), Known) {
     let collector = Collector::start().await;
     let endpoint = collector.endpoint();
     let database = tokio::task::spawn_blocking(Postgres::get).await.unwrap().database().await;
@@ -69,7 +77,7 @@ async fn play() -> (Stack, Collector, (f64, f64), Known) {
         ("OTEL_BSP_SCHEDULE_DELAY", "100"),
         ("GLASSHOUSE_FAULTS__ALLOWED", "true"),
         // What hangs is given up within the run, and so is waiting for a connection.
-        ("GLASSHOUSE_HTTP__REQUEST_TIMEOUT", "2s"),
+        ("GLASSHOUSE_HTTP__REQUEST_TIMEOUT", "4s"),
         ("GLASSHOUSE_STORE__ACQUIRE_TIMEOUT", "1s"),
     ];
     let mut stack = Stack::start(Options::alerting(&settings, SCALE)).await;
@@ -77,7 +85,7 @@ async fn play() -> (Stack, Collector, (f64, f64), Known) {
     let admin = admin(&database).await;
     assert!(admin.status.success(), "{}", String::from_utf8_lossy(&admin.stderr));
 
-    let (run, ()) = tokio::join!(load(&stack), disturb(&stack));
+    let (run, slow) = tokio::join!(load(&stack), disturb(&stack));
     let summary = String::from_utf8_lossy(&run.stdout).into_owned();
     assert!(summary.contains("journeys and"), "k6 has run: {summary}{}", String::from_utf8_lossy(&run.stderr));
 
@@ -89,7 +97,7 @@ async fn play() -> (Stack, Collector, (f64, f64), Known) {
     until(&stack, "the restart is seen", "changes(process_start_time_seconds{job=\"glasshouse\"}[1m]) > 0").await;
     let window = (began, now(&stack).await);
     let known = known(&stack, window).await;
-    (stack, collector, window, known)
+    (stack, collector, window, slow, known)
 }
 
 /// An admin, so that accounts are listed too.
@@ -120,18 +128,24 @@ async fn load(stack: &Stack) -> std::process::Output {
     tool::output(command, "").await
 }
 
-/// What goes wrong meanwhile, one thing after the other, each until Prometheus has seen it.
-async fn disturb(stack: &Stack) {
+/// What goes wrong meanwhile, one thing after the other, each until Prometheus has seen it. Returns from when until when
+/// it was a statement alone.
+async fn disturb(stack: &Stack) -> (f64, f64) {
     let me = "/api/v1/users/me";
     until(stack, "there is load", &format!("http_server_request_duration_seconds_count{{http_route=\"{me}\"}} > 20"))
         .await;
 
-    inject(stack, &json!([{"fault": "delay", "for": "300ms", "statement": SLOW_STATEMENT}])).await;
+    strangers(stack).await;
+
+    let slow_from = now(stack).await;
+    // Not all of them, or the pool would be what is slow.
+    inject(stack, &json!([{"fault": "delay", "for": "300ms", "statement": SLOW_STATEMENT, "share": 0.3}])).await;
     let slow = format!(
         "sum(db_client_operation_duration_seconds_count{{db_query_summary=\"{SLOW_STATEMENT}\"}}) \
          - sum(db_client_operation_duration_seconds_bucket{{db_query_summary=\"{SLOW_STATEMENT}\", le=\"0.1\"}}) > 10"
     );
     until(stack, "a statement is slow", &slow).await;
+    let slow = (slow_from, now(stack).await);
 
     let broken = json!([
         {"fault": "panic", "route": me, "share": 0.2},
@@ -143,7 +157,6 @@ async fn disturb(stack: &Stack) {
         {"fault": "unreachable_collector"},
     ]);
     inject(stack, &broken).await;
-    strangers(stack).await;
     for fault in ["panic", "hang", "error", "unreachable_collector"] {
         let seen = format!("glasshouse_faults_injected_total{{fault=\"{fault}\"}} > 0");
         until(stack, &format!("{fault} is met"), &seen).await;
@@ -159,6 +172,7 @@ async fn disturb(stack: &Stack) {
     )
     .await;
     inject(stack, &json!([])).await;
+    slow
 }
 
 /// Replaces the faults that are on.

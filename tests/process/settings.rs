@@ -40,11 +40,14 @@ fn what_kubernetes_injects_is_no_fault() {
 }
 
 #[test]
-fn production_refuses_what_development_makes_up() {
-    let output = run(&["config", "check"], &[("GLASSHOUSE_ENVIRONMENT", "production")]);
+fn production_refuses_what_is_only_good_for_development() {
+    let output =
+        run(&["config", "check"], &[("GLASSHOUSE_ENVIRONMENT", "production"), ("GLASSHOUSE_FAULTS__ALLOWED", "true")]);
     assert_eq!(output.status.code(), Some(78));
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("signing_key") && said.contains("DATABASE_URL"), "{said}");
+    for name in ["signing_key", "DATABASE_URL", "faults.allowed"] {
+        assert!(said.contains(name), "{name} is missing: {said}");
+    }
 }
 
 #[test]

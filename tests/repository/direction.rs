@@ -18,15 +18,16 @@ struct Module {
 const MODULES: &[Module] = &[
     Module { name: "telemetry", may_use: &[] },
     Module { name: "lifecycle", may_use: &["telemetry"] },
+    Module { name: "faults", may_use: &["telemetry"] },
     Module { name: "domain", may_use: &["telemetry"] },
-    Module { name: "store", may_use: &["domain", "telemetry"] },
-    Module { name: "http", may_use: &["domain", "lifecycle", "telemetry"] },
+    Module { name: "store", may_use: &["domain", "faults", "telemetry"] },
+    Module { name: "http", may_use: &["domain", "faults", "lifecycle", "telemetry"] },
     Module { name: "worker", may_use: &["domain", "lifecycle", "telemetry"] },
-    Module { name: "internal", may_use: &["lifecycle", "telemetry"] },
-    Module { name: "config", may_use: &["domain", "http", "internal", "lifecycle", "store", "telemetry"] },
+    Module { name: "internal", may_use: &["faults", "lifecycle", "telemetry"] },
+    Module { name: "config", may_use: &["domain", "faults", "http", "internal", "lifecycle", "store", "telemetry"] },
     Module {
         name: "app",
-        may_use: &["config", "domain", "http", "internal", "lifecycle", "store", "telemetry", "worker"],
+        may_use: &["config", "domain", "faults", "http", "internal", "lifecycle", "store", "telemetry", "worker"],
     },
 ];
 

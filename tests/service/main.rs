@@ -5,6 +5,7 @@ mod any_bytes;
 mod changing;
 mod contract;
 mod failing;
+mod faults;
 mod following;
 mod identity;
 mod internal_port;

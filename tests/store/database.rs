@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use futures_util::future::join_all;
 use glasshouse::{
     domain::users::{StoreError, UserId},
+    faults::Switchboard,
     store::{self, OpenError, Store},
     telemetry::{Metrics, Request, Tracer},
 };
@@ -61,7 +62,8 @@ async fn a_url_that_cannot_work_is_refused_in_words() {
         let config = config(url);
         let accepted = config.fault().expect(url);
         assert!(accepted.contains(expected) && !accepted.contains("canary"), "{url}: {accepted}");
-        let refused: Result<_, OpenError> = Store::open(&config, Tracer::off(), &Metrics::new(1000)).await;
+        let refused: Result<_, OpenError> =
+            Store::open(&config, Tracer::off(), Switchboard::off(), &Metrics::new(1000)).await;
         assert_eq!(refused.err().expect(url).to_string(), format!("DATABASE_URL must be {accepted}"));
     }
 }
@@ -71,7 +73,7 @@ async fn a_server_that_is_away_is_unavailable_and_its_password_is_not_told() {
     // Nobody listens on port 1.
     let mut config = config("postgres://ann:s3cret-canary@127.0.0.1:1/users");
     config.acquire_timeout = Duration::from_millis(50);
-    let store = Store::open(&config, Tracer::off(), &Metrics::new(1000)).await.unwrap();
+    let store = Store::open(&config, Tracer::off(), Switchboard::off(), &Metrics::new(1000)).await.unwrap();
     let told = store.ping().await.unwrap_err();
     assert!(!told.contains("s3cret-canary"), "{told}");
     let failed = store.users.get(UserId::generate()).await.unwrap_err();
@@ -237,7 +239,8 @@ async fn a_transaction_that_nobody_waits_for_is_rolled_back(on: On) {
         store.users.insert(&user(&format!("u{polls}@example.com")), &hash("x")).await.unwrap();
     }
     // Seen from outside the pool, nothing that was acknowledged is part of a transaction that nobody commits.
-    let other = Store::open(&config(&store.fresh.url), Tracer::off(), &Metrics::new(1000)).await.unwrap();
+    let other =
+        Store::open(&config(&store.fresh.url), Tracer::off(), Switchboard::off(), &Metrics::new(1000)).await.unwrap();
     assert_eq!(other.users.list(&glasshouse::domain::users::Filter::default(), None, 100).await.unwrap().len(), 40);
 }
 

@@ -1,6 +1,7 @@
 //! Up, down and up again; and many at once.
 
 use glasshouse::{
+    faults::Switchboard,
     store::{MigrateError, Store},
     telemetry::{Metrics, Tracer},
 };
@@ -36,7 +37,7 @@ async fn eight_that_start_at_once_do_not_collide(on: On) {
     let starts = (0..8).map(|_| {
         let config = config(&fresh.url);
         tokio::task::Builder::new().spawn(async move {
-            let store = Store::open(&config, Tracer::off(), &Metrics::new(1000)).await.unwrap();
+            let store = Store::open(&config, Tracer::off(), Switchboard::off(), &Metrics::new(1000)).await.unwrap();
             store.migrate_up().await.unwrap();
             store.ping().await.unwrap();
         })
@@ -48,7 +49,7 @@ async fn eight_that_start_at_once_do_not_collide(on: On) {
 
 async fn a_store_opens_before_its_database_has_a_schema(on: On) {
     let fresh = on.fresh().await;
-    let store = Store::open(&config(&fresh.url), Tracer::off(), &Metrics::new(1000)).await.unwrap();
+    let store = Store::open(&config(&fresh.url), Tracer::off(), Switchboard::off(), &Metrics::new(1000)).await.unwrap();
     store.ping().await.unwrap();
     assert!(store.migrations().await.unwrap().iter().all(|migration| !migration.applied));
 }

@@ -8,6 +8,7 @@ use glasshouse::{
         auth::{Family, PasswordHash, SecretDigest, Session, SessionId},
         users::{Email, Name, Role, User, UserId, Version},
     },
+    faults::Switchboard,
     store::{Config, Store},
     telemetry::{Metrics, Tracer},
 };
@@ -70,7 +71,7 @@ impl On {
         let mut config = config(&fresh.url);
         change(&mut config);
         let metrics = Metrics::new(1000);
-        let store = Store::open(&config, Tracer::off(), &metrics).await.unwrap();
+        let store = Store::open(&config, Tracer::off(), Switchboard::off(), &metrics).await.unwrap();
         store.migrate_up().await.unwrap();
         Opened { store, metrics, fresh }
     }

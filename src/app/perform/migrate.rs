@@ -4,6 +4,7 @@ use super::{Failure, print};
 use crate::{
     app::command::Migrate,
     config::Settings,
+    faults::Switchboard,
     store::Store,
     telemetry::{Metrics, Tracer},
 };
@@ -12,7 +13,7 @@ use crate::{
 pub(super) fn migrate(settings: &Settings, step: Migrate) -> Result<(), Failure> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         let metrics = Metrics::new(settings.telemetry.max_series);
-        let store = Store::open(&settings.store, Tracer::off(), &metrics).await?;
+        let store = Store::open(&settings.store, Tracer::off(), Switchboard::off(), &metrics).await?;
         match step {
             Migrate::Up => store.migrate_up().await?,
             Migrate::Down => store.migrate_down().await?,

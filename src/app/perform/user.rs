@@ -16,6 +16,7 @@ use crate::{
         auth::Password,
         users::{Email, Name, Registration},
     },
+    faults::Switchboard,
     store::Store,
     telemetry::{Metrics, Tracer},
 };
@@ -26,7 +27,7 @@ pub(super) fn user(settings: &Settings, Command::Create(user): Command) -> Resul
     let registration = registration(&user, &password)?;
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         let metrics = Metrics::new(settings.telemetry.max_series);
-        let store = Store::open(&settings.store, Tracer::off(), &metrics).await?;
+        let store = Store::open(&settings.store, Tracer::off(), Switchboard::off(), &metrics).await?;
         let users = Stack::build(settings, &store, &Clock::system(), &metrics)?.users;
         let created =
             if user.admin { users.register_admin(registration).await } else { users.register(registration).await };

@@ -289,6 +289,15 @@ fn production_refuses_every_default_that_development_warns_of() {
 }
 
 #[test]
+fn production_refuses_faults() {
+    let given = with(&[("GLASSHOUSE_FAULTS__ALLOWED", "true"), ("DATABASE_URL", "postgres://db/users")])
+        .set("GLASSHOUSE_AUTH__SIGNING_KEY", pem());
+    assert!(given.settings().faults.allowed && !with(&[]).settings().faults.allowed);
+    let fault = given.set("GLASSHOUSE_ENVIRONMENT", "production").fault();
+    assert!(fault.starts_with("faults.allowed: \"true\"") && fault.contains("in production, false"), "{fault}");
+}
+
+#[test]
 fn a_new_key_is_made_only_when_asked_and_never_over_another() {
     let given = with(&[]);
     let path = given.folder.path().join("deep/key.pem");

@@ -65,7 +65,8 @@ fn described(tag: &str, description: &str) -> Tag {
 }
 
 /// Method, template and status of success of every operation.
-pub(super) fn operations() -> Vec<(&'static str, &'static str, &'static str)> {
+#[must_use]
+pub fn operations() -> Vec<(&'static str, &'static str, &'static str)> {
     operations::ALL.iter().map(Operation::labels).collect()
 }
 

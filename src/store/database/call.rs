@@ -2,8 +2,14 @@
 
 use std::{borrow::Cow, future::Future, time::Instant};
 
-use super::{super::metrics::StoreMetrics, Failure, Statement};
-use crate::telemetry::{KeyValue, Request, Span, Tracer, semconv};
+use super::{
+    super::{failure::InjectedAnswer, metrics::StoreMetrics},
+    Failure, Statement,
+};
+use crate::{
+    faults::Switchboard,
+    telemetry::{KeyValue, Request, Span, Tracer, semconv},
+};
 
 /// The outcome of a call whose caller did not wait for the end.
 const CANCELLED: &str = "cancelled";
@@ -12,6 +18,7 @@ const CANCELLED: &str = "cancelled";
 pub(super) struct Observer {
     pub(super) system: &'static str,
     pub(super) tracer: Tracer,
+    pub(super) faults: Switchboard,
     pub(super) metrics: StoreMetrics,
     /// What all calls have in common: which database it is, and where.
     pub(super) place: Vec<KeyValue>,
@@ -31,6 +38,13 @@ impl Observer {
             span: &span,
             began: Instant::now(),
             error_type: Some(Cow::Borrowed(CANCELLED)),
+        };
+        // Inside of the span and of what is measured: to all who look, the database itself is slow or broken.
+        let work = async {
+            if self.faults.is_on() {
+                Box::pin(self.faults.at_statement(statement.summary)).await.map_err(InjectedAnswer)?;
+            }
+            work.await
         };
         match span.within(work).await {
             Ok((value, rows)) => {

@@ -1,6 +1,6 @@
 //! Connections: waiting for one is seen apart from using it, so that a slow pool is not taken for a slow query.
 
-use std::{sync::Arc, time::Instant};
+use std::{io, sync::Arc, time::Instant};
 
 use sqlx::{
     Pool,
@@ -9,6 +9,7 @@ use sqlx::{
 
 use super::{Engine, Failure, call::Observer};
 use crate::{
+    faults::Injected,
     store::{Config, metrics::StoreMetrics},
     telemetry::Request,
 };
@@ -52,13 +53,15 @@ impl<DB: Engine> Connection<DB> {
     pub(super) async fn acquire(pool: &Pool<DB>, observer: &Arc<Observer>) -> Result<Self, Failure> {
         let metrics = &observer.metrics;
         let began = Instant::now();
-        if let Some(pooled) = pool.try_acquire() {
+        let is_refused = observer.faults.is_on() && observer.faults.refuses_connection();
+        if let Some(pooled) = (!is_refused).then(|| pool.try_acquire()).flatten() {
             metrics.wait_time.observe(&[DB::SYSTEM], began.elapsed().as_secs_f64());
             return Ok(Self { pooled, observer: Arc::clone(observer), since: Instant::now() });
         }
         let _pending = metrics.pending.hold(&[DB::SYSTEM]);
         let span = observer.tracer.child("pool wait", || observer.place.clone());
-        let acquired = span.within(ASKED.scope(began, pool.acquire())).await;
+        let acquire = async { if is_refused { Err(refused()) } else { pool.acquire().await } };
+        let acquired = span.within(ASKED.scope(began, acquire)).await;
         let waited = began.elapsed();
         metrics.wait_time.observe_in(&[DB::SYSTEM], waited.as_secs_f64(), span.sampled());
         Request::with_current(|request| request.add_wait(waited));
@@ -84,6 +87,11 @@ impl<DB: Engine> Connection<DB> {
     pub(super) fn distrust(&mut self) {
         self.pooled.close_on_drop();
     }
+}
+
+/// What a server says that is not there.
+fn refused() -> sqlx::Error {
+    sqlx::Error::Io(io::Error::new(io::ErrorKind::ConnectionRefused, Injected))
 }
 
 impl<DB: Engine> Drop for Connection<DB> {

@@ -20,7 +20,10 @@ pub use self::{
     transaction::Transaction,
 };
 use super::{Config, failure::Failure, metrics::StoreMetrics};
-use crate::telemetry::{KeyValue, Tracer, semconv};
+use crate::{
+    faults::Switchboard,
+    telemetry::{KeyValue, Tracer, semconv},
+};
 
 /// A statement whose values are being bound, for rows of `T`.
 pub type Rows<'q, DB, T> = QueryAs<'q, DB, T, <DB as sqlx::Database>::Arguments>;
@@ -54,7 +57,7 @@ impl<DB: Engine> Database<DB> {
         config: &Config,
         options: <DB::Connection as sqlx::Connection>::Options,
         location: Location,
-        tracer: Tracer,
+        (tracer, faults): (Tracer, Switchboard),
         metrics: StoreMetrics,
     ) -> Self {
         let mut attributes = vec![
@@ -66,7 +69,7 @@ impl<DB: Engine> Database<DB> {
             attributes.push(KeyValue::new(semconv::SERVER_PORT, i64::from(port)));
         }
         let pool = connection::options(config, &metrics).connect_lazy_with(options);
-        let observer = Observer { system: DB::SYSTEM, tracer, metrics, place: attributes };
+        let observer = Observer { system: DB::SYSTEM, tracer, faults, metrics, place: attributes };
         Self { pool, observer: Arc::new(observer) }
     }
 

@@ -55,6 +55,8 @@ pub const FIELDS: &[Signal] = &[
     field("console.limit", "Which limit that was: memory or time"),
     field("log.filter", "The log filter that is in force now"),
     field("log.filter_for", "For how long, if not for good"),
+    field("faults.on", "The faults that are injected, or were: what asked for them"),
+    field("faults.for", "For how long"),
     field("heap.sampling_for", "For how long the heap is sampled, if not for good"),
     field("otel.signal", "What is exported: spans or logs"),
     field("exception.type", "Always panic"),

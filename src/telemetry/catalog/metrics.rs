@@ -97,6 +97,8 @@ metrics! {
         "Memory in RAM";
     PROCESS_VIRTUAL_MEMORY: Gauge, "process_virtual_memory_bytes", [],
         "Address space";
+    PROCESS_MEMORY_LIMIT: Gauge, "process_memory_limit_bytes", [],
+        "How much memory the process may take: its control group's limit, or what the machine has";
     PROCESS_OPEN_FDS: Gauge, "process_open_fds", [],
         "Open file descriptors";
     PROCESS_MAX_FDS: Gauge, "process_max_fds", [],
@@ -139,6 +141,11 @@ metrics! {
         "Passwords that were not hashed because too many waited";
     READY: Gauge, "glasshouse_ready", ["check"],
         "Whether a part can serve: 1 or 0";
+
+    FAULTS_ON: Gauge, "glasshouse_faults_on", ["fault"],
+        "Faults that are injected on purpose, by what they do";
+    FAULTS_INJECTED: Counter, "glasshouse_faults_injected_total", ["fault"],
+        "Times that somebody met such a fault: a request, a statement, an export, or each task and portion of memory";
 
     // The telemetry itself.
     SPANS_PROCESSED: Counter, "otel_sdk_processor_span_processed_total", ["error_type"],

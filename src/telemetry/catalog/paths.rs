@@ -34,6 +34,10 @@ pub const PATHS: &[Signal] = &[
     // What it is, and what can be switched.
     path("/debug/heap", "Whether the heap is sampled; PUT with ?for=10m for a while, DELETE ends it"),
     path("/debug/log", "The log filter; PUT another one, with ?for=10m for a while"),
+    path(
+        "/debug/faults",
+        "Which faults are injected; PUT a list with ?for=10m where the settings allow it, DELETE ends them",
+    ),
     path("/debug/config", "The settings in force, secrets redacted"),
     path("/debug/build", "Version, revision, compiler"),
 ];

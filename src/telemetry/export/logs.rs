@@ -16,7 +16,7 @@ use opentelemetry_sdk::{
 };
 
 use super::{
-    ExportError, collector,
+    ExportError, Outage, collector,
     counted::{Account, LOGS},
     resource,
 };
@@ -25,11 +25,13 @@ use crate::telemetry::{Config, Export, Metrics, Request};
 /// What turns log records into exports; none where there is no collector. Its families exist in any case.
 pub(in crate::telemetry) fn logger_provider(
     config: &Config,
+    outage: &Outage,
     metrics: &Metrics,
 ) -> Result<Option<SdkLoggerProvider>, ExportError> {
     let account = Account::new(&LOGS, config.logs.as_ref().map_or(0, |export| export.queue), metrics);
     let Some(export) = &config.logs else { return Ok(None) };
-    let exporter = CountedExporter { inner: collector::log_exporter(export)?, account: account.clone() };
+    let exporter =
+        CountedExporter { inner: collector::log_exporter(export)?, outage: outage.clone(), account: account.clone() };
     let batches = BatchLogProcessor::builder(exporter).with_batch_config(batch_config(export)).build();
     let provider = SdkLoggerProvider::builder()
         .with_log_processor(CountedProcessor { inner: batches, account })
@@ -86,13 +88,17 @@ impl LogProcessor for CountedProcessor {
 #[derive(Debug)]
 struct CountedExporter {
     inner: Otlp,
+    outage: Outage,
     account: Account,
 }
 
 impl LogExporter for CountedExporter {
     async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
         let items = batch.iter().count();
-        let result = self.inner.export(batch).await;
+        let result = match self.outage.refusal() {
+            Ok(()) => self.inner.export(batch).await,
+            refused => refused,
+        };
         self.account.exported(items, &result);
         result
     }

@@ -3,9 +3,11 @@
 mod collector;
 mod counted;
 mod logs;
+mod outage;
 mod spans;
 
 pub(super) use logs::logger_provider;
+pub use outage::Outage;
 pub(super) use spans::tracer_provider;
 
 use opentelemetry::KeyValue;

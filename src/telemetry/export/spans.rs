@@ -13,7 +13,7 @@ use opentelemetry_sdk::{
 };
 
 use super::{
-    ExportError, collector,
+    ExportError, Outage, collector,
     counted::{Account, SPANS},
     resource,
 };
@@ -22,11 +22,13 @@ use crate::telemetry::{Config, Export, Metrics, traces::DecidedIds};
 /// What turns spans into exports; none where there is no collector. Its families exist in any case.
 pub(in crate::telemetry) fn tracer_provider(
     config: &Config,
+    outage: &Outage,
     metrics: &Metrics,
 ) -> Result<Option<SdkTracerProvider>, ExportError> {
     let account = Account::new(&SPANS, config.traces.as_ref().map_or(0, |export| export.queue), metrics);
     let Some(export) = &config.traces else { return Ok(None) };
-    let exporter = CountedExporter { inner: collector::span_exporter(export)?, account: account.clone() };
+    let exporter =
+        CountedExporter { inner: collector::span_exporter(export)?, outage: outage.clone(), account: account.clone() };
     let batches = BatchSpanProcessor::builder(exporter).with_batch_config(batch_config(export)).build();
     let provider = SdkTracerProvider::builder()
         .with_span_processor(CountedProcessor { inner: batches, account })
@@ -80,13 +82,17 @@ impl SpanProcessor for CountedProcessor {
 #[derive(Debug)]
 struct CountedExporter {
     inner: Otlp,
+    outage: Outage,
     account: Account,
 }
 
 impl SpanExporter for CountedExporter {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let items = batch.len();
-        let result = self.inner.export(batch).await;
+        let result = match self.outage.refusal() {
+            Ok(()) => self.inner.export(batch).await,
+            refused => refused,
+        };
         self.account.exported(items, &result);
         result
     }

@@ -14,11 +14,11 @@ const WAITING: &[&str] = &["HighLatencyP99", "LatencyBurnFast", "LatencyBurnSlow
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "database-down",
-        alerts: &["DatabaseDown", "HighErrorRate", "AvailabilityBurnFast"],
-        others: &["DatabaseErrors", "AvailabilityBurnSlow", "ErrorBudgetLow"],
+        alerts: &["DatabaseDown", "AvailabilityBurnFast"],
+        others: &["HighErrorRate", "TrafficVanished", "DatabaseErrors", "AvailabilityBurnSlow", "ErrorBudgetLow"],
         causes: &[StoppedDatabase],
         own_database: true,
-        journeys: 2.0,
+        journeys: 1.0,
         ..Fault::NONE
     },
     Fault {
@@ -27,6 +27,7 @@ pub(super) const FAULTS: &[Fault] = &[
         others: WAITING,
         causes: &[Injected(r#"[{"fault": "delay", "statement": "SELECT users", "for": "300ms"}]"#)],
         pace: 0.5,
+        journeys: 1.5,
         ..Fault::NONE
     },
     Fault {
@@ -35,6 +36,7 @@ pub(super) const FAULTS: &[Fault] = &[
         others: FAILING,
         causes: &[Injected(r#"[{"fault": "error", "statement": "SELECT users", "share": 0.5}]"#)],
         pace: 0.5,
+        journeys: 1.5,
         ..Fault::NONE
     },
     Fault {
@@ -54,6 +56,7 @@ pub(super) const FAULTS: &[Fault] = &[
         causes: &[Injected(r#"[{"fault": "delay", "statement": "SELECT users", "for": "2s"}]"#)],
         settings: &[("GLASSHOUSE_STORE__MAX_CONNECTIONS", "2")],
         pace: 0.5,
+        journeys: 1.5,
         ..Fault::NONE
     },
 ];

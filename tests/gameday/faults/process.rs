@@ -10,9 +10,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "crash-loop",
         alerts: &["CrashLoop"],
-        others: &["TargetDown"],
+        others: &["TargetDown", "HighLatencyP99", "LatencyBurnFast", "LatencyBurnSlow"],
         causes: &[Crashes(5)],
-        pace: 0.5,
         ..Fault::NONE
     },
     Fault {

@@ -12,7 +12,7 @@ pub(super) const FAULTS: &[Fault] = &[
         others: &["LatencyBurnSlow", "ErrorBudgetLow"],
         causes: &[Injected(r#"[{"fault": "delay", "route": "/api/v1/users/me", "for": "1500ms"}]"#)],
         pace: 0.5,
-        journeys: 2.0,
+        journeys: 1.5,
         ..Fault::NONE
     },
     Fault {
@@ -20,7 +20,7 @@ pub(super) const FAULTS: &[Fault] = &[
         alerts: &["HighErrorRate", "AvailabilityBurnFast"],
         others: &["AvailabilityBurnSlow", "ErrorBudgetLow"],
         causes: &[Injected(r#"[{"fault": "error", "route": "/api/v1/users/me"}]"#)],
-        pace: 0.5,
+        journeys: 1.0,
         ..Fault::NONE
     },
     Fault {

@@ -8,7 +8,8 @@ pub(super) const FAULTS: &[Fault] = &[
         alerts: &["AvailabilityBurnFast", "AvailabilityBurnSlow"],
         others: &["HighErrorRate", "ErrorBudgetLow"],
         causes: &[Injected(r#"[{"fault": "error", "route": "/api/v1/users/{id}", "share": 0.5}]"#)],
-        pace: 5.0,
+        pace: 10.0,
+        journeys: 1.0,
         ..Fault::NONE
     },
     Fault {
@@ -16,7 +17,8 @@ pub(super) const FAULTS: &[Fault] = &[
         alerts: &["LatencyBurnFast", "LatencyBurnSlow"],
         others: &["HighLatencyP99", "ErrorBudgetLow"],
         causes: &[Injected(r#"[{"fault": "delay", "route": "/api/v1/users/{id}", "for": "400ms"}]"#)],
-        pace: 5.0,
+        pace: 10.0,
+        journeys: 1.0,
         ..Fault::NONE
     },
     Fault {
@@ -24,7 +26,8 @@ pub(super) const FAULTS: &[Fault] = &[
         alerts: &["ErrorBudgetLow"],
         others: &["AvailabilityBurnFast", "AvailabilityBurnSlow", "HighErrorRate"],
         causes: &[Injected(r#"[{"fault": "error", "route": "/api/v1/users/{id}", "share": 0.5}]"#)],
-        pace: 720.0,
+        pace: 1440.0,
+        journeys: 1.0,
         ..Fault::NONE
     },
 ];

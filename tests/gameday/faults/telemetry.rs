@@ -12,13 +12,13 @@ pub(super) const FAULTS: &[Fault] = &[
         alerts: &["LogLinesDropped"],
         causes: &[UnreadLog],
         settings: &[("GLASSHOUSE_LOG__QUEUE", "16")],
-        journeys: 2.0,
+        journeys: 1.5,
         ..Fault::NONE
     },
     Fault {
         name: "series-overflow",
         alerts: &["SeriesOverflow"],
-        others: &["TargetDown"],
+        others: &["TargetDown", "HighLatencyP99", "LatencyBurnFast", "LatencyBurnSlow"],
         causes: &[TinySeriesLimit],
         ..Fault::NONE
     },
@@ -30,5 +30,11 @@ pub(super) const FAULTS: &[Fault] = &[
         ..Fault::NONE
     },
     Fault { name: "rule-failure", alerts: &["RuleFailures"], causes: &[FailingRule], ..Fault::NONE },
-    Fault { name: "dead-man", alerts: &["Watchdog"], causes: &[StoppedPrometheus], ..Fault::NONE },
+    Fault {
+        name: "dead-man",
+        alerts: &["Watchdog"],
+        others: &["TargetAbsent"],
+        causes: &[StoppedPrometheus],
+        ..Fault::NONE
+    },
 ];

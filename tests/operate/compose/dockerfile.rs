@@ -64,19 +64,15 @@ fn dependencies_are_compiled_before_the_source_is_there_and_with_the_same_flags(
     assert!(!order.iter().any(|line| replaced.iter().any(|word| line.contains(word))), "{order:?}");
 }
 
-/// What the sed of the Dockerfile leaves of the manifest.
-fn without_benches(manifest: &str) -> &str {
-    manifest.find("\n[[bench]]").map_or(manifest, |at| &manifest[..at])
-}
-
 #[test]
-fn what_is_cut_from_the_manifest_are_benchmarks_and_nothing_else() {
-    assert!(instructions().iter().any(|line| line.contains(r"sed -i '/^\[\[bench\]\]/,$d' Cargo.toml")));
+fn what_is_cut_from_the_manifest_are_benchmarks_and_tests_and_nothing_else() {
+    assert!(instructions().iter().any(|line| line.contains(r"sed -i '/^\[\[/,$d' Cargo.toml")));
     let manifest = read("Cargo.toml");
-    let kept: toml::Table = without_benches(&manifest).parse().unwrap();
-    let mut whole: toml::Table = manifest.parse().unwrap();
-    assert!(whole.remove("bench").is_some(), "there is nothing to cut any more");
-    assert_eq!(kept, whole);
+    let targets = manifest.find("\n[[").expect("there is nothing to cut any more");
+    let (kept, whole): (toml::Table, toml::Table) = (manifest[..targets].parse().unwrap(), manifest.parse().unwrap());
+    for (name, value) in &whole {
+        assert!(kept.get(name) == Some(value) || matches!(name.as_str(), "bench" | "test"), "[{name}] is cut");
+    }
     let release = &kept["profile"]["release"];
     assert_eq!(release["debug"].as_integer(), Some(1), "a profile needs line tables");
     assert!(release.get("strip").is_none(), "a profile needs symbols");

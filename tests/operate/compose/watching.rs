@@ -2,6 +2,7 @@
 
 use std::{os::unix::fs::symlink, process::Command};
 
+use glasshouse::telemetry::catalog::PATHS;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -83,4 +84,29 @@ fn prometheus_keeps_what_its_longest_rule_looks_back_at_and_exemplars_too() {
     let days = |text: &str| text.trim_end_matches('d').parse::<u32>().unwrap();
     assert!(days(&value("--storage.tsdb.retention.time")) > days(slo["window"].as_str().unwrap()));
     assert_eq!(value("--enable-feature"), "exemplar-storage");
+}
+
+#[test]
+fn alloy_asks_for_profiles_that_are_served_by_the_name_and_with_the_token_that_are_known() {
+    let (file, compose) = (read("deploy/compose/profiles.alloy"), resolved());
+    let (service, alloy) = (&compose["services"]["glasshouse"]["environment"], &compose["services"]["alloy"]);
+    let quoted = |after: &str| {
+        let rest = file.split(after).nth(1).unwrap_or_else(|| panic!("no {after}"));
+        rest.split('"').nth(1).unwrap().to_owned()
+    };
+    let (host, port) = quoted("\"__address__\" =").split_once(':').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+    assert_eq!(service["GLASSHOUSE_INTERNAL__HOSTS"], host);
+    assert_eq!(service["GLASSHOUSE_INTERNAL__LISTEN"], format!("0.0.0.0:{port}"));
+    assert_eq!(alloy["environment"][quoted("bearer_token = sys.env(")], service["GLASSHOUSE_INTERNAL__TOKEN"]);
+    // What a block leaves unsaid is Alloy's default, which is Go's path.
+    let blocks: Vec<(&str, &str)> =
+        file.split("profile.").skip(1).filter_map(|block| block.split_once('}')?.0.split_once('{')).collect();
+    let asked = blocks.iter().filter(|(_, block)| block.contains("= true")).map(|(name, block)| {
+        let said = block.split_once("path").and_then(|(_, rest)| rest.split('"').nth(1));
+        said.unwrap_or(if name.trim() == "process_cpu" { "/debug/pprof/profile" } else { "unknown" })
+    });
+    let asked: Vec<&str> = asked.collect();
+    assert_eq!((asked.len(), blocks.len()), (2, 5), "{blocks:?}");
+    assert!(asked.iter().all(|path| PATHS.iter().any(|known| known.name == *path)), "{asked:?}");
+    assert_eq!(service["GLASSHOUSE_INTERNAL__HEAP_SAMPLING"], "true", "otherwise there is no heap to ask for");
 }

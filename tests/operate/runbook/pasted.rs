@@ -11,10 +11,10 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::{PASTED, alerts};
+use super::{PASTED, alerts, guides::free};
 use crate::{
     page::{Place, sections},
-    stack::{Options, STARTING, Scale, Stack, within},
+    stack::{Options, Ports, Postgres, STARTING, Scale, Stack, within},
     support::{Client, PASSWORD},
 };
 
@@ -34,11 +34,11 @@ const SHOWN: &[(&str, &str, &str)] = &[
     ("DatabaseSlow", "pg_stat_user_tables", "sessions"),
     ("HeapGrowth", "-X PUT", "\"sampling\": true"),
     ("HeapGrowth", "go tool pprof", "flat%"),
-    ("LogLinesDropped", "localhost:6060/debug/log'", "info"),
+    ("LogLinesDropped", "localhost:6060/debug/log\n", "info"),
     ("LogLinesDropped", "-d warn", "warn"),
     ("RuleFailures", "api/v1/rules", "ok AvailabilityBurnFast"),
     ("RuleFailures", "check rules", "SUCCESS"),
-    ("RuntimeStalled", "/debug/stalls", "has not been stuck"),
+    ("RuntimeStalled", "curl -s localhost:6060/debug/stalls", "has not been stuck"),
     ("SignInFailures", "/debug/trace", "client.address"),
     ("TargetAbsent", "status/config", "job_name: glasshouse"),
     ("TargetDown", "jq", "up http://"),
@@ -57,7 +57,16 @@ const SHOWN: &[(&str, &str, &str)] = &[
     ("reading-a-trace", "glasshouse signals", "pool wait"),
 ];
 
-/// Shows whoever has it that one request.
+/// What ends the service, or has Prometheus begin anew: pasted when all else has been.
+const LAST: &[&str] = &[RELOAD, TERM, KILL];
+const RELOAD: &str = "curl -sf -X POST localhost:9090/-/reload\n";
+const TERM: &str = "kill -TERM \"$PID\"\n";
+const KILL: &str = "kill -KILL \"$PID\"\n";
+
+/// How long a query may find nothing.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Whoever shows it has that one request traced.
 const FORCE: &str = "a-token-that-forces-traces";
 
 /// Some of everything: people who do well, passwords that are wrong, tokens that are none, addresses that are taken.
@@ -91,24 +100,26 @@ fn git_folder() -> String {
     String::from_utf8(asked.stdout).unwrap().trim().to_owned()
 }
 
-async fn stack() -> Stack {
+async fn stack(database: &str) -> Stack {
     // A collector that is away: spans are made, sampled and lost, so that there are exemplars, and losses to look at.
     let settings = [
+        ("DATABASE_URL", database),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1"),
         ("OTEL_BSP_SCHEDULE_DELAY", "200"),
         ("GLASSHOUSE_TELEMETRY__FORCE_TRACE_TOKEN", FORCE),
         ("GLASSHOUSE_FAULTS__ALLOWED", "true"),
     ];
-    Stack::start(Options::alerting(&settings, Scale { factor: 60.0, scrape: Duration::from_millis(500) })).await
+    let options = Options::alerting(&settings, Scale { factor: 60.0, scrape: Duration::from_millis(500) });
+    // A Prometheus that knows its own port beforehand scrapes itself.
+    let ports = Ports { prometheus: free().port(), ..Ports::default() };
+    Stack::start(Options { ports, own_database: false, ..options }).await
 }
 
-async fn place(stack: &Stack, folder: &Path) -> Place {
-    let config = stack.http.get(format!("http://{}/debug/config", stack.glasshouse.internal)).send().await.unwrap();
-    let config = config.json::<serde_json::Value>().await.unwrap();
+fn place(stack: &Stack, database: &str, folder: &Path) -> Place {
     let alertmanager = stack.alertmanager.as_ref().unwrap().address;
     Place::new(folder, stack.glasshouse.internal, stack.glasshouse.public)
         .watched(stack.prometheus.address, alertmanager)
-        .with("DATABASE_URL", config["store.url"]["value"].as_str().unwrap())
+        .with("DATABASE_URL", database)
         .with("GLASSHOUSE_INTERNAL__LISTEN", stack.glasshouse.internal)
         .with("PID", stack.glasshouse.process().id)
         .with("FORCE_TRACE_TOKEN", FORCE)
@@ -120,6 +131,18 @@ async fn place(stack: &Stack, folder: &Path) -> Place {
 /// Whether its answer depends on nothing but the moment, so that one paste of it stands for all.
 fn is_repeatable(command: &str) -> bool {
     command.starts_with("promtool query") || command.starts_with("curl -s") && !command.contains(" -o ")
+}
+
+/// What it answers. A query is asked again until it finds something: a scrape may be late on a machine that is busy.
+async fn pasted(place: &Place, command: &str) -> Output {
+    let found = async || {
+        let output = place.paste(command).await;
+        (!command.starts_with("promtool query") || !output.stdout.trim_ascii().is_empty()).then_some(output)
+    };
+    match within(PATIENCE, found).await {
+        Some(output) => output,
+        None => place.paste(command).await,
+    }
 }
 
 /// What is wrong with an answer.
@@ -139,7 +162,8 @@ fn fault(page: &str, command: &str, output: &Output) -> Option<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_command_of_every_page_works_and_shows_what_the_page_looks_at() {
-    let mut stack = stack().await;
+    let database = Postgres::get().database().await;
+    let mut stack = stack(&database).await;
     let client = Client::new(stack.http.clone(), stack.glasshouse.public);
     let asking = glasshouse::telemetry::spawn("asking", ask_for_ever(client));
     // The longest way: from requests over recorded rates to what is left of the budget.
@@ -153,7 +177,7 @@ async fn every_command_of_every_page_works_and_shows_what_the_page_looks_at() {
     within(STARTING, exemplar).await.expect("a statement has an exemplar");
 
     let root = folder();
-    let place = place(&stack, root.path()).await;
+    let place = place(&stack, &database, root.path());
     let mut faults = Vec::new();
     let mut answered = BTreeMap::<String, Output>::new();
     let mut used = Vec::new();
@@ -161,8 +185,7 @@ async fn every_command_of_every_page_works_and_shows_what_the_page_looks_at() {
         let folder = folder();
         let place = place.in_folder(folder.path());
         for command in sections(page).into_iter().flat_map(|section| section.commands) {
-            // What ends the service comes last, below.
-            if command.starts_with("kill ") {
+            if LAST.contains(&command.as_str()) {
                 continue;
             }
             if page == "Watchdog" && command.starts_with("amtool silence expire") {
@@ -170,7 +193,7 @@ async fn every_command_of_every_page_works_and_shows_what_the_page_looks_at() {
             }
             let output = match answered.get(&command) {
                 Some(output) => output.clone(),
-                None => place.paste(&command).await,
+                None => pasted(&place, &command).await,
             };
             faults.extend(fault(page, &command, &output));
             used.extend(SHOWN.iter().filter(|(known, part, _)| *known == page && command.contains(part)));
@@ -184,12 +207,8 @@ async fn every_command_of_every_page_works_and_shows_what_the_page_looks_at() {
     assert!(faults.is_empty(), "{} faults\n{}", faults.len(), faults.join("\n"));
     asking.abort();
 
-    for ending in ["kill -TERM \"$PID\"\n", "kill -KILL \"$PID\"\n"] {
-        let is_told = alerts().any(|page| {
-            let commands = sections(page).into_iter().flat_map(|section| section.commands);
-            commands.into_iter().any(|command| command == ending)
-        });
-        assert!(is_told, "{ending}");
+    place.paste(RELOAD).await.status.success().then_some(()).expect("Prometheus reads its files again");
+    for ending in [TERM, KILL] {
         let id = stack.glasshouse.process().id;
         let output = place.clone().with("PID", id).paste(ending).await;
         assert!(output.status.success(), "{ending}{output:?}");
@@ -201,11 +220,12 @@ async fn every_command_of_every_page_works_and_shows_what_the_page_looks_at() {
 }
 
 #[test]
-fn what_ends_something_is_one_of_two_commands() {
-    let known = ["kill -TERM \"$PID\"\n", "kill -KILL \"$PID\"\n"];
-    for page in PASTED.iter().copied().chain(alerts()) {
-        for command in sections(page).into_iter().flat_map(|section| section.commands) {
-            assert!(!command.starts_with("kill ") || known.contains(&command.as_str()), "{page}: {command}");
-        }
-    }
+fn what_ends_or_reads_anew_is_one_of_three_commands() {
+    let pages = PASTED.iter().copied().chain(alerts());
+    let commands: Vec<_> = pages.flat_map(sections).flat_map(|section| section.commands).collect();
+    assert!(LAST.iter().all(|last| commands.iter().any(|command| command == last)), "each is on a page");
+    let others = commands.iter().filter(|command| !LAST.contains(&command.as_str()));
+    let ending: Vec<_> = others.filter(|command| command.contains("kill ") || command.contains("/-/")).collect();
+    let asked = ["curl -sf localhost:9090/-/healthy\n", "curl -sf localhost:9093/-/healthy\n"];
+    assert_eq!(ending, asked);
 }

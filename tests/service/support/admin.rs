@@ -6,6 +6,7 @@ use glasshouse::{
         auth::{HashingMetrics, Password, Passwords},
         users::{Email, Name, Registration, UserMetrics, Users},
     },
+    faults::Switchboard,
     store::Store,
     telemetry::{Metrics, Tracer},
 };
@@ -16,7 +17,7 @@ impl Service {
     /// An admin of that address that has signed in.
     pub(crate) async fn admin(&self, email: &str) -> Session {
         let metrics = Metrics::new(1000);
-        let store = Store::open(&self.store, Tracer::off(), &metrics).await.unwrap();
+        let store = Store::open(&self.store, Tracer::off(), Switchboard::off(), &metrics).await.unwrap();
         let passwords = Passwords::new(1, 0, HashingMetrics::new(&metrics));
         let users = Users::new(store.users.clone(), passwords, Clock::system(), UserMetrics::new(&metrics));
         let registration = Registration {

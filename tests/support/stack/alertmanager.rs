@@ -2,27 +2,26 @@
 
 use std::{fs, net::SocketAddr, path::Path};
 
-use serde_json::Value;
-use tempfile::TempDir;
-
 use super::{
+    folder::Folder,
     process::{Limits, Process, Program},
     prometheus::listening,
     scaled::Scale,
     tool,
 };
+use serde_json::Value;
 
 /// An Alertmanager without a cluster.
 pub(crate) struct Alertmanager {
     pub(crate) address: SocketAddr,
     _process: Process,
-    _folder: TempDir,
+    _folder: Folder,
 }
 
 impl Alertmanager {
     /// Starts it with those routes, on that scale, delivering to that address.
     pub(crate) async fn start(routes: &Path, scale: &Scale, webhook: SocketAddr, port: u16) -> Self {
-        let folder = TempDir::new().unwrap();
+        let folder = Folder::new();
         let file = folder.path().join("alertmanager.yml");
         let routes = serde_saphyr::from_str(&fs::read_to_string(routes).unwrap()).unwrap();
         fs::write(&file, delivering(scale.routes(routes), webhook).to_string()).unwrap();

@@ -2,10 +2,11 @@
 
 use std::{net::SocketAddr, path::Path};
 
+use super::{
+    folder::Folder,
+    process::{Limits, Process, Program},
+};
 use serde_json::Value;
-use tempfile::TempDir;
-
-use super::process::{Limits, Process, Program};
 
 /// A running service, which can be ended in any way and started again where it was.
 pub(crate) struct Glasshouse {
@@ -17,7 +18,7 @@ pub(crate) struct Glasshouse {
     pub(crate) process: Option<Process>,
     settings: Vec<(String, String)>,
     limits: Limits,
-    folder: TempDir,
+    folder: Folder,
 }
 
 impl Glasshouse {
@@ -34,7 +35,7 @@ impl Glasshouse {
             process: None,
             settings: environment,
             limits,
-            folder: TempDir::new().unwrap(),
+            folder: Folder::new(),
         };
         this.start_again().await;
         this

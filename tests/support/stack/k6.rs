@@ -2,9 +2,8 @@
 
 use std::{net::SocketAddr, path::Path};
 
-use tempfile::TempDir;
-
 use super::{
+    folder::Folder,
     process::{Limits, Process, Program},
     tool,
 };
@@ -12,14 +11,14 @@ use super::{
 /// A run under way; it ends with the value.
 pub(crate) struct K6 {
     process: Process,
-    _folder: TempDir,
+    _folder: Folder,
 }
 
 impl K6 {
     /// Runs a profile against that address, with further variables of the script such as `RATE`; returns when its users
     /// have begun.
     pub(crate) async fn start(public: SocketAddr, profile: &str, variables: &[(&str, &str)]) -> Self {
-        let folder = TempDir::new().unwrap();
+        let folder = Folder::new();
         let (base, place) = (format!("http://{public}"), folder.path().display().to_string());
         let mut arguments = ["run", "--no-color", "--address=127.0.0.1:0"].map(str::to_owned).to_vec();
         let fixed = [("BASE_URL", base.as_str()), ("PROFILE", profile), ("SUMMARY_DIR", place.as_str())];

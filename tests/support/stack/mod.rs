@@ -4,6 +4,7 @@
 #![allow(clippy::duplicate_mod, reason = "complete in itself, whatever else a test binary takes from tests/support")]
 
 mod alertmanager;
+mod folder;
 mod glasshouse;
 mod k6;
 #[path = "../postgres.rs"]
@@ -122,12 +123,15 @@ impl Stack {
             None => None,
         };
         let told = alertmanager.as_ref().map(|alertmanager| alertmanager.address);
-        let rules = options.rules.as_deref();
-        let prometheus = Prometheus::start(options.scale, rules, told, options.ports.prometheus, http.clone()).await;
+        let prometheus = Prometheus::start(options.scale, told, options.ports.prometheus, http.clone()).await;
         prometheus.target(Some(glasshouse.internal));
         let stack = Self { glasshouse, prometheus, alertmanager, webhook, postgres, http };
         stack.ready().await;
         stack.scraped().await;
+        // Not before: a target is found within seconds, which on a fast clock are an hour in which there was none.
+        if let Some(rules) = &options.rules {
+            stack.prometheus.evaluate(rules).await;
+        }
         stack
     }
 

@@ -2,14 +2,13 @@
 
 use std::{fs, net::SocketAddr, path::Path, time::Duration};
 
-use serde_json::{Value, json};
-use tempfile::TempDir;
-
 use super::{
+    folder::Folder,
     process::{Limits, Process, Program},
     scaled::Scale,
     tool,
 };
+use serde_json::{Value, json};
 
 /// A Prometheus that can be stopped, and started again with the data it had.
 pub(crate) struct Prometheus {
@@ -19,7 +18,7 @@ pub(crate) struct Prometheus {
     alertmanager: Option<SocketAddr>,
     scale: Scale,
     http: reqwest::Client,
-    folder: TempDir,
+    folder: Folder,
 }
 
 /// Where a Prometheus is asked, by whoever holds this.
@@ -30,24 +29,17 @@ pub(crate) struct Api {
 }
 
 impl Prometheus {
-    /// Starts it with no service to scrape, evaluating those rules and telling that Alertmanager.
+    /// Starts it with no service to scrape and no rules, and an Alertmanager to tell, if there is one.
     pub(crate) async fn start(
         scale: Scale,
-        rules: Option<&Path>,
         alertmanager: Option<SocketAddr>,
         port: u16,
         http: reqwest::Client,
     ) -> Self {
-        let folder = TempDir::new().unwrap();
+        let folder = Folder::new();
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let mut this = Self { address, process: None, alertmanager, scale, http, folder };
         fs::create_dir(this.folder.path().join("rules")).unwrap();
-        for file in rules.map(|folder| fs::read_dir(folder).unwrap()).into_iter().flatten() {
-            let file = file.unwrap().path();
-            if file.extension().is_some_and(|extension| extension == "yml") {
-                this.write_rules(file.file_name().unwrap().to_str().unwrap(), &fs::read_to_string(&file).unwrap());
-            }
-        }
         this.target(None);
         this.start_again().await;
         this
@@ -88,7 +80,7 @@ impl Prometheus {
                 "--web.enable-remote-write-receiver".to_owned(),
                 "--enable-feature=exemplar-storage".to_owned(),
                 format!("--rules.alert.resend-delay={}ms", resend.as_millis()),
-                format!("--config.file={}", file.display()),
+                format!("--config.file={}", place("prometheus.yml")),
                 format!("--storage.tsdb.path={}", place("data")),
             ],
             environment: &[],
@@ -98,6 +90,17 @@ impl Prometheus {
         let (process, address) = program.start(listening).await;
         (self.process, self.address) = (Some(process), address);
         self.write_targets("itself", Some(address));
+    }
+
+    /// Evaluates the rules of that folder from now on.
+    pub(crate) async fn evaluate(&self, rules: &Path) {
+        for file in fs::read_dir(rules).unwrap() {
+            let file = file.unwrap().path();
+            if file.extension().is_some_and(|extension| extension == "yml") {
+                self.write_rules(file.file_name().unwrap().to_str().unwrap(), &fs::read_to_string(&file).unwrap());
+            }
+        }
+        self.reload().await;
     }
 
     /// Ends it at once.

@@ -1,0 +1,72 @@
+//! Alerts: that each can fire and leads somewhere, who hears of it, and that its numbers are those of the objectives.
+
+mod complete;
+mod mutants;
+mod mutation;
+mod routes;
+mod slo;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde_json::Value;
+
+/// One rule that alerts.
+struct Alert {
+    /// The file of `alerts/rules/` that it stands in, without its ending.
+    group: String,
+    name: String,
+    rule: Value,
+}
+
+impl Alert {
+    fn label(&self, name: &str) -> Option<&str> {
+        self.rule["labels"][name].as_str()
+    }
+
+    fn annotation(&self, name: &str) -> &str {
+        self.rule["annotations"][name].as_str().unwrap_or_default()
+    }
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("alerts")
+}
+
+/// A file of YAML or JSON below `alerts/`.
+fn read(file: &str) -> Value {
+    let text = fs::read_to_string(folder().join(file)).unwrap_or_else(|error| panic!("alerts/{file}: {error}"));
+    serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("alerts/{file}: {error}"))
+}
+
+/// The files in a folder below `alerts/`, by their names without the ending.
+fn files(within: &str, ending: &str) -> Vec<(String, PathBuf)> {
+    let entries = fs::read_dir(folder().join(within)).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = entries
+        .filter_map(|path| Some((path.file_name()?.to_str()?.strip_suffix(ending)?.to_owned(), path.clone())))
+        .collect();
+    files.sort();
+    assert!(!files.is_empty(), "alerts/{within} has no *{ending}");
+    files
+}
+
+/// The members of a list; none where there is no list.
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+/// Every alert, in the order of the files. Two windows of one name are two.
+fn alerts() -> Vec<Alert> {
+    let mut alerts = Vec::new();
+    for (group, _) in files("rules", ".yml") {
+        let file = read(&format!("rules/{group}.yml"));
+        for rule in list(&file["groups"]).flat_map(|group| list(&group["rules"])) {
+            if let Some(name) = rule["alert"].as_str() {
+                alerts.push(Alert { group: group.clone(), name: name.to_owned(), rule: rule.clone() });
+            }
+        }
+    }
+    alerts
+}
