@@ -153,7 +153,7 @@ async fn a_key_is_rotated_and_nobody_is_signed_out() {
     let (folder, server) = (TempDir::new().unwrap(), Postgres::get());
     let internal = free();
     let scale = Scale { factor: 1.0, scrape: Duration::from_millis(500) };
-    let prometheus = Prometheus::start(scale, None, None, 0, reqwest::Client::new()).await;
+    let prometheus = Prometheus::start(scale, None, 0, reqwest::Client::new()).await;
     prometheus.target(Some(internal));
     let place = place(folder.path(), internal)
         .watched(prometheus.address, "127.0.0.1:1")
