@@ -2,17 +2,22 @@
 //!
 //! A control group's limit holds for everything below it, so each group on the way up to the root counts. In a
 //! container the path may be the host's while only the container's own groups are there: what is not there sets no
-//! limit.
+//! limit. Without a group there may be a limit of the process itself, as systemd's LimitDATA= and `ulimit -d` set it:
+//! beyond it memory is refused, which ends this process as surely.
 
 use std::fs;
 
-/// The smallest limit that holds, in bytes: a control group's, of either version, or the machine's memory.
+use rustix::process::{Resource, getrlimit};
+
+/// The smallest limit that holds, in bytes: a control group's, of either version, the process's, or the machine's
+/// memory.
 pub(super) fn memory_limit() -> Option<u64> {
     let read = |path: &str| fs::read_to_string(path).ok();
     let groups = read("/proc/self/cgroup").unwrap_or_default();
     let of_groups = files(&groups).iter().filter_map(|file| limit(&read(file)?)).min();
     let of_machine = read("/proc/meminfo").and_then(|memory| total(&memory));
-    of_groups.into_iter().chain(of_machine).min()
+    let of_process = getrlimit(Resource::Data).current;
+    of_groups.into_iter().chain(of_process).chain(of_machine).min()
 }
 
 /// The files that may hold a limit, from what `/proc/self/cgroup` says.

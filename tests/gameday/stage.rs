@@ -38,7 +38,7 @@ impl Stage {
     pub(crate) async fn start(fault: &Fault, factor: f64) -> Self {
         let factor = (factor * fault.pace).max(1.0);
         let scale = Scale { factor, scrape: SCRAPE.div_f64(factor).max(SHORTEST_SCRAPE) };
-        let mut settings = [fault.settings, &[]].concat();
+        let mut settings = [fault.settings, &[("GLASSHOUSE_FAULTS__ALLOWED", "true")]].concat();
         let mut endpoint = String::new();
         let mut wire = None;
         if fault.causes.contains(&Cause::GoneCollector) {
