@@ -2,7 +2,7 @@
 //!
 //! A control group's limit holds for everything below it, so each group on the way up to the root counts. In a
 //! container the path may be the host's while only the container's own groups are there: what is not there sets no
-//! limit. Without a group there may be a limit of the process itself, as systemd's LimitDATA= and `ulimit -d` set it:
+//! limit. Without a group there may be a limit of the process itself, as systemd's `LimitDATA=` and `ulimit -d` set it:
 //! beyond it memory is refused, which ends this process as surely.
 
 use std::fs;

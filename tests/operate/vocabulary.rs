@@ -149,20 +149,20 @@ impl Reading {
             None => {}
         }
         let card = binary.modifier.as_ref().map(|modifier| &modifier.card);
-        let copied = |labels: &promql_parser::label::Labels| labels.labels.iter().cloned().collect::<Labels>();
+        let joined = |labels: &promql_parser::label::Labels| labels.labels.iter().cloned().collect::<Labels>();
         Some(match (binary.op.id(), card, matching) {
             (T_LOR, ..) => &left | &right,
             (T_LAND | T_LUNLESS, ..) => left,
             (_, Some(VectorMatchCardinality::ManyToOne(named)), _) => {
                 self.expect(&right, named.labels.iter(), binary);
-                &left | &copied(named)
+                &left | &joined(named)
             }
             (_, Some(VectorMatchCardinality::OneToMany(named)), _) => {
                 self.expect(&left, named.labels.iter(), binary);
-                &right | &copied(named)
+                &right | &joined(named)
             }
-            (_, _, Some(LabelModifier::Include(named))) => copied(named),
-            (_, _, Some(LabelModifier::Exclude(named))) => &left - &copied(named),
+            (_, _, Some(LabelModifier::Include(named))) => joined(named),
+            (_, _, Some(LabelModifier::Exclude(named))) => &left - &joined(named),
             _ => left,
         })
     }

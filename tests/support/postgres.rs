@@ -3,6 +3,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "TEST_DATABASE_URL is a setting of the tests and of nothing else")]
 #![allow(clippy::unwrap_used, reason = "a test that has no server is to fail")]
+#![allow(dead_code, reason = "several test binaries share this file, and few stop a server to start it again")]
 #![allow(unreachable_pub, reason = "several test binaries share this file, and some hand it on")]
 
 use std::{

@@ -27,11 +27,11 @@ fn rules() -> BTreeMap<String, Value> {
 #[test]
 fn every_alert_has_a_page_and_every_page_an_alert_or_is_a_guide() {
     let rules = rules();
-    let (mut alerts, mut ruled): (Vec<&str>, Vec<&str>) =
+    let (mut alerts, mut named): (Vec<&str>, Vec<&str>) =
         (alerts().collect(), rules.keys().map(String::as_str).collect());
     alerts.sort_unstable();
-    ruled.sort_unstable();
-    assert_eq!(alerts, ruled, "what a diagnosis must show is known of each alert");
+    named.sort_unstable();
+    assert_eq!(alerts, named, "what a diagnosis must show is known of each alert");
     let mut known = [&alerts[..], PASTED, GONE_THROUGH, ELSEWHERE].concat();
     known.sort_unstable();
     assert_eq!(names(), known);
