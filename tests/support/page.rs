@@ -87,8 +87,7 @@ impl Place {
     /// profile takes, and here that may be too short.
     fn here(&self, command: &str) -> String {
         let command = self.addresses.iter().fold(command.to_owned(), |text, (from, to)| text.replace(from, to));
-        let command = if command.starts_with("go ") { command } else { command.replace("seconds=5", "seconds=1") };
-        command.replace("for=5s", "for=1s")
+        if command.starts_with("go ") { command } else { command.replace("seconds=5", "seconds=1") }
     }
 
     /// Runs one command.

@@ -24,7 +24,7 @@ const SHOWN: &[(&str, &str, &str)] = &[
     ("AvailabilityBurnFast", "topk(5, sum by (http_route, error_type)", "http_route=\"/api/v1/users"),
     ("AvailabilityBurnFast", "glasshouse_build_info", "revision="),
     ("AvailabilityBurnFast", "/debug/trace", "event: request"),
-    ("AvailabilityBurnSlow", "error_type!=", "error_type=\"23505\""),
+    ("AvailabilityBurnSlow", "error_type!~", "error_type=\"injected\""),
     ("CrashLoop", "glasshouse config print", "max_connections"),
     ("DatabaseDown", "ready?verbose", "\"store\":\"ok\""),
     ("DatabaseDown", "jq", "postgres://"),
@@ -63,8 +63,13 @@ const RELOAD: &str = "curl -sf -X POST localhost:9090/-/reload\n";
 const TERM: &str = "kill -TERM \"$PID\"\n";
 const KILL: &str = "kill -KILL \"$PID\"\n";
 
-/// How long a query may find nothing.
+/// How long the answer to a question may be wrong.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Some statements fail for a moment, so that there are errors to look at.
+const BROKEN: &str = "curl -sf -X PUT 'localhost:6060/debug/faults?for=10m' \
+                      -d '[{\"fault\": \"error\", \"statement\": \"SELECT users\", \"share\": 0.5}]'";
+const MENDED: &str = "curl -sf -X DELETE localhost:6060/debug/faults";
 
 /// Whoever shows it has that one request traced.
 const FORCE: &str = "a-token-that-forces-traces";
@@ -130,16 +135,19 @@ fn place(stack: &Stack, database: &str, folder: &Path) -> Place {
 
 /// Whether its answer depends on nothing but the moment, so that one paste of it stands for all.
 fn is_repeatable(command: &str) -> bool {
-    command.starts_with("promtool query") || command.starts_with("curl -s") && !command.contains(" -o ")
+    let is_question =
+        ["promtool query", "amtool alert query", "curl -s"].iter().any(|begin| command.starts_with(begin));
+    is_question && !command.contains(" -o ") && !command.contains(" -X ")
 }
 
-/// What it answers. A query is asked again until it finds something: a scrape may be late on a machine that is busy.
-async fn pasted(place: &Place, command: &str) -> Output {
-    let found = async || {
+/// What it answers. A question is asked again while something is wrong with its answer: on a machine that is busy a
+/// scrape may be late, or an alert.
+async fn pasted(page: &str, place: &Place, command: &str) -> Output {
+    let right = async || {
         let output = place.paste(command).await;
-        (!command.starts_with("promtool query") || !output.stdout.trim_ascii().is_empty()).then_some(output)
+        (!is_repeatable(command) || fault(page, command, &output).is_none()).then_some(output)
     };
-    match within(PATIENCE, found).await {
+    match within(PATIENCE, right).await {
         Some(output) => output,
         None => place.paste(command).await,
     }
@@ -178,6 +186,10 @@ async fn every_command_of_every_page_works_and_shows_what_the_page_looks_at() {
 
     let root = folder();
     let place = place(&stack, &database, root.path());
+    assert!(place.paste(BROKEN).await.status.success());
+    let errors = "rate(db_client_operation_duration_seconds_count{error_type=\"injected\"}[5m]) > 0";
+    within(STARTING, async || stack.prometheus.found(errors).await).await.expect("statements fail");
+    assert!(place.paste(MENDED).await.status.success());
     let mut faults = Vec::new();
     let mut answered = BTreeMap::<String, Output>::new();
     let mut used = Vec::new();
@@ -193,7 +205,7 @@ async fn every_command_of_every_page_works_and_shows_what_the_page_looks_at() {
             }
             let output = match answered.get(&command) {
                 Some(output) => output.clone(),
-                None => pasted(&place, &command).await,
+                None => pasted(page, &place, &command).await,
             };
             faults.extend(fault(page, &command, &output));
             used.extend(SHOWN.iter().filter(|(known, part, _)| *known == page && command.contains(part)));
