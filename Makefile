@@ -4,10 +4,10 @@
 DENY_WARNINGS = -- -D warnings
 
 # Handed on as they were given: scripts/rename says what a name may be, loadtest/ what profiles there are.
-export NAME PROFILE
+export NAME PROFILE FAULT SCALE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench fmt golden rename load stack
+.PHONY: help run test check bench fmt golden rename load stack stack-local gameday
 
 help: ## lists these names
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -46,3 +46,11 @@ load: ## puts load on localhost:8080 and judges it by the objectives: make load 
 
 stack: ## starts the service in containers, with everything that it is observed with
 	scripts/stack
+
+stack-local: ## the same without containers, as far as that goes: PostgreSQL, Prometheus, Alertmanager, until Ctrl-C
+	scripts/test-setup
+	cargo test --locked --quiet --test gameday -- --stack
+
+gameday: ## breaks something under load and follows its alerts: make gameday FAULT=database-down SCALE=60, or FAULT=all
+	scripts/test-setup
+	cargo test --locked --quiet --test gameday -- --fault "$${FAULT:-all}" --scale "$${SCALE:-60}"

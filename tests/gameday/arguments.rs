@@ -11,11 +11,13 @@ const LANES: usize = 6;
 pub(crate) enum Asked {
     /// The names, as `cargo test -- --list` wants them.
     List,
-    Faults(Faults),
+    /// The stack alone, until it is interrupted.
+    Standing,
+    Drills(Drills),
 }
 
 /// Which faults, and how.
-pub(crate) struct Faults {
+pub(crate) struct Drills {
     pub(crate) faults: Vec<&'static Fault>,
     pub(crate) scale: f64,
     pub(crate) lanes: usize,
@@ -28,15 +30,18 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Asked
         let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
         match argument.as_str() {
             "--list" => return Ok(Asked::List),
+            "--stack" => return Ok(Asked::Standing),
             "--fault" => wanted.get_or_insert_default().extend(named(&value()?)?),
             "--scale" => scale = number(&value()?).filter(|scale| (1.0..=100_000.0).contains(scale)).ok_or(SCALES)?,
             "--lanes" => {
-                lanes = number(&value()?).filter(|lanes| (1..=64).contains(lanes)).ok_or("--lanes: 1 to 64")?
+                lanes = number(&value()?).filter(|lanes| (1..=64).contains(lanes)).ok_or("--lanes: 1 to 64")?;
             }
             // What `cargo test` hands on for tests of its own harness, and what makes no difference here.
             "--nocapture" | "--show-output" | "-q" | "--quiet" | "--exact" | "--include-ignored" => {}
             "--test-threads" | "--skip" | "--format" | "--color" => drop(value()?),
-            _ if argument.starts_with('-') => return Err(format!("{argument} is not known: --fault --scale --lanes")),
+            _ if argument.starts_with('-') => {
+                return Err(format!("{argument} is not known: --fault --scale --lanes --stack"));
+            }
             filter => {
                 let matching = faults::all().filter(|fault| fault.name.contains(filter));
                 wanted.get_or_insert_default().extend(matching);
@@ -44,7 +49,7 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Asked
         }
     }
     let faults = wanted.unwrap_or_else(|| faults::all().collect());
-    Ok(Asked::Faults(Faults { faults, scale, lanes }))
+    Ok(Asked::Drills(Drills { faults, scale, lanes }))
 }
 
 const SCALES: &str = "--scale: how much faster than in production time goes, from 1 to 100000";

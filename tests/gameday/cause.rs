@@ -1,5 +1,7 @@
 //! What is done to the stack, and undone: really where it can be had, by the service's own switchboard of faults where not.
 
+use std::time::Duration;
+
 use serde_json::json;
 use tokio::{io::AsyncReadExt, net::TcpStream};
 
@@ -37,6 +39,8 @@ pub(crate) enum Cause {
     StoppedPrometheus,
     /// The wire to the collector is cut.
     GoneCollector,
+    /// So many requests a second more, of somebody who reads: no fault, but what faults are seldom among.
+    Readers { per_second: u32 },
     /// Somebody guesses the password of an account.
     WrongPasswords,
     /// Somebody shows tokens whose signature is not ours.
@@ -65,8 +69,10 @@ impl Cause {
         match self {
             Self::Injected(faults) => stage.inject(serde_json::from_str(faults).unwrap()).await,
             Self::LeakedTasks => {
-                let per_second = (0.4 * stage.scale.factor).clamp(1.0, 1000.0).round();
-                stage.inject(json!([{"fault": "task_leak", "per_second": per_second as u32}])).await;
+                // Two hundred more within eight of production's minutes.
+                let per_second = stage.scale.duration(Duration::from_mins(8)).as_secs().max(1);
+                let per_second = (200 / per_second).clamp(1, 1000);
+                stage.inject(json!([{"fault": "task_leak", "per_second": per_second}])).await;
             }
             Self::LeakedMemory { limit_mib } => {
                 let kib = f64::from(*limit_mib) * 1024.0 * 1.2 * stage.scale.factor / (4.0 * 3600.0);
@@ -92,6 +98,11 @@ impl Cause {
             }
             Self::StoppedPrometheus => stage.stack.prometheus.kill(),
             Self::GoneCollector => stage.wire().cut(),
+            Self::Readers { per_second } => {
+                let token = stage.token().await;
+                let request = stage.stack.http.get(stage.url("/api/v1/users/me")).bearer_auth(token);
+                stage.repeat(f64::from(*per_second), request);
+            }
             Self::WrongPasswords => {
                 let email = stage.joined().await;
                 let body = json!({"email": email, "password": "not the one that was chosen"});
@@ -140,7 +151,9 @@ impl Cause {
             }
             Self::StoppedPrometheus => stage.stack.prometheus.start_again().await,
             Self::GoneCollector => stage.wire().mend(),
-            Self::WrongPasswords | Self::ForeignTokens | Self::IdleConnections(_) => stage.end_tasks(),
+            Self::Readers { .. } | Self::WrongPasswords | Self::ForeignTokens | Self::IdleConnections(_) => {
+                stage.end_tasks();
+            }
         }
     }
 }

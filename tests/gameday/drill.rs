@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 
 use crate::{
+    diagnosed,
     fault::Fault,
     history, shipped,
     stack::{STARTING, within},
@@ -128,14 +129,22 @@ impl Drill {
         }
         let heard =
             if self.fault.alerts == ["Watchdog"] { self.silence(stage).await } else { self.alarm(stage, begun).await };
+        // What points at a Prometheus that is gone cannot be asked of it.
+        let is_dead_man = self.fault.alerts == ["Watchdog"];
+        if heard && !is_dead_man {
+            self.diagnose(stage).await;
+        }
         let ended = now();
-        for cause in self.fault.causes {
+        for cause in self.fault.causes.iter().rev() {
             cause.end(stage).await;
         }
         if !heard {
             return Vec::new();
         }
         self.all_clear(stage, ended).await;
+        if is_dead_man {
+            self.diagnose(stage).await;
+        }
         self.rows(stage, begun, ended).await
     }
 
@@ -154,6 +163,13 @@ impl Drill {
             self.failures.push(format!("{} not delivered; there are: {states}", missing().join(", ")));
         }
         all.is_some()
+    }
+
+    /// Pastes what the pages of the fault's alerts say.
+    async fn diagnose(&mut self, stage: &Stage) {
+        for alert in self.fault.alerts {
+            self.failures.extend(diagnosed::lacking(alert, stage).await);
+        }
     }
 
     /// Waits until the dead man's switch has heard nothing for as long as it takes to speak.

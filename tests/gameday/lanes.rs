@@ -11,13 +11,18 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::{arguments::Faults, drill, drill::Report, fault::Fault, table};
+use crate::{arguments::Drills, drill, drill::Report, fault::Fault, shipped, table};
 
 /// Plays them all, beside a stack on which nothing is broken for as long as the others take, and says whether every one
 /// went as it must.
-pub(crate) async fn run(asked: Faults) -> bool {
+pub(crate) async fn run(asked: Drills) -> bool {
     if asked.faults.is_empty() {
         return true;
+    }
+    let disagreements = shipped::disagreements();
+    if !disagreements.is_empty() {
+        println!("{}", disagreements.join("\n"));
+        return false;
     }
     let (over, control) = (watch::Sender::new(false), drill::CONTROL);
     let mut drills = JoinSet::new();

@@ -11,11 +11,17 @@ mod cause;
 #[path = "../service/support/collector.rs"]
 #[allow(dead_code, reason = "shared with tests/service, which looks at what it keeps")]
 mod collector;
+mod diagnosed;
+#[path = "../support/diagnosis.rs"]
+mod diagnosis;
 mod drill;
 mod fault;
 mod faults;
 mod history;
 mod lanes;
+#[path = "../support/page.rs"]
+#[allow(dead_code, clippy::needless_pass_by_value, reason = "shared with tests/operate, which pastes whole pages")]
+mod page;
 #[path = "../service/support/proxy.rs"]
 #[allow(dead_code, reason = "shared with tests/service, which has other wires")]
 mod proxy;
@@ -24,6 +30,7 @@ mod shipped;
 #[allow(dead_code, unused_imports, reason = "shared with tests/operate, which needs more of it")]
 mod stack;
 mod stage;
+mod standing;
 mod table;
 
 use std::process::ExitCode;
@@ -44,7 +51,8 @@ fn main() -> ExitCode {
             faults::all().for_each(|fault| println!("{}: test", fault.name));
             true
         }
-        Asked::Faults(faults) => runtime.block_on(lanes::run(faults)),
+        Asked::Standing => runtime.block_on(standing::run()),
+        Asked::Drills(drills) => runtime.block_on(lanes::run(drills)),
     };
     // What still waits inside of the runtime, such as a connection that nobody closes, has nothing left to do.
     runtime.shutdown_background();

@@ -1,8 +1,14 @@
 //! What `alerts/` ships, as far as a game day asks: which alerts there are, and who is told of each.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
 use serde_json::Value;
+
+use crate::faults;
 
 /// Each alert's name with its severity.
 pub(crate) fn severities() -> BTreeMap<String, String> {
@@ -29,4 +35,16 @@ pub(crate) fn receiver(severity: &str) -> &'static str {
         "none" => "deadman",
         other => panic!("no receiver is known for the severity {other}"),
     }
+}
+
+/// What the faults and the shipped alerts do not agree on: an alert for which there is no fault, or a name that no alert
+/// has.
+pub(crate) fn disagreements() -> Vec<String> {
+    let shipped = severities();
+    let named = || faults::all().flat_map(|fault| fault.alerts.iter().chain(fault.others)).copied();
+    let rehearsed: BTreeSet<_> = faults::all().flat_map(|fault| fault.alerts).copied().collect();
+    let missing = shipped.keys().filter(|alert| !rehearsed.contains(alert.as_str()));
+    let unknown = named().filter(|name| !shipped.contains_key(*name)).collect::<BTreeSet<_>>();
+    let missing = missing.map(|alert| format!("{alert}: there is no fault for it"));
+    missing.chain(unknown.into_iter().map(|name| format!("{name}: there is no such alert"))).collect()
 }

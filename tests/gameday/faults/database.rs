@@ -14,8 +14,15 @@ const WAITING: &[&str] = &["HighLatencyP99", "LatencyBurnFast", "LatencyBurnSlow
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "database-down",
-        alerts: &["DatabaseDown", "AvailabilityBurnFast"],
-        others: &["HighErrorRate", "TrafficVanished", "DatabaseErrors", "AvailabilityBurnSlow", "ErrorBudgetLow"],
+        alerts: &["DatabaseDown"],
+        others: &[
+            "AvailabilityBurnFast",
+            "HighErrorRate",
+            "TrafficVanished",
+            "DatabaseErrors",
+            "AvailabilityBurnSlow",
+            "ErrorBudgetLow",
+        ],
         causes: &[StoppedDatabase],
         own_database: true,
         journeys: 1.0,

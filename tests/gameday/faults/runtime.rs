@@ -26,8 +26,9 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "scheduling-delay",
-        alerts: &["SchedulingDelay", "RuntimeStalled"],
+        alerts: &["SchedulingDelay"],
         others: &[
+            "RuntimeStalled",
             "HighLatencyP99",
             "LatencyBurnFast",
             "LatencyBurnSlow",

@@ -42,11 +42,14 @@ impl Alertmanager {
     }
 }
 
-/// The same routes, with every URL of a webhook pointing at that address. A notification says itself whose it is.
+/// The same routes, with every URL of a webhook leading to that address; its path stays.
 fn delivering(mut routes: Value, webhook: SocketAddr) -> Value {
     for receiver in routes["receivers"].as_array_mut().into_iter().flatten() {
         for hook in receiver.get_mut("webhook_configs").and_then(Value::as_array_mut).into_iter().flatten() {
-            hook["url"] = format!("http://{webhook}/notifications").into();
+            let mut url: url::Url = hook["url"].as_str().expect("a webhook has a URL").parse().unwrap();
+            url.set_ip_host(webhook.ip()).unwrap();
+            url.set_port(Some(webhook.port())).unwrap();
+            hook["url"] = url.as_str().into();
         }
     }
     routes
@@ -59,7 +62,7 @@ fn only_where_notifications_go_is_replaced() {
         {"name": "nobody"},
     ]});
     let expected = serde_json::json!({"receivers": [
-        {"name": "deadman", "webhook_configs": [{"url": "http://127.0.0.1:1/notifications", "send_resolved": false}]},
+        {"name": "deadman", "webhook_configs": [{"url": "http://127.0.0.1:1/deadman", "send_resolved": false}]},
         {"name": "nobody"},
     ]});
     assert_eq!(delivering(routes, "127.0.0.1:1".parse().unwrap()), expected);

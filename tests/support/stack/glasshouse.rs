@@ -67,6 +67,11 @@ impl Glasshouse {
         self.settings.push((name.to_owned(), value.to_owned()));
     }
 
+    /// What it is started with under that name.
+    pub(crate) fn setting(&self, name: &str) -> Option<&str> {
+        self.settings.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
     /// Ends it at once, as the kernel does when memory has run out.
     pub(crate) fn kill(&mut self) {
         self.process = None;

@@ -151,12 +151,12 @@ impl Stack {
 
 /// Asks again and again until there is an answer; nothing if there is none within that time.
 pub(crate) async fn within<T>(limit: Duration, mut look: impl AsyncFnMut() -> Option<T>) -> Option<T> {
-    let deadline = Instant::now() + limit;
+    let began = Instant::now();
     loop {
         if let Some(found) = look().await {
             return Some(found);
         }
-        if Instant::now() >= deadline {
+        if began.elapsed() >= limit {
             return None;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;

@@ -143,7 +143,12 @@ impl Prometheus {
         Api { address: self.address, http: self.http.clone() }
     }
 
-    /// The series that an instant query finds, if it finds any.
+    /// See [`Api::ask`].
+    pub(crate) async fn ask(&self, path: &str, query: &[(&str, &str)]) -> Option<Value> {
+        self.api().ask(path, query).await
+    }
+
+    /// See [`Api::found`].
     pub(crate) async fn found(&self, query: &str) -> Option<Vec<Value>> {
         self.api().found(query).await
     }

@@ -1,4 +1,5 @@
-//! Who is told: a receiver of Alertmanager's notifications that keeps them.
+//! What alerts link to and whom they tell, as `localhost:8081` stands for it everywhere: the pages of the runbook, and a
+//! receiver of Alertmanager's notifications that keeps them.
 
 use std::{
     net::SocketAddr,
@@ -6,7 +7,12 @@ use std::{
     time::SystemTime,
 };
 
-use axum::{Json, Router, extract::State, routing::post};
+use axum::{
+    Json, Router,
+    extract::{Path, State},
+    http::StatusCode,
+    routing::{get, post},
+};
 use serde_json::Value;
 
 /// The most deliveries that are kept: the Watchdog's alone come each minute for as long as a stack runs.
@@ -47,7 +53,10 @@ impl Webhook {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let kept = Kept::default();
-        let router = Router::new().route("/notifications", post(keep)).with_state(Arc::clone(&kept));
+        let router = Router::new()
+            .route("/{receiver}", post(keep))
+            .route("/runbook/{page}", get(page))
+            .with_state(Arc::clone(&kept));
         #[expect(clippy::disallowed_methods, reason = "the receiver is no part of the service")]
         let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { address, kept, serving }
@@ -74,4 +83,9 @@ async fn keep(State(kept): State<Kept>, Json(mut notification): Json<Value>) {
     let deliveries = alerts.into_iter().map(|alert| Delivery { at, receiver: receiver.clone(), alert });
     let room = KEPT - kept.len();
     kept.extend(deliveries.take(room));
+}
+
+async fn page(Path(page): Path<String>) -> Result<String, StatusCode> {
+    let runbook = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("runbook");
+    std::fs::read_to_string(runbook.join(page)).map_err(|_| StatusCode::NOT_FOUND)
 }
