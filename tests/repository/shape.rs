@@ -27,8 +27,8 @@ const SLEEPS: &[(&str, &str)] = &[
 /// Where a test may name a port, and why it cannot be taken.
 const PORTS: &[(&str, &str)] = &[
     ("tests/config/main.rs", "the reference shows the default port, and nothing is bound"),
+    ("tests/operate/alerts/complete.rs", "the links of alerts name the default ports, and nothing is bound"),
     (
-        ("tests/operate/alerts/complete.rs", "the links of alerts name the default ports, and nothing is bound"),
         "tests/operate/compose/links.rs",
         "alerts name the port of the links, which is replaced by that of the test's nginx",
     ),
