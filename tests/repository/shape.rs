@@ -27,6 +27,7 @@ const SLEEPS: &[(&str, &str)] = &[
 /// Where a test may name a port, and why it cannot be taken.
 const PORTS: &[(&str, &str)] = &[
     ("tests/config/main.rs", "the reference shows the default port, and nothing is bound"),
+    ("tests/gameday/standing.rs", "it stands for people, where the runbook says that things are; no test starts it"),
     ("tests/operate/alerts/complete.rs", "the links of alerts name the default ports, and nothing is bound"),
     (
         "tests/operate/compose/links.rs",
