@@ -1,20 +1,34 @@
 //! The Diagnosis of an alert's page, pasted while the alert fires: its answers must point at what is broken.
 
-use std::path::Path;
+use std::{fs, path::Path, time::Duration};
 
 use tempfile::TempDir;
 
 use crate::{
     diagnosis::{DIAGNOSES, missing},
     page::{Place, sections},
+    stack::within,
     stage::Stage,
 };
+
+/// How long the page may be gone through again: who is called first finds less than is there a moment later.
+const PATIENCE: Duration = Duration::from_secs(45);
 
 /// What the answers of that alert's page do not tell, in words; nothing if they tell all.
 pub(crate) async fn lacking(alert: &str, stage: &Stage) -> Option<String> {
     if !DIAGNOSES.iter().any(|(name, _)| *name == alert) {
         return Some(format!("{alert}: nobody has said what its page must point at"));
     }
+    let mut last = None;
+    let told = async || {
+        last = lacking_now(alert, stage).await;
+        last.is_none().then_some(())
+    };
+    within(PATIENCE, told).await;
+    last
+}
+
+async fn lacking_now(alert: &str, stage: &Stage) -> Option<String> {
     let folder = TempDir::new().unwrap();
     for name in ["alerts", "deploy", "loadtest"] {
         std::os::unix::fs::symlink(Path::new(env!("CARGO_MANIFEST_DIR")).join(name), folder.path().join(name)).unwrap();
@@ -30,7 +44,13 @@ pub(crate) async fn lacking(alert: &str, stage: &Stage) -> Option<String> {
         }
     }
     let lacking = missing(alert, &answers);
-    (!lacking.is_empty()).then(|| format!("{alert}: its page does not show {lacking:?}:\n{}", answers.join("\n--\n")))
+    if lacking.is_empty() {
+        return None;
+    }
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/gameday").join(alert).with_extension("txt");
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(file, answers.join("\n----\n")).unwrap();
+    Some(format!("{alert}: its page does not show {lacking:?}, see target/gameday/{alert}.txt"))
 }
 
 fn place(stage: &Stage, folder: &Path) -> Place {

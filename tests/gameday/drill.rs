@@ -74,7 +74,7 @@ fn now() -> SystemTime {
 pub(crate) async fn run(fault: &'static Fault, factor: f64) -> Report {
     let started = now();
     let mut stage = Stage::start(fault, factor).await;
-    let mut drill = Drill { fault, limit: STARTING + stage.scale.duration(PATIENCE), failures: Vec::new() };
+    let mut drill = Drill { fault, limit: 3 * STARTING + stage.scale.duration(PATIENCE), failures: Vec::new() };
     let rows = drill.play(&mut stage).await;
     let mut report = heard(&stage, fault, started).await;
     (report.rows, report.failures) = (rows, drill.failures);
@@ -221,6 +221,5 @@ impl Drill {
 }
 
 fn receiver(alert: &str) -> &'static str {
-    let severities = shipped::severities();
-    shipped::receiver(severities.get(alert).unwrap_or_else(|| panic!("no alert is called {alert}")))
+    shipped::receiver(shipped::SEVERITIES.get(alert).unwrap_or_else(|| panic!("no alert is called {alert}")))
 }

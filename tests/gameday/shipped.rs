@@ -4,14 +4,17 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::Path,
+    sync::LazyLock,
 };
 
 use serde_json::Value;
 
 use crate::faults;
 
-/// Each alert's name with its severity.
-pub(crate) fn severities() -> BTreeMap<String, String> {
+/// Each alert's name with its severity, read once.
+pub(crate) static SEVERITIES: LazyLock<BTreeMap<String, String>> = LazyLock::new(severities);
+
+fn severities() -> BTreeMap<String, String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("alerts/rules");
     let files = fs::read_dir(folder).unwrap().map(|file| fs::read_to_string(file.unwrap().path()).unwrap());
     let mut found = BTreeMap::new();
@@ -40,7 +43,7 @@ pub(crate) fn receiver(severity: &str) -> &'static str {
 /// What the faults and the shipped alerts do not agree on: an alert for which there is no fault, or a name that no alert
 /// has.
 pub(crate) fn disagreements() -> Vec<String> {
-    let shipped = severities();
+    let shipped = &*SEVERITIES;
     let named = || faults::all().flat_map(|fault| fault.alerts.iter().chain(fault.others)).copied();
     let rehearsed: BTreeSet<_> = faults::all().flat_map(|fault| fault.alerts).copied().collect();
     let missing = shipped.keys().filter(|alert| !rehearsed.contains(alert.as_str()));

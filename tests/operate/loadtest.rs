@@ -214,5 +214,8 @@ async fn tasks_that_outlive_a_run_are_noticed() {
     };
     let (run, ()) = tokio::join!(Run::smoke(&service, &[]), leaking);
     assert_eq!(run.output.status.code(), Some(MISSED), "{}\n{}", run.page(), run.errors());
-    assert_eq!(run.missed(), BTreeSet::from(["grown_tasks".to_owned()]));
+    let missed = run.missed();
+    assert!(missed.contains("grown_tasks"), "{missed:?}");
+    // Memory and files are the process's, which other tests share.
+    assert!(missed.iter().all(|name| name.starts_with("grown_")), "{missed:?}");
 }

@@ -26,6 +26,10 @@ const SLEEPS: &[(&str, &str)] = &[
 
 /// Where a test may name a port, and why it cannot be taken.
 const PORTS: &[(&str, &str)] = &[
+    (
+        "tests/gameday/standing.rs",
+        "a stack for people stands where pages say, and nothing is started if a port is taken",
+    ),
     ("tests/config/main.rs", "the reference shows the default port, and nothing is bound"),
     ("tests/gameday/standing.rs", "it stands for people, where the runbook says that things are; no test starts it"),
     ("tests/operate/alerts/complete.rs", "the links of alerts name the default ports, and nothing is bound"),

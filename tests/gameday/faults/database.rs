@@ -16,6 +16,9 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "database-down",
         alerts: &["DatabaseDown"],
         others: &[
+            "HighLatencyP99",
+            "LatencyBurnFast",
+            "LatencyBurnSlow",
             "AvailabilityBurnFast",
             "HighErrorRate",
             "TrafficVanished",
@@ -50,6 +53,7 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "pool-exhausted",
         alerts: &["PoolSaturated"],
         others: &[
+            "DatabaseDown",
             "DatabaseSlow",
             "DatabaseErrors",
             "HighErrorRate",

@@ -18,7 +18,8 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "panics",
         alerts: &["Panics"],
         others: &["HighErrorRate", "AvailabilityBurnFast", "AvailabilityBurnSlow", "ErrorBudgetLow"],
-        causes: &[Injected(r#"[{"fault": "panic", "route": "/api/v1/users/me", "share": 0.2}]"#)],
+        causes: &[Injected(r#"[{"fault": "panic", "route": "/api/v1/users/me"}]"#)],
+        journeys: 1.0,
         ..Fault::NONE
     },
     Fault {

@@ -6,14 +6,14 @@ use crate::{
 };
 
 pub(super) const FAULTS: &[Fault] = &[
-    // Three in a thousand, where one is the objective: three times too many. Of few requests that would be none at all.
+    // Four in a thousand, where one is the objective. Of few requests that would be none at all.
     Fault {
         name: "errors-for-days",
         alerts: &["AvailabilityBurnSlow"],
         others: &["AvailabilityBurnFast", "ErrorBudgetLow"],
         causes: &[
             Readers { per_second: 60 },
-            Injected(r#"[{"fault": "error", "route": "/api/v1/users/me", "share": 0.003}]"#),
+            Injected(r#"[{"fault": "error", "route": "/api/v1/users/me", "share": 0.004}]"#),
         ],
         pace: 10.0,
         ..Fault::NONE

@@ -159,6 +159,6 @@ pub(crate) async fn within<T>(limit: Duration, mut look: impl AsyncFnMut() -> Op
         if began.elapsed() >= limit {
             return None;
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }

@@ -8,6 +8,9 @@ use serde_json::Value;
 /// How many scrapes a range covers at least, however short it would become: a rate needs some.
 const SCRAPES: u32 = 4;
 
+/// The least that Alertmanager waits between two notifications: on the fastest clocks it would do nothing else.
+const SHORTEST_WAIT: Duration = Duration::from_millis(500);
+
 /// The seconds in a minute, an hour and a day: a number times one of them is a duration, written as `5 * 60`.
 const SECONDS: [&str; 3] = ["60", "3600", "86400"];
 
@@ -34,7 +37,7 @@ impl Scale {
             group["interval"] = interval.unwrap_or_else(|| milliseconds(self.scrape)).into();
             for rule in group["rules"].as_array_mut().expect("a group has rules") {
                 rule["expr"] = self.expression(rule["expr"].as_str().expect("a rule has an expression")).into();
-                self.divide(rule, &["for", "keep_firing_for"]);
+                self.divide(rule, &["for", "keep_firing_for"], Duration::ZERO);
             }
         }
         file.to_string()
@@ -43,23 +46,23 @@ impl Scale {
     /// The settings of Alertmanager.
     pub(crate) fn routes(&self, mut settings: Value) -> Value {
         if let Some(global) = settings.get_mut("global") {
-            self.divide(global, &["resolve_timeout"]);
+            self.divide(global, &["resolve_timeout"], SHORTEST_WAIT);
         }
         self.route(&mut settings["route"]);
         settings
     }
 
     fn route(&self, route: &mut Value) {
-        self.divide(route, &["group_wait", "group_interval", "repeat_interval"]);
+        self.divide(route, &["group_wait", "group_interval", "repeat_interval"], SHORTEST_WAIT);
         let routes = route.get_mut("routes").and_then(Value::as_array_mut).into_iter().flatten();
         routes.for_each(|route| self.route(route));
     }
 
     /// Divides those fields that are there.
-    fn divide(&self, object: &mut Value, fields: &[&str]) {
+    fn divide(&self, object: &mut Value, fields: &[&str], least: Duration) {
         for field in fields {
             if let Some(value) = object.get_mut(field) {
-                *value = self.at_least(value.as_str().expect("a duration is text"), Duration::ZERO).into();
+                *value = self.at_least(value.as_str().expect("a duration is text"), least).into();
             }
         }
     }
