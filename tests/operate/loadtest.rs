@@ -151,13 +151,19 @@ async fn each_profile_can_be_run_and_is_judged_by_the_objectives() {
 async fn a_run_takes_every_way_and_leaves_nobody_behind() {
     let service = Service::start_with(Engine::Sqlite, &[]).await;
     let admin = service.admin("admin@example.com").await;
-    let run = Run::smoke(&service, &[("ADMIN_EMAIL", &admin.email), ("ADMIN_PASSWORD", PASSWORD)]).await;
-    assert!(run.output.status.success(), "{}\n{}", run.page(), run.errors());
+    // Alone, and seen by an admin, who would remove what is left.
+    let seen: [&[(&str, &str)]; 2] = [&[], &[("ADMIN_EMAIL", &admin.email), ("ADMIN_PASSWORD", PASSWORD)]];
+    let mut run = None;
+    for admins in seen {
+        let ended = Run::smoke(&service, admins).await;
+        assert!(ended.output.status.success(), "{}\n{}", ended.page(), ended.errors());
+        let listed = admin.client.list("").await;
+        let left: Vec<_> = listed.json["users"].as_array().unwrap().iter().map(|user| user["email"].as_str()).collect();
+        assert_eq!(left, [Some("admin@example.com")]);
+        run = Some(ended);
+    }
 
-    let listed = admin.client.list("").await;
-    let left: Vec<_> = listed.json["users"].as_array().unwrap().iter().map(|user| user["email"].as_str()).collect();
-    assert_eq!(left, [Some("admin@example.com")]);
-
+    let run = run.unwrap();
     let summary: Value = serde_json::from_slice(&fs::read(run.file("summary.json")).unwrap()).unwrap();
     assert_eq!(summary["metrics"]["iterations"]["values"]["count"], 5);
     assert!(run.page().contains("5 journeys") && run.missed().is_empty(), "{}", run.page());
@@ -208,5 +214,8 @@ async fn tasks_that_outlive_a_run_are_noticed() {
     };
     let (run, ()) = tokio::join!(Run::smoke(&service, &[]), leaking);
     assert_eq!(run.output.status.code(), Some(MISSED), "{}\n{}", run.page(), run.errors());
-    assert_eq!(run.missed(), BTreeSet::from(["grown_tasks".to_owned()]));
+    let missed = run.missed();
+    assert!(missed.contains("grown_tasks"), "{missed:?}");
+    // Memory and files are the process's, which other tests share.
+    assert!(missed.iter().all(|name| name.starts_with("grown_")), "{missed:?}");
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use serde_json::Value;
 
-use crate::dashboards::panels::{Chosen, DASHBOARDS, dashboard, list, panels, text};
+use crate::dashboards::panels::{DASHBOARDS, dashboard, list, panels, text};
 
 /// One query.
 #[derive(Debug, Clone)]
@@ -26,8 +26,8 @@ pub(crate) struct Rule {
     pub(crate) query: Query,
 }
 
-/// What a reader has chosen who has chosen nothing: everything, over a short while.
-const EVERYTHING: Chosen = Chosen { rate_interval: "5s", job: ".+", instance: ".+" };
+/// The variables of a dashboard, as a reader has them who has chosen nothing: everything, over a short while.
+const VARIABLES: &[(&str, &str)] = &[("$__rate_interval", "5s"), ("$job", ".+"), ("$instance", ".+")];
 
 fn read(folder: &str, ending: &str) -> Vec<(String, String)> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
@@ -78,19 +78,27 @@ pub(crate) fn dashboards() -> Vec<Query> {
         };
         for panel in panels(&dashboard) {
             for target in list(panel, "targets") {
-                add(text(panel, "title"), EVERYTHING.fill(text(target, "expr")), text(target, "legendFormat"));
+                add(text(panel, "title"), filled(text(target, "expr")), text(target, "legendFormat"));
             }
         }
         for annotation in list(&dashboard["annotations"], "list") {
             let title = text(annotation, "name");
-            add(title, EVERYTHING.fill(text(&annotation["target"], "expr")), text(annotation, "titleFormat"));
+            add(title, filled(text(&annotation["target"], "expr")), text(annotation, "titleFormat"));
         }
         for variable in list(&dashboard["templating"], "list").iter().filter(|variable| variable["type"] == "query") {
             let offered = offered(text(variable, "query"));
-            add(text(variable, "name"), EVERYTHING.fill(&offered), "");
+            add(text(variable, "name"), filled(&offered), "");
         }
     }
     queries
+}
+
+/// The expression as Prometheus is asked it. Panics if a variable is left that nobody fills in.
+fn filled(expression: &str) -> String {
+    let fill = |text: String, (name, value): &(&str, &str)| text.replace(name, value);
+    let filled = VARIABLES.iter().fold(expression.to_owned(), fill);
+    assert!(!filled.contains('$'), "a variable that nobody fills in: {filled}");
+    filled
 }
 
 /// `label_values(metric, label)` as Prometheus would be asked it: the metric, grouped by the label.

@@ -29,6 +29,7 @@ const PROGRAMS: &[&str] = &[
     "pg_restore",
     "promtool",
     "psql",
+    "sed",
     "sqlite3",
     "tokio-console",
     "unset",

@@ -31,6 +31,8 @@ const PORTS: &[(&str, &str)] = &[
         "a stack for people stands where pages say, and nothing is started if a port is taken",
     ),
     ("tests/config/main.rs", "the reference shows the default port, and nothing is bound"),
+    ("tests/gameday/standing.rs", "it stands for people, where the runbook says that things are; no test starts it"),
+    ("tests/operate/alerts/complete.rs", "the links of alerts name the default ports, and nothing is bound"),
     (
         "tests/operate/compose/links.rs",
         "alerts name the port of the links, which is replaced by that of the test's nginx",

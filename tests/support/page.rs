@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Command, Output},
 };
@@ -60,19 +61,20 @@ pub(crate) struct Place {
 
 impl Place {
     /// That folder, with the internal port and the public one in their places.
-    pub(crate) fn new(folder: &Path, internal: impl ToString, public: impl ToString) -> Self {
+    pub(crate) fn new(folder: &Path, internal: SocketAddr, public: SocketAddr) -> Self {
         let addresses = vec![("localhost:6060", internal.to_string()), ("localhost:8080", public.to_string())];
         Self { folder: folder.to_owned(), addresses, environment: Vec::new() }
     }
 
     /// With Prometheus and Alertmanager in their places.
-    pub(crate) fn watched(mut self, prometheus: impl ToString, alertmanager: impl ToString) -> Self {
+    pub(crate) fn watched(mut self, prometheus: SocketAddr, alertmanager: SocketAddr) -> Self {
         self.addresses.push(("localhost:9090", prometheus.to_string()));
         self.addresses.push(("localhost:9093", alertmanager.to_string()));
         self
     }
 
     /// With a variable that pages speak of.
+    #[expect(clippy::needless_pass_by_value, reason = "numbers and addresses are small, and texts are lent")]
     pub(crate) fn with(mut self, name: &str, value: impl ToString) -> Self {
         self.environment.push((name.to_owned(), value.to_string()));
         self
@@ -87,8 +89,7 @@ impl Place {
     /// profile takes, and here that may be too short.
     fn here(&self, command: &str) -> String {
         let command = self.addresses.iter().fold(command.to_owned(), |text, (from, to)| text.replace(from, to));
-        let command = if command.starts_with("go ") { command } else { command.replace("seconds=5", "seconds=1") };
-        command.replace("for=5s", "for=1s")
+        if command.starts_with("go ") { command } else { command.replace("seconds=5", "seconds=1") }
     }
 
     /// Runs one command.

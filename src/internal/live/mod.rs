@@ -23,7 +23,7 @@ use tokio::time::MissedTickBehavior;
 
 use self::{reading::Reading, totals::Totals};
 use super::{Thread, pprof::Query};
-use crate::telemetry::{BUILD, Metrics};
+use crate::telemetry::{BUILD, Metrics, catalog};
 
 /// How often the numbers are read. Longer, and a peak would be gone; shorter, and it would be noise.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -73,7 +73,7 @@ impl Live {
     fn new(metrics: &Metrics) -> Self {
         let (totals, began) = (Totals::read(metrics), Instant::now());
         let recorded = Recorded { totals, answered: began, number: 0, readings: VecDeque::with_capacity(KEPT) };
-        let started = metrics.values(&crate::telemetry::catalog::PROCESS_START_TIME);
+        let started = metrics.values(&catalog::PROCESS_START_TIME);
         let started_seconds = started.first().map_or(0.0, |sample| sample.number);
         Self(Arc::new(Inner { metrics: metrics.clone(), began, started_seconds, recorded: Mutex::new(recorded) }))
     }
@@ -111,6 +111,11 @@ impl Live {
 pub(super) async fn show(State(live): State<Live>, query: Query) -> Response {
     let since = query.get("since").and_then(|number| number.parse().ok()).unwrap_or_default();
     let Inner { metrics, began, started_seconds, .. } = &*live.0;
+    let faults = metrics.values(&catalog::FAULTS_ON);
+    let mut faults: Vec<_> =
+        faults.iter().filter(|fault| fault.number > 0.0).map(|fault| fault.label("fault")).collect();
+    // A family's series come in no order.
+    faults.sort_unstable();
     let page = json!({
         "version": BUILD.version,
         "revision": BUILD.revision,
@@ -118,6 +123,7 @@ pub(super) async fn show(State(live): State<Live>, query: Query) -> Response {
         "uptime_seconds": began.elapsed().as_secs_f64(),
         "interval_seconds": INTERVAL.as_secs_f64(),
         "window_seconds": INTERVAL.as_secs_f64() * f64::from(u32::try_from(KEPT).unwrap_or(u32::MAX)),
+        "faults": faults,
         "is_recording_requests": metrics.is_recording(),
         "readings": live.after(since),
     });
@@ -126,8 +132,7 @@ pub(super) async fn show(State(live): State<Live>, query: Query) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use super::{KEPT, Live};
-    use crate::telemetry::{Metrics, catalog};
+    use super::{KEPT, Live, Metrics, catalog};
 
     #[test]
     fn what_is_kept_is_bounded_and_given_out_once() {

@@ -24,7 +24,10 @@ export async function refresh() {
     const end = state.readings.at(-1)?.at_seconds ?? 0;
     state.readings = state.readings.filter((reading) => reading.at_seconds > end - state.window);
     say(byId("uptime"), duration(answer.uptime_seconds));
-    note(answer.is_recording_requests ? "" : "Requests are not counted: OTEL_SDK_DISABLED is set.");
+    const notes = [];
+    if (!answer.is_recording_requests) notes.push("Requests are not counted: OTEL_SDK_DISABLED is set.");
+    if (answer.faults.length > 0) notes.push(`Faults are on, see /debug/faults: ${answer.faults.join(", ")}.`);
+    note(notes.join(" "));
     show();
     return answer;
 }

@@ -15,8 +15,6 @@ use serde_json::Value;
 
 /// One rule that alerts.
 struct Alert {
-    /// The file of `alerts/rules/` that it stands in, without its ending.
-    group: String,
     name: String,
     rule: Value,
 }
@@ -64,7 +62,7 @@ fn alerts() -> Vec<Alert> {
         let file = read(&format!("rules/{group}.yml"));
         for rule in list(&file["groups"]).flat_map(|group| list(&group["rules"])) {
             if let Some(name) = rule["alert"].as_str() {
-                alerts.push(Alert { group: group.clone(), name: name.to_owned(), rule: rule.clone() });
+                alerts.push(Alert { name: name.to_owned(), rule: rule.clone() });
             }
         }
     }

@@ -82,9 +82,8 @@ fn others(token: &str, in_braces: bool) -> Vec<String> {
     match token {
         ">" | ">=" => one("<"),
         "<" | "<=" => one(">"),
-        "==" => one("!="),
         "!=" if !in_braces => one("=="),
-        "=" => one("!="),
+        "==" | "=" => one("!="),
         "!=" => one("="),
         "=~" => one("!~"),
         "!~" => one("=~"),
@@ -108,7 +107,11 @@ fn window(token: &str) -> Option<Vec<String>> {
     Some(vec![format!("{name}ratio_rate{}", if window == "5m" { "30m" } else { "5m" })])
 }
 
+/// A number twice and half as big; the seconds of a minute and an hour are what they are, and a factor stands beside them.
 fn number(token: &str) -> Option<Vec<String>> {
+    if matches!(token, "60" | "3600") {
+        return None;
+    }
     let number: f64 = token.parse().ok().filter(|_| token.starts_with(|char: char| char.is_ascii_digit()))?;
     // Twice nothing is nothing, and one that increased once has increased by a little more than one.
     let others = if number == 0.0 { vec![2.0] } else { vec![number * 2.0, number / 2.0] };

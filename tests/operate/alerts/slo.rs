@@ -66,7 +66,11 @@ fn collect(expression: &Expr, said: &mut Said) {
             selector(&matrix.vs);
             said.ranges.push(matrix.range.as_secs_f64() / 3600.0);
         }
-        Expr::Call(call) => call.args.args.iter().for_each(|argument| collect(argument, said)),
+        Expr::Call(call) => {
+            for argument in &call.args.args {
+                collect(argument, said);
+            }
+        }
         Expr::StringLiteral(_) | Expr::Extension(_) => {}
     }
 }
@@ -178,12 +182,18 @@ fn a_number_of_seconds_is_written_as_a_product() {
             }
             Expr::Paren(one) => others(&one.expr, faults),
             Expr::Aggregate(one) => others(&one.expr, faults),
-            Expr::Call(call) => call.args.args.iter().for_each(|argument| others(argument, faults)),
+            Expr::Call(call) => {
+                for argument in &call.args.args {
+                    others(argument, faults);
+                }
+            }
             _ => {}
         }
     }
     let mut faults = Vec::new();
-    alerts().iter().for_each(|alert| others(&parse(expression(alert)).unwrap(), &mut faults));
+    for alert in alerts() {
+        others(&parse(expression(&alert)).unwrap(), &mut faults);
+    }
     assert!(faults.is_empty(), "not scaled with the durations: {faults:?}");
     others(&parse("time() - x > 7200 and predict_linear(y[1h], 60) > 1").unwrap(), &mut faults);
     assert_eq!(faults, ["7200", "60"]);

@@ -85,12 +85,13 @@ async fn serving(collector: SocketAddr, folder: &TempDir) -> (Running, SocketAdd
     let mut program = Command::new(env!("CARGO_BIN_EXE_glasshouse"));
     program.current_dir(folder.path());
     let running = Running::start(&program, &environment);
-    let address = eventually("it says where it listens", async || {
+    let address: SocketAddr = eventually("it says where it listens", async || {
         let lines = running.written();
         let mut lines = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         lines.find(|line| line["message"] == "started")?["server.address"].as_str()?.parse().ok()
     })
     .await;
+    running.answers(&format!("http://{address}/health/ready")).await;
     (running, address)
 }
 

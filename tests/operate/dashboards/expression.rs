@@ -34,7 +34,9 @@ fn collect(expression: &Expr, function: &'static str, found: &mut Vec<Selector>)
     match expression {
         Expr::Aggregate(AggregateExpr { expr, param, .. }) => {
             collect(expr, "", found);
-            param.iter().for_each(|param| collect(param, "", found));
+            if let Some(param) = param {
+                collect(param, "", found);
+            }
         }
         Expr::Unary(unary) => collect(&unary.expr, "", found),
         Expr::Binary(binary) => {

@@ -32,21 +32,3 @@ pub(crate) fn text<'a>(of: &'a Value, name: &str) -> &'a str {
 pub(crate) fn panels(dashboard: &Value) -> impl Iterator<Item = &Value> {
     list(dashboard, "panels").iter().filter(|panel| panel["type"] != "row")
 }
-
-/// What variables are replaced by: an interval such as `5m`, and regular expressions for the other two.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Chosen<'a> {
-    pub(crate) rate_interval: &'a str,
-    pub(crate) job: &'a str,
-    pub(crate) instance: &'a str,
-}
-
-impl Chosen<'_> {
-    /// The expression as Prometheus is asked it. Panics if a variable is left that nobody fills in.
-    pub(crate) fn fill(&self, expression: &str) -> String {
-        let filled = expression.replace("$__rate_interval", self.rate_interval);
-        let filled = filled.replace("$instance", self.instance).replace("$job", self.job);
-        assert!(!filled.contains('$'), "a variable that nobody fills in: {filled}");
-        filled
-    }
-}

@@ -93,7 +93,7 @@ fn drawn(panel: &Value) -> impl Iterator<Item = f64> {
 /// Whether a number stands in an expression, alone.
 fn stands(number: f64, expression: &str) -> bool {
     let words = expression.split(|char: char| !(char.is_alphanumeric() || matches!(char, '.' | '_')));
-    words.filter_map(|word| word.parse::<f64>().ok()).any(|found| found == number)
+    words.filter_map(|word| word.parse::<f64>().ok()).any(|found| found.total_cmp(&number).is_eq())
 }
 
 #[test]

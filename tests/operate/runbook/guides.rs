@@ -17,10 +17,10 @@ use crate::{
 
 /// Starts the service as the guides do, in a shell that goes on with them.
 const SERVE: &str = "glasshouse serve >>glasshouse.log &\nexport PID=$!\n";
-const READY: &str = "curl -s --retry 30 --retry-delay 1 --retry-connrefused localhost:6060/health/ready\n";
+const READY: &str = "curl -s --retry 30 --retry-connrefused $GLASSHOUSE_INTERNAL__LISTEN/health/ready\n";
 const STOP: &str = "kill -TERM \"$PID\"\nwait \"$PID\"\n";
 /// Waits until Prometheus has seen it twice, as it has long before anybody rotates keys.
-const WATCHED: &str = "until promtool query instant http://localhost:9090 'rate(glasshouse_token_rejections_total[5m])' \
+const WATCHED: &str = "until promtool query instant http://$PROMETHEUS 'rate(glasshouse_token_rejections_total[5m])' \
                        | grep -q reason; do sleep 0.2; done\n";
 
 /// An address that nobody listens on yet. A service that is started again must be where it was.
@@ -47,7 +47,7 @@ fn register(email: &str) -> String {
 /// Whether that account can sign in: 200, or 401.
 fn sign_in(email: &str) -> String {
     format!(
-        "curl -s -o /dev/null -w '%{{http_code}}\\n' localhost:8080/api/v1/auth/sign-in \
+        "curl -s -o /dev/null -w '%{{http_code}}\\n' $GLASSHOUSE_HTTP__LISTEN/api/v1/auth/sign-in \
          -H 'Content-Type: application/json' -d '{{\"email\": \"{email}\", \"password\": \"correct horse battery\"}}'\n"
     )
 }
@@ -156,7 +156,8 @@ async fn a_key_is_rotated_and_nobody_is_signed_out() {
     let prometheus = Prometheus::start(scale, None, 0, reqwest::Client::new()).await;
     prometheus.target(Some(internal));
     let place = place(folder.path(), internal)
-        .watched(prometheus.address, "127.0.0.1:1")
+        .watched(prometheus.address, free())
+        .with("PROMETHEUS", prometheus.address)
         .with("DATABASE_URL", server.database().await);
 
     let mut walk = vec![SERVE.to_owned(), READY.to_owned(), register("ada@example.com"), WATCHED.to_owned()];

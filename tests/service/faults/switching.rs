@@ -86,13 +86,16 @@ async fn faults_end_by_themselves_and_each_change_is_told_once() {
     assert!((590.0..=600.0).contains(&left), "{left}");
 
     let second = json!([{ "fault": "hang", "route": "/api/v1/users/{id}", "method": "GET" }, { "fault": "task_leak", "per_second": 1 }]);
-    let reply = switch(&service, Method::PUT, "?for=500ms").body(second.to_string()).send().await.unwrap();
-    assert_eq!(reply.status(), 200);
+    put(&service, &second).await;
+    let live: Value = service.internal("/debug/live").await.json().await.unwrap();
+    assert_eq!(live["faults"], json!(["hang", "task_leak"]), "the page says so");
     assert_eq!(ann.client.me().await.status, 200, "the list replaces the one before");
     assert_eq!(
         (on(&service, "error").await, on(&service, "hang").await, on(&service, "task_leak").await),
         (0.0, 1.0, 1.0)
     );
+    let reply = switch(&service, Method::PUT, "?for=200ms").body(second.to_string()).send().await.unwrap();
+    assert_eq!(reply.status(), 200);
     eventually("they end", async || shown(&service).await["on"].as_array().unwrap().is_empty().then_some(())).await;
     assert_eq!((on(&service, "hang").await, on(&service, "task_leak").await), (0.0, 0.0));
     let hanging = tokio::time::timeout(Duration::from_secs(5), ann.client.read(&ann.id));
@@ -103,7 +106,7 @@ async fn faults_end_by_themselves_and_each_change_is_told_once() {
     end(&service).await;
     let told = eventually("the lines are written", async || {
         let told = told(&service);
-        (told.len() >= 5).then_some(told)
+        (told.len() >= 6).then_some(told)
     })
     .await;
     let words: Vec<_> = told.iter().map(|(words, listed)| (words.as_str(), listed.as_array().unwrap().len())).collect();
@@ -111,6 +114,7 @@ async fn faults_end_by_themselves_and_each_change_is_told_once() {
         words,
         [
             ("faults are injected", 1),
+            ("faults are injected", 2),
             ("faults are injected", 2),
             ("faults have ended by themselves", 2),
             ("faults are injected", 1),

@@ -5,7 +5,7 @@
 
 mod alertmanager;
 mod folder;
-mod glasshouse;
+mod instance;
 mod k6;
 #[path = "../postgres.rs"]
 mod postgres;
@@ -22,7 +22,7 @@ use std::{
 };
 
 pub(crate) use alertmanager::Alertmanager;
-pub(crate) use glasshouse::Executable;
+pub(crate) use instance::Instance;
 pub(crate) use k6::K6;
 pub(crate) use postgres::Postgres;
 pub(crate) use process::{Limits, Process};
@@ -90,7 +90,7 @@ impl Options {
 
 /// A running stack. Its parts are ended in this order.
 pub(crate) struct Stack {
-    pub(crate) glasshouse: Executable,
+    pub(crate) glasshouse: Instance,
     pub(crate) prometheus: Prometheus,
     pub(crate) alertmanager: Option<Alertmanager>,
     pub(crate) webhook: Webhook,
@@ -113,7 +113,7 @@ impl Stack {
         };
         let mut settings = vec![("DATABASE_URL".to_owned(), database)];
         settings.extend(options.settings);
-        let glasshouse = Executable::start(&settings, options.limits, (options.ports.public, options.ports.internal));
+        let glasshouse = Instance::start(&settings, options.limits, (options.ports.public, options.ports.internal));
         let webhook = Webhook::start(options.ports.webhook);
         let (glasshouse, webhook) = tokio::join!(glasshouse, webhook);
         let alertmanager = match &options.routes {

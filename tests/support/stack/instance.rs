@@ -9,7 +9,7 @@ use super::{
 use serde_json::Value;
 
 /// A running service, which can be ended in any way and started again where it was.
-pub(crate) struct Executable {
+pub(crate) struct Instance {
     /// Where it serves, also after a restart.
     pub(crate) public: SocketAddr,
     /// Where it tells of itself.
@@ -21,7 +21,7 @@ pub(crate) struct Executable {
     folder: Folder,
 }
 
-impl Executable {
+impl Instance {
     /// Starts it with those settings; the ports are public and internal, 0 for those that the system chooses.
     pub(crate) async fn start(settings: &[(String, String)], limits: Limits, ports: (u16, u16)) -> Self {
         let usual = [("GLASSHOUSE_LOG__FORMAT", "json"), ("GLASSHOUSE_SHUTDOWN__NOTICE", "0s")];
