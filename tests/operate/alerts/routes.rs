@@ -118,6 +118,11 @@ async fn what_follows_from_another_alert_wakes_nobody() {
             ],
             vec!["Panics a", "TrafficVanished"],
         ),
+        // A database that a stuck instance does not hear of is no news; one that another does not hear of is.
+        (
+            vec![alert("RuntimeStalled", &a), alert("DatabaseDown", &a), alert("DatabaseDown", &b)],
+            vec!["DatabaseDown a"],
+        ),
         // A page needs no ticket beside it, but a page for one objective says nothing of the other.
         (
             vec![
