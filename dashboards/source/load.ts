@@ -2,7 +2,7 @@
 import { dashboard, row } from './grafana/dashboard.js';
 import { label, logs, open, profile, traces } from './grafana/links.js';
 import { milliseconds, objectives, percent } from './grafana/objectives.js';
-import { ask, of, orZero, quantile, rate, ratio, sum } from './grafana/query.js';
+import { ask, of, orZero, ours, quantile, rate, ratio, sum } from './grafana/query.js';
 import { timeseries } from './grafana/timeseries.js';
 import { unit } from './grafana/units.js';
 import { failed, poolUsed, requests, REQUESTS, tooLong, workersBusy } from './measures.js';
@@ -131,7 +131,7 @@ export const load = dashboard(
             description: `
                 Processor time of one request. It should not depend on the load: where it rises, something is fought
                 over. Compare it between releases.`,
-            ask: [ask(ratio(sum(rate('process_cpu_seconds_total')), requests), 'CPU a request')],
+            ask: [ask(ratio(sum(ours(rate('process_cpu_seconds_total'))), requests), 'CPU a request')],
             see: [open('runtime')],
         }),
         timeseries({
@@ -165,7 +165,7 @@ export const load = dashboard(
                 Memory before, during and after. After a soak it stands where it stood before, or something leaks:
                 see Tasks and Memory in Runtime.`,
             ask: [
-                ask(sum(of('process_resident_memory_bytes'), 'instance'), '{{instance}} resident'),
+                ask(sum(ours(of('process_resident_memory_bytes')), 'instance'), '{{instance}} resident'),
                 ask(sum(of('jemalloc_allocated_bytes'), 'instance'), '{{instance}} allocated'),
             ],
             see: [open('runtime')],

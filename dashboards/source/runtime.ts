@@ -2,7 +2,7 @@
 import { dashboard, row } from './grafana/dashboard.js';
 import { heatmap } from './grafana/heatmap.js';
 import { heap, instance, logs, open, profile, stalls, tasks, traces } from './grafana/links.js';
-import { ask, increase, max, of, rate, ratio, sum } from './grafana/query.js';
+import { ask, increase, max, of, ours, rate, ratio, sum } from './grafana/query.js';
 import { table } from './grafana/table.js';
 import { timeline } from './grafana/timeline.js';
 import { timeseries } from './grafana/timeseries.js';
@@ -92,7 +92,7 @@ export const runtime = dashboard(
                 Allocated grows and does not come back: a leak; switch on heap sampling and see who.`,
             ask: [
                 ask(sum(of('jemalloc_allocated_bytes'), 'instance'), '{{instance}} allocated'),
-                ask(sum(of('process_resident_memory_bytes'), 'instance'), '{{instance}} resident'),
+                ask(sum(ours(of('process_resident_memory_bytes')), 'instance'), '{{instance}} resident'),
                 ask(max(of('process_memory_limit_bytes')), 'limit'),
             ],
             limits: ['limit'],
@@ -109,7 +109,7 @@ export const runtime = dashboard(
                 Connections that nobody closes: see Connections in HTTP.`,
             ask: [
                 ask(
-                    ratio(sum(of('process_open_fds'), 'instance'), sum(of('process_max_fds'), 'instance')),
+                    ratio(sum(ours(of('process_open_fds')), 'instance'), sum(of('process_max_fds'), 'instance')),
                     '{{instance}}',
                 ),
             ],
@@ -125,7 +125,7 @@ export const runtime = dashboard(
             description: `
                 How often each instance was started within half an hour. Above the line it is no deploy: it crashes
                 or is killed. Its last lines say why, or Memory above does.`,
-            ask: [ask(`changes(${of('process_start_time_seconds')}[30m])`, '{{instance}}')],
+            ask: [ask(ours(`changes(${of('process_start_time_seconds')}[30m])`), '{{instance}}')],
             lines: [{ alert: 'CrashLoop', at: 3 }],
             alerts: ['CrashLoop'],
             see: [logs('detected_level="error"'), instance('Which build it is', '/debug/build')],
@@ -177,7 +177,7 @@ export const runtime = dashboard(
             description: `
                 How many processors the process keeps busy. More than the workers: password hashing, or the blocking
                 threads.`,
-            ask: [ask(sum(rate('process_cpu_seconds_total'), 'instance'), '{{instance}}')],
+            ask: [ask(sum(ours(rate('process_cpu_seconds_total')), 'instance'), '{{instance}}')],
             see: [profile],
         }),
         timeseries({
@@ -233,7 +233,7 @@ export const runtime = dashboard(
                 ask(sum(of('jemalloc_active_bytes')), 'active'),
                 ask(sum(of('jemalloc_resident_bytes')), 'resident'),
                 ask(sum(of('jemalloc_retained_bytes')), 'retained'),
-                ask(sum(of('process_virtual_memory_bytes')), 'address space'),
+                ask(sum(ours(of('process_virtual_memory_bytes'))), 'address space'),
             ],
             see: [open('telemetry')],
         }),
@@ -246,7 +246,7 @@ export const runtime = dashboard(
                 Workers are as many as was set; blocking threads come and go. Many of them that stay: blocking calls
                 that do not end.`,
             ask: [
-                ask(sum(of('process_threads')), 'all'),
+                ask(sum(ours(of('process_threads'))), 'all'),
                 ask(sum(of('tokio_runtime_workers'), 'runtime'), '{{runtime}} workers'),
                 ask(sum(of('tokio_runtime_blocking_threads'), 'runtime'), '{{runtime}} blocking'),
             ],
@@ -260,7 +260,7 @@ export const runtime = dashboard(
             description: `
                 Click an instance for what it can say of itself: flamegraphs, stalls, tasks, heap. Its internal port
                 must be reachable from where you sit.`,
-            ask: [ask(`1000 * ${of('process_start_time_seconds')}`, '')],
+            ask: [ask(ours(`1000 * ${of('process_start_time_seconds')}`), '')],
             columns: [
                 {
                     of: 'instance',

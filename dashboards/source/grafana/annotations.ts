@@ -1,5 +1,5 @@
 /** What happened besides: drawn across every panel. */
-import { ask, max, of, source, sum, targets } from './query.js';
+import { ask, max, of, ours, source, sum, targets } from './query.js';
 import type { Annotation } from './shape.js';
 
 const event = (name: string, iconColor: string, expr: string, titleFormat: string, tagKeys: string): Annotation => ({
@@ -21,7 +21,7 @@ export const annotations: Annotation[] = [
     event(
         'Starts',
         'purple',
-        `${max(`changes(${of('process_start_time_seconds')}[2m])`, 'instance')} > 0`,
+        `${max(ours(`changes(${of('process_start_time_seconds')}[2m])`), 'instance')} > 0`,
         'Started: {{instance}}',
         'instance',
     ),

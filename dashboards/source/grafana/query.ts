@@ -1,4 +1,5 @@
 /** PromQL in a few words, each of them narrowed to the chosen job and instances. */
+import { SERVICE } from './links.js';
 import type { Query, Source } from './shape.js';
 
 export const source: Source = { type: 'prometheus', uid: '${datasource}' };
@@ -16,6 +17,9 @@ const selector = (metric: string, matchers: string[]) => `${metric}{${matchers.f
 /** A metric of the chosen instances. */
 export const of = (metric: string, matchers = '') =>
     selector(metric, ['job=~"$job"', 'instance=~"$instance"', matchers]);
+
+/** Of what every program exports (`process_…`), that of the service: where every job is chosen, others are among them. */
+export const ours = (expr: string) => `${expr} and on (job, instance) ${of(`${SERVICE}_build_info`)}`;
 
 /** What a rule has recorded for the whole job: it has no instance. */
 export const recorded = (metric: string, matchers = '') => selector(metric, ['job=~"$job"', matchers]);

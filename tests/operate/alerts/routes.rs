@@ -2,10 +2,12 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs,
     process::Command,
     time::Duration,
 };
 
+use promql_parser::util::parse_duration;
 use serde_json::{Value, json};
 
 use super::{Alert, alerts, folder};
@@ -53,6 +55,17 @@ fn every_alert_goes_to_the_receiver_of_its_severity() {
         let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
         assert!(output.status.success(), "{}: not to {receiver}\n{said}", alert.name);
     }
+}
+
+/// What was sent a whole interval ago is a moment too young to be sent again: it would come every second time.
+#[test]
+fn the_dead_man_is_told_each_time_that_its_group_is_looked_at() {
+    let settings = fs::read_to_string(folder().join("alertmanager.yml")).unwrap();
+    let settings: Value = serde_saphyr::from_str(&settings).unwrap();
+    let routes = settings["route"]["routes"].as_array().unwrap();
+    let route = routes.iter().find(|route| route["receiver"] == "deadman").unwrap();
+    let long = |name: &str| parse_duration(route[name].as_str().unwrap()).unwrap();
+    assert!(long("repeat_interval") < long("group_interval"), "{route}");
 }
 
 /// An alert of that name with those further labels.
@@ -117,6 +130,11 @@ async fn what_follows_from_another_alert_wakes_nobody() {
                 json!({ "labels": { "alertname": "RuleFailures", "job": "prometheus" } }),
             ],
             vec!["Panics a", "TrafficVanished"],
+        ),
+        // A database that a stuck instance does not hear of is no news; one that another does not hear of is.
+        (
+            vec![alert("RuntimeStalled", &a), alert("DatabaseDown", &a), alert("DatabaseDown", &b)],
+            vec!["DatabaseDown a"],
         ),
         // A page needs no ticket beside it, but a page for one objective says nothing of the other.
         (

@@ -31,6 +31,7 @@ const ELSEWHERE: &[&str] = &["profiling"];
 const ONLY_SHOWN: &[(&str, &str, &str)] = &[
     ("game-day", "make gameday", "takes minutes a fault: tests/gameday/ is what it runs, and CI runs it"),
     ("game-day", "make stack-local", "goes on until somebody ends it: tests/support/stack/ is what it starts"),
+    ("game-day", "DURATION=1h make load", "takes an hour: tests/operate/loadtest.rs runs the journey for seconds"),
     ("tokio-console", "cargo install", "compiles for minutes: scripts/test-setup does it once"),
     (
         "tokio-console",
