@@ -171,8 +171,8 @@ impl Parts {
         let budgets = &self.settings.shutdown;
         let Running { store, serving, accepting, working, .. } = running;
         tracing::info!(target: "glasshouse::app", { signal = who }, "asked to stop");
-        // Workers that are blocked on purpose would keep the steps below from their time; where none may be, none are.
-        self.faults.end().ok();
+        // Workers that are blocked on purpose would keep the steps below from their time.
+        self.faults.close();
         serving.hold();
         step("notice", budgets.notice, async {
             tokio::time::sleep(budgets.notice).await;

@@ -7,10 +7,14 @@ use serde_json::json;
 use crate::program::{Program, exchange, get, until};
 
 fn put(program: &Program, faults: &serde_json::Value) {
+    let (status, said) = ask(program, faults);
+    assert_eq!(status, 200, "{said}");
+}
+
+fn ask(program: &Program, faults: &serde_json::Value) -> (u16, String) {
     let body = faults.to_string();
     let head = "PUT /debug/faults HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: ";
-    let (status, said) = exchange(program.internal, &format!("{head}{}\r\n\r\n{body}", body.len())).unwrap();
-    assert_eq!(status, 200, "{said}");
+    exchange(program.internal, &format!("{head}{}\r\n\r\n{body}", body.len())).unwrap()
 }
 
 fn metric(program: &Program, series: &str) -> f64 {
@@ -32,6 +36,19 @@ fn sigterm_is_heard_while_every_worker_is_blocked() {
     assert_eq!(ended.code, Some(0));
     let said: Vec<_> = ended.lines.iter().filter_map(|line| line["message"].as_str()).collect();
     assert!(said.contains(&"faults were ended") && said.last() == Some(&"stopped"), "{said:?}");
+}
+
+#[test]
+fn who_is_stopping_is_not_broken_any_more() {
+    let brief = ("GLASSHOUSE_SHUTDOWN__GRACE", "5s");
+    let settings = [("GLASSHOUSE_FAULTS__ALLOWED", "true"), ("GLASSHOUSE_SHUTDOWN__NOTICE", "8s"), brief];
+    let program = Program::start(&settings);
+    program.signal("TERM");
+    until("stopping has begun", || program.lines().iter().any(|(_, line)| line["message"] == "asked to stop"));
+    let fault = json!([{ "fault": "refused_pool" }]);
+    until("faults are refused", || ask(&program, &fault).0 == 409);
+    program.signal("TERM");
+    assert_eq!(program.wait().code, Some(1));
 }
 
 #[test]
