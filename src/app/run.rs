@@ -45,7 +45,8 @@ async fn panicked(task: &mut JoinHandle<()>) {
 }
 
 impl App {
-    /// Runs until somebody asks to stop, then stops in order; a second request stops at once. Blocks.
+    /// Runs until somebody asks to stop, then stops in order; a second request stops at once. Both are heard while every
+    /// worker is stuck; the order then waits for a worker, the second request does not. Blocks.
     ///
     /// # Errors
     /// When a part cannot be started, or stopping was cut short.
@@ -56,8 +57,13 @@ impl App {
     ) -> anyhow::Result<()> {
         let Self { parts, ports } = self;
         let _log = (parts.logging == Logging::Threads).then(|| set_default(parts.telemetry.dispatch()));
+        // On the internal thread: workers that are all stuck hear nothing.
+        let stops = {
+            let _internal = parts.internal.runtime().enter();
+            stops().context("cannot listen for signals")
+        };
         let outcome = parts.main.block_on(async {
-            let mut stops = stops().context("cannot listen for signals")?;
+            let mut stops = stops?;
             let mut running = parts.start(ports, clock).await?;
             let (who, outcome) = tokio::select! {
                 who = stops.recv() => (who.unwrap_or("the owner"), Ok(())),
@@ -165,8 +171,8 @@ impl Parts {
         let budgets = &self.settings.shutdown;
         let Running { store, serving, accepting, working, .. } = running;
         tracing::info!(target: "glasshouse::app", { signal = who }, "asked to stop");
-        // Workers that are blocked on purpose would keep the steps below from their time; where none may be, none are.
-        self.faults.end().ok();
+        // Workers that are blocked on purpose would keep the steps below from their time.
+        self.faults.close();
         serving.hold();
         step("notice", budgets.notice, async {
             tokio::time::sleep(budgets.notice).await;

@@ -49,6 +49,8 @@ struct Board {
     on: Option<On>,
     /// Counts the lists: a timer that comes too late ends no other list than its own.
     lists: u64,
+    /// Whether nothing can be on any more.
+    closed: bool,
 }
 
 /// What is on. Dropping it ends all of it.
@@ -76,6 +78,9 @@ pub enum Refusal {
     /// The settings do not allow any.
     #[error("no fault can be injected here: the setting faults.allowed is false")]
     Forbidden,
+    /// The service stops, and is to come to its end.
+    #[error("no fault can be injected any more: the service is stopping")]
+    Stopping,
     /// What was asked for cannot be read; this is what is wrong.
     #[error("{0}")]
     Wrong(String),
@@ -131,6 +136,9 @@ impl Switchboard {
         let inner = self.0.as_ref().filter(|inner| inner.allowed).ok_or(Refusal::Forbidden)?;
         let faults: Arc<[Fault]> = parse(list, &inner.known).map_err(Refusal::Wrong)?.into();
         let mut board = inner.board();
+        if board.closed {
+            return Err(Refusal::Stopping);
+        }
         let before = board.on.take();
         if faults.is_empty() {
             inner.ended(before, "faults were ended");
@@ -187,6 +195,15 @@ impl Switchboard {
         let on = inner.board().on.take();
         inner.ended(on, "faults were ended");
         Ok(())
+    }
+
+    /// Ends everything that is on, for good.
+    pub fn close(&self) {
+        let Some(inner) = &self.0 else { return };
+        let mut board = inner.board();
+        board.closed = true;
+        let on = board.on.take();
+        inner.ended(on, "faults were ended");
     }
 
     fn expire(&self, list: u64) {

@@ -54,6 +54,7 @@ fn state(faults: &Switchboard) -> Response {
 fn refused(refusal: &Refusal) -> Response {
     let status = match refusal {
         Refusal::Forbidden => StatusCode::FORBIDDEN,
+        Refusal::Stopping => StatusCode::CONFLICT,
         Refusal::Wrong(_) => StatusCode::BAD_REQUEST,
     };
     (status, format!("{refusal}\n")).into_response()

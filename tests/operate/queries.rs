@@ -47,24 +47,19 @@ fn read(folder: &str, ending: &str) -> Vec<(String, String)> {
 
 /// Every rule, from its file.
 pub(crate) fn rules() -> Vec<Rule> {
-    let mut rules = Vec::new();
-    for (file, text) in read("alerts/rules", ".yml") {
-        let parsed: Value = serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{file}: {error}"));
-        let groups = parsed["groups"].as_array().into_iter().flatten();
-        for rule in groups.flat_map(|group| group["rules"].as_array().into_iter().flatten()) {
-            let is_alert = rule["alert"].is_string();
-            let name = rule["alert"].as_str().or(rule["record"].as_str()).unwrap().to_owned();
-            let labels = rule["labels"].as_object().cloned().unwrap_or_default();
-            let query = Query {
-                place: format!("{file}: {name}"),
-                text: rule["expr"].as_str().unwrap().to_owned(),
-                told: after(&rule["annotations"].to_string(), "$labels."),
-                added: labels.keys().cloned().collect(),
-            };
-            rules.push(Rule { name, is_alert, labels, query });
-        }
-    }
-    rules
+    let read = |(file, rule): (String, Value)| {
+        let is_alert = rule["alert"].is_string();
+        let name = rule["alert"].as_str().or(rule["record"].as_str()).unwrap().to_owned();
+        let labels = rule["labels"].as_object().cloned().unwrap_or_default();
+        let query = Query {
+            place: format!("{file}: {name}"),
+            text: rule["expr"].as_str().unwrap().to_owned(),
+            told: after(&rule["annotations"].to_string(), "$labels."),
+            added: labels.keys().cloned().collect(),
+        };
+        Rule { name, is_alert, labels, query }
+    };
+    crate::alerts::rules().into_iter().map(read).collect()
 }
 
 /// Every query of every panel and annotation, and what variables are offered from.

@@ -1,6 +1,7 @@
 //! The built executable, as an operator meets it: its exit codes, its faults, its signals, its first start.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, and says where")]
 
+mod faults;
 mod program;
 mod settings;
 mod starting;

@@ -88,9 +88,16 @@ impl Program {
         assert!(status.unwrap().success());
     }
 
-    /// Waits for its end.
+    /// Waits for its end, which comes within three quarters of a minute, or the test fails.
     pub(crate) fn wait(mut self) -> Ended {
-        let code = self.child.wait().unwrap().code();
+        let deadline = Instant::now() + Duration::from_secs(45);
+        let code = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status.code();
+            }
+            assert!(Instant::now() < deadline, "it does not end: {:?}", self.lines().last());
+            thread::sleep(Duration::from_millis(5));
+        };
         self.ended.recv_timeout(Duration::from_secs(10)).unwrap_err();
         let lines = self.lines().into_iter().map(|(_, line)| line).collect();
         Ended { code, lines }

@@ -55,16 +55,20 @@ fn list(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
+/// Every rule with the path of its file, in the order of the files.
+pub(crate) fn rules() -> Vec<(String, Value)> {
+    let mut rules = Vec::new();
+    for (group, _) in files("rules", ".yml") {
+        let name = format!("rules/{group}.yml");
+        let file = read(&name);
+        let found = list(&file["groups"]).flat_map(|group| list(&group["rules"]));
+        rules.extend(found.map(|rule| (format!("alerts/{name}"), rule.clone())));
+    }
+    rules
+}
+
 /// Every alert, in the order of the files. Two windows of one name are two.
 fn alerts() -> Vec<Alert> {
-    let mut alerts = Vec::new();
-    for (group, _) in files("rules", ".yml") {
-        let file = read(&format!("rules/{group}.yml"));
-        for rule in list(&file["groups"]).flat_map(|group| list(&group["rules"])) {
-            if let Some(name) = rule["alert"].as_str() {
-                alerts.push(Alert { name: name.to_owned(), rule: rule.clone() });
-            }
-        }
-    }
-    alerts
+    let alert = |(_, rule): (_, Value)| Some(Alert { name: rule["alert"].as_str()?.to_owned(), rule });
+    rules().into_iter().filter_map(alert).collect()
 }

@@ -1,6 +1,6 @@
 //! Every alert has its page, every page its four sections, and the index leads to all of them.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
@@ -9,19 +9,8 @@ use crate::page::sections;
 
 /// The annotations and labels of every alert, as the rules have them.
 fn rules() -> BTreeMap<String, Value> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("alerts/rules");
-    let files = fs::read_dir(folder).unwrap().map(|file| fs::read_to_string(file.unwrap().path()).unwrap());
-    let mut rules = BTreeMap::new();
-    for file in files {
-        let file: Value = serde_saphyr::from_str(&file).unwrap();
-        let groups = file["groups"].as_array().cloned().unwrap_or_default();
-        for rule in groups.iter().flat_map(|group| group["rules"].as_array().cloned().unwrap_or_default()) {
-            if let Some(alert) = rule["alert"].as_str() {
-                rules.insert(alert.to_owned(), rule);
-            }
-        }
-    }
-    rules
+    let alert = |(_, rule): (_, Value)| Some((rule["alert"].as_str()?.to_owned(), rule));
+    crate::alerts::rules().into_iter().filter_map(alert).collect()
 }
 
 #[test]

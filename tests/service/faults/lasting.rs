@@ -26,18 +26,15 @@ async fn leaked_tasks_are_found_by_their_name_and_end_with_the_fault() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn leaked_memory_is_real_and_is_given_back() {
+async fn leaked_memory_is_allocated_and_freed() {
     const MIB: f64 = 1024.0 * 1024.0;
     let (service, _) = rehearsing(Engine::Sqlite).await;
     let (tasks_before, allocated) =
         (tasks(&service).await, async || service.metric("jemalloc_allocated_bytes").await.unwrap() / MIB);
-    let resident = async || service.metric("process_resident_memory_bytes").await.unwrap() / MIB;
-    let (allocated_before, resident_before) = (allocated().await, resident().await);
+    let allocated_before = allocated().await;
     put(&service, &json!([{ "fault": "memory_leak", "per_second": "64MiB" }])).await;
-    eventually("memory leaks", async || {
-        (allocated().await > allocated_before + 150.0 && resident().await > resident_before + 100.0).then_some(())
-    })
-    .await;
+    // Whether it is really touched is for tests/process to see: here other tests take memory too.
+    eventually("memory leaks", async || (allocated().await > allocated_before + 150.0).then_some(())).await;
     assert!(met(&service, "memory_leak").await >= Some(20.0));
     end(&service).await;
     eventually("it is given back", async || (allocated().await < allocated_before + 100.0).then_some(())).await;

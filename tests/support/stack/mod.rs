@@ -18,7 +18,7 @@ mod webhook;
 
 use std::{
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 pub(crate) use alertmanager::Alertmanager;
@@ -102,7 +102,8 @@ pub(crate) struct Stack {
 impl Stack {
     /// Starts all of it; the service is ready and Prometheus has scraped it.
     pub(crate) async fn start(options: Options) -> Self {
-        let http = reqwest::Client::new();
+        // What is asked may hang on purpose; whoever asks does not.
+        let http = reqwest::Client::builder().timeout(STARTING).build().unwrap();
         let server = move || if options.own_database { Ok(Postgres::start(&[])) } else { Err(Postgres::get()) };
         let (postgres, database) = match tokio::task::spawn_blocking(server).await.unwrap() {
             Ok(own) => {
@@ -149,16 +150,15 @@ impl Stack {
     }
 }
 
-/// Asks again and again until there is an answer; nothing if there is none within that time.
+/// Asks again and again until there is an answer; nothing if there is none within that time, however long one look takes.
 pub(crate) async fn within<T>(limit: Duration, mut look: impl AsyncFnMut() -> Option<T>) -> Option<T> {
-    let began = Instant::now();
-    loop {
-        if let Some(found) = look().await {
-            return Some(found);
+    let asked = async {
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        if began.elapsed() >= limit {
-            return None;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    };
+    tokio::time::timeout(limit, asked).await.ok()
 }
