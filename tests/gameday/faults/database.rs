@@ -36,7 +36,8 @@ pub(super) const FAULTS: &[Fault] = &[
         alerts: &["DatabaseSlow"],
         others: WAITING,
         causes: &[Injected(r#"[{"fault": "delay", "statement": "SELECT users", "for": "300ms"}]"#)],
-        pace: 0.5,
+        // The rule wants fifty statements in its window.
+        pace: 0.25,
         journeys: 1.5,
         ..Fault::NONE
     },
