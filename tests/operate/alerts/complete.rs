@@ -10,39 +10,7 @@ use std::{
 use serde_json::Value;
 
 use super::{alerts, files, list, read};
-use crate::tool;
-
-/// Where each alert leads: its dashboard, the number of its panel there, and what the panel is called.
-const PANELS: &[(&str, &str, u64, &str)] = &[
-    ("AvailabilityBurnFast", "overview", 10, "Burn rate of availability"),
-    ("AvailabilityBurnSlow", "overview", 10, "Burn rate of availability"),
-    ("LatencyBurnFast", "overview", 11, "Burn rate of latency"),
-    ("LatencyBurnSlow", "overview", 11, "Burn rate of latency"),
-    ("ErrorBudgetLow", "overview", 12, "Error budget left"),
-    ("HighErrorRate", "overview", 13, "Errors"),
-    ("HighLatencyP99", "overview", 14, "Latency"),
-    ("TrafficVanished", "overview", 15, "Requests"),
-    ("TargetDown", "overview", 16, "Targets"),
-    ("TargetAbsent", "overview", 16, "Targets"),
-    ("DatabaseDown", "database", 10, "Ready"),
-    ("DatabaseErrors", "database", 11, "Errors"),
-    ("DatabaseSlow", "database", 12, "Latency of queries"),
-    ("PoolSaturated", "database", 13, "Connections"),
-    ("RuntimeStalled", "runtime", 10, "Stalled"),
-    ("SchedulingDelay", "runtime", 11, "Scheduling delay"),
-    ("TaskLeak", "runtime", 12, "Tasks"),
-    ("HeapGrowth", "runtime", 13, "Memory"),
-    ("FileDescriptorsLow", "runtime", 14, "File descriptors"),
-    ("CrashLoop", "runtime", 15, "Starts"),
-    ("Panics", "runtime", 16, "Panics"),
-    ("SignInFailures", "http", 20, "Sign-ins"),
-    ("TokenRejections", "http", 21, "Rejected tokens"),
-    ("TelemetryDropped", "telemetry", 10, "Spans and logs lost"),
-    ("LogLinesDropped", "telemetry", 11, "Log lines"),
-    ("SeriesOverflow", "telemetry", 12, "Series"),
-    ("RuleFailures", "telemetry", 13, "Rules"),
-    ("Watchdog", "telemetry", 14, "Watchdog"),
-];
+use crate::{dashboards::promises::PROMISED, tool};
 
 /// The numbers of panels that alerts lead to; others begin at 30.
 const LED_TO: std::ops::Range<u64> = 10..30;
@@ -146,24 +114,24 @@ fn panels(dashboard: &Value) -> Vec<(u64, String)> {
 
 #[test]
 fn each_alert_has_its_panel_and_each_panel_of_an_alert_has_one() {
-    assert_eq!(names(), PANELS.iter().map(|(alert, ..)| (*alert).to_owned()).collect());
+    assert_eq!(names(), PROMISED.iter().map(|(alert, ..)| (*alert).to_owned()).collect());
     let mut faults = Vec::new();
     for alert in alerts() {
-        let (_, board, id, _) = PANELS.iter().find(|(name, ..)| *name == alert.name).unwrap();
+        let (_, board, id, _) = PROMISED.iter().find(|(name, ..)| *name == alert.name).unwrap();
         let link = alert.annotation("dashboard_url");
         let place = format!("http://localhost:3000/d/glasshouse-{board}?viewPanel=panel-{id}");
         if link.strip_prefix(&place).is_none_or(|rest| !rest.is_empty() && !rest.starts_with("&var-job=")) {
             faults.push(format!("{} links to {link}", alert.name));
         }
     }
-    let boards: BTreeSet<_> = PANELS.iter().map(|(_, board, ..)| *board).collect();
+    let boards: BTreeSet<_> = PROMISED.iter().map(|(_, board, ..)| *board).collect();
     for board in boards {
         let text = fs::read_to_string(root().join(format!("dashboards/{board}.json"))).unwrap_or_default();
         let dashboard: Value = serde_json::from_str(&text).unwrap_or_default();
         if dashboard["uid"] != format!("glasshouse-{board}") {
             faults.push(format!("dashboards/{board}.json is not what links call glasshouse-{board}"));
         }
-        let wanted = PANELS.iter().filter(|(_, of, ..)| *of == board);
+        let wanted = PROMISED.iter().filter(|(_, of, ..)| *of == board);
         let wanted: BTreeSet<_> = wanted.map(|(_, _, id, title)| (*id, (*title).to_owned())).collect();
         let there: BTreeSet<_> = panels(&dashboard).into_iter().filter(|(id, _)| LED_TO.contains(id)).collect();
         if wanted != there {

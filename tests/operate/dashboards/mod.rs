@@ -5,5 +5,5 @@ mod layout;
 mod links;
 mod lint;
 pub(crate) mod panels;
-mod promises;
+pub(crate) mod promises;
 mod written;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::panels::{dashboard, list, panels, text};
 
 /// Every alert with the dashboard, the id and the title of its panel. Annotations and bookmarks link to them.
-const PROMISED: &[(&str, &str, u64, &str)] = &[
+pub(crate) const PROMISED: &[(&str, &str, u64, &str)] = &[
     ("AvailabilityBurnFast", "overview", 10, "Burn rate of availability"),
     ("AvailabilityBurnSlow", "overview", 10, "Burn rate of availability"),
     ("LatencyBurnFast", "overview", 11, "Burn rate of latency"),
