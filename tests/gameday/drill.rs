@@ -7,7 +7,8 @@ use tokio::sync::watch;
 use crate::{
     diagnosed,
     fault::Fault,
-    history, shipped,
+    history,
+    shipped::{self, Shipped},
     stack::{STARTING, within},
     stage::Stage,
 };
@@ -216,10 +217,23 @@ impl Drill {
                 resolved: history::resolved(&deliveries, alert, receiver(alert)).map(after(ended)),
             }
         };
-        self.fault.alerts.iter().map(row).collect()
+        let rows: Vec<_> = self.fault.alerts.iter().map(row).collect();
+        for row in &rows {
+            if row.pending.is_none() && shipped(row.alert).waits {
+                self.failures.push(format!("{} was never pending", row.alert));
+            }
+            if row.firing.is_none() {
+                self.failures.push(format!("{} was told of, and Prometheus has never seen it fire", row.alert));
+            }
+        }
+        rows
     }
 }
 
+fn shipped(alert: &str) -> &'static Shipped {
+    shipped::ALERTS.get(alert).unwrap_or_else(|| panic!("no alert is called {alert}"))
+}
+
 fn receiver(alert: &str) -> &'static str {
-    shipped::receiver(shipped::SEVERITIES.get(alert).unwrap_or_else(|| panic!("no alert is called {alert}")))
+    shipped::receiver(&shipped(alert).severity)
 }

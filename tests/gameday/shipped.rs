@@ -11,10 +11,17 @@ use serde_json::Value;
 
 use crate::faults;
 
-/// Each alert's name with its severity, read once.
-pub(crate) static SEVERITIES: LazyLock<BTreeMap<String, String>> = LazyLock::new(severities);
+/// What a game day must know of a shipped alert.
+pub(crate) struct Shipped {
+    pub(crate) severity: String,
+    /// Whether it is pending for a while before it fires.
+    pub(crate) waits: bool,
+}
 
-fn severities() -> BTreeMap<String, String> {
+/// Each alert by its name, read once.
+pub(crate) static ALERTS: LazyLock<BTreeMap<String, Shipped>> = LazyLock::new(alerts);
+
+fn alerts() -> BTreeMap<String, Shipped> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("alerts/rules");
     let files = fs::read_dir(folder).unwrap().map(|file| fs::read_to_string(file.unwrap().path()).unwrap());
     let mut found = BTreeMap::new();
@@ -23,7 +30,8 @@ fn severities() -> BTreeMap<String, String> {
         let groups = file["groups"].as_array().into_iter().flatten();
         for rule in groups.flat_map(|group| group["rules"].as_array().into_iter().flatten()) {
             if let (Some(alert), Some(severity)) = (rule["alert"].as_str(), rule["labels"]["severity"].as_str()) {
-                found.insert(alert.to_owned(), severity.to_owned());
+                let shipped = Shipped { severity: severity.to_owned(), waits: rule["for"].is_string() };
+                found.insert(alert.to_owned(), shipped);
             }
         }
     }
@@ -43,7 +51,7 @@ pub(crate) fn receiver(severity: &str) -> &'static str {
 /// What the faults and the shipped alerts do not agree on: an alert for which there is no fault, or a name that no alert
 /// has.
 pub(crate) fn disagreements() -> Vec<String> {
-    let shipped = &*SEVERITIES;
+    let shipped = &*ALERTS;
     let named = || faults::all().flat_map(|fault| fault.alerts.iter().chain(fault.others)).copied();
     let rehearsed: BTreeSet<_> = faults::all().flat_map(|fault| fault.alerts).copied().collect();
     let missing = shipped.keys().filter(|alert| !rehearsed.contains(alert.as_str()));
