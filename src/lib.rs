@@ -7,7 +7,7 @@
 //! - [`worker`]: work that nobody waits for.
 //! - [`store`]: keeps users and sessions, in two engines behind one pair of traits.
 //! - [`internal`]: the internal port: what the process is doing, from a thread of its own.
-//! - [`telemetry`], [`lifecycle`] and [`faults`]: leaves that everyone may use.
+//! - [`telemetry`], [`lifecycle`], [`resilience`] and [`faults`]: leaves that everyone may use.
 //! - [`config`]: the settings, every fault at once.
 //! - [`app`]: assembles all of them and runs them.
 //!
@@ -20,6 +20,7 @@ pub mod faults;
 pub mod http;
 pub mod internal;
 pub mod lifecycle;
+pub mod resilience;
 pub mod store;
 pub mod telemetry;
 pub mod worker;

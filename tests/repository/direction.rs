@@ -18,16 +18,31 @@ struct Module {
 const MODULES: &[Module] = &[
     Module { name: "telemetry", may_use: &[] },
     Module { name: "lifecycle", may_use: &["telemetry"] },
+    Module { name: "resilience", may_use: &["telemetry"] },
     Module { name: "faults", may_use: &["telemetry"] },
     Module { name: "domain", may_use: &["telemetry"] },
-    Module { name: "store", may_use: &["domain", "faults", "telemetry"] },
-    Module { name: "http", may_use: &["domain", "faults", "lifecycle", "telemetry"] },
-    Module { name: "worker", may_use: &["domain", "lifecycle", "telemetry"] },
+    Module { name: "store", may_use: &["domain", "faults", "resilience", "telemetry"] },
+    Module { name: "http", may_use: &["domain", "faults", "lifecycle", "resilience", "telemetry"] },
+    Module { name: "worker", may_use: &["domain", "lifecycle", "resilience", "telemetry"] },
     Module { name: "internal", may_use: &["faults", "lifecycle", "telemetry"] },
-    Module { name: "config", may_use: &["domain", "faults", "http", "internal", "lifecycle", "store", "telemetry"] },
+    Module {
+        name: "config",
+        may_use: &["domain", "faults", "http", "internal", "lifecycle", "resilience", "store", "telemetry"],
+    },
     Module {
         name: "app",
-        may_use: &["config", "domain", "faults", "http", "internal", "lifecycle", "store", "telemetry", "worker"],
+        may_use: &[
+            "config",
+            "domain",
+            "faults",
+            "http",
+            "internal",
+            "lifecycle",
+            "resilience",
+            "store",
+            "telemetry",
+            "worker",
+        ],
     },
 ];
 

@@ -1,0 +1,1 @@
+//! How the service stays within what it can bear, and away from what is broken: knows neither HTTP nor SQL.
