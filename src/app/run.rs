@@ -13,7 +13,8 @@ use crate::{
     internal::{self, Console, Live, Shown, Watch},
     lifecycle::{Drain, Draining, Latch, Readiness, drain},
     store::Store,
-    telemetry, worker,
+    telemetry,
+    worker::Sweeper,
 };
 
 /// What has been started and has to be stopped.
@@ -127,8 +128,9 @@ impl Parts {
         let (accepting, when_to_stop_accepting) = drain();
         let (working, when_to_stop_working) = drain();
         let api = Api {
-            users: stack.users,
+            users: Arc::clone(&stack.users),
             auth: Arc::clone(&stack.auth),
+            audit: Arc::clone(&stack.audit),
             readiness,
             tracer: telemetry.tracer.clone(),
             faults: self.faults.clone(),
@@ -137,12 +139,13 @@ impl Parts {
         };
         let acceptor = self.serve(ports.public, api, when_to_stop_accepting)?;
         serving.release();
-        let tracer = telemetry.tracer.clone();
+        let Stack { users, auth, audit } = stack;
+        let sweeper = Sweeper { auth, users, audit, tracer: telemetry.tracer.clone() };
         let (wanted, to_migrate, stop) = (settings.store.migrate, store.clone(), when_to_stop_working.clone());
         let worker = telemetry::spawn("worker", async move {
             if !wanted || migrate(&to_migrate, stop).await {
                 migrated.release();
-                worker::sweep(stack.auth, tracer, when_to_stop_working).await;
+                sweeper.run(when_to_stop_working).await;
             }
         });
         tracing::info!(

@@ -8,6 +8,7 @@ use crate::{
     config::Settings,
     domain::{
         Clock,
+        audit::Audit,
         auth::{Auth, AuthMetrics, HashingMetrics, Keys, Passwords, Tokens},
         users::{UserMetrics, Users},
     },
@@ -21,6 +22,8 @@ pub(super) struct Stack {
     pub(super) users: Arc<Users>,
     /// Who is who.
     pub(super) auth: Arc<Auth>,
+    /// What admins did.
+    pub(super) audit: Arc<Audit>,
 }
 
 impl Stack {
@@ -29,6 +32,7 @@ impl Stack {
     /// # Errors
     /// When a key cannot be read, which the settings have checked.
     pub(super) fn build(settings: &Settings, store: &Store, clock: &Clock, metrics: &Metrics) -> anyhow::Result<Self> {
+        let audit = Audit::new(Arc::clone(&store.audit), settings.audit.clone(), clock.clone());
         let auth = &settings.auth;
         let keys = Keys::parse(&auth.signing_key, &auth.verification_keys).context("auth.signing_key")?;
         let tokens =
@@ -44,6 +48,6 @@ impl Stack {
             clock.clone(),
             AuthMetrics::new(metrics),
         );
-        Ok(Self { users: Arc::new(users), auth: Arc::new(auth) })
+        Ok(Self { users: Arc::new(users), auth: Arc::new(auth), audit: Arc::new(audit) })
     }
 }
