@@ -9,7 +9,7 @@ use tracing::dispatcher::set_default;
 use super::{App, ENDING, Logging, Parts, Ports, migrate::migrate, stack::Stack};
 use crate::{
     domain::Clock,
-    http::{self, Api, ConnectionMetrics},
+    http::{self, Api, ConnectionMetrics, limits::Limits},
     internal::{self, Console, Live, Shown, Watch},
     lifecycle::{Drain, Draining, Latch, Readiness, drain},
     store::Store,
@@ -132,6 +132,7 @@ impl Parts {
             readiness,
             tracer: telemetry.tracer.clone(),
             faults: self.faults.clone(),
+            limits: Limits::new(&settings.limits, metrics),
             config: settings.http.clone(),
             force_trace_token: settings.telemetry.force_trace_token.clone(),
         };

@@ -42,7 +42,7 @@ fn layers(request_timeout: Duration) -> Layers {
         .route("/never", get(std::future::pending::<&'static str>))
         .route("/broken", get(async || -> Problem { broken().into() }))
         .route("/read", post(async |Json(fields): Json| fields.finish((Some(()),)).map(|_| "read")));
-    Layers { router: layered(routes, observer, request_timeout, MAX_BODY), metrics }
+    Layers { router: layered(routes, observer, None, request_timeout, MAX_BODY), metrics }
 }
 
 fn broken() -> users::Error {
@@ -54,7 +54,7 @@ fn patient() -> Layers {
 }
 
 fn request(method: Method, path: &str, body: impl Into<Body>) -> Request<Body> {
-    let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+    let request = Request::builder().method(method).uri(path).header("host", "a").header("content-type", "application/json");
     request.body(body.into()).expect("it is a request")
 }
 
