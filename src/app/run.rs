@@ -163,9 +163,9 @@ impl Parts {
         let listener = tokio::net::TcpListener::from_std(port)?;
         let metrics = &self.telemetry.metrics;
         let connections = ConnectionMetrics::new(metrics);
-        let config = api.config.clone();
+        let (config, shared) = (api.config.clone(), api.limits.is_some());
         let router = http::router(api, metrics);
-        Ok(telemetry::spawn("acceptor", http::serve(listener, router, config, draining, connections)))
+        Ok(telemetry::spawn("acceptor", http::serve(listener, router, config, shared, draining, connections)))
     }
 
     async fn stop(&self, running: Running, who: &'static str) {

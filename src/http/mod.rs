@@ -7,7 +7,6 @@ mod health;
 mod jwks;
 mod layers;
 pub mod limits;
-mod lingering;
 mod metrics;
 pub mod openapi;
 mod problem;

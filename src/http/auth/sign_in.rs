@@ -25,7 +25,10 @@ pub(in crate::http) async fn sign_in(
     let (email, password) = fields.finish(values)?;
     let from = client.map(|Extension(client)| client.network());
     let attempt = match (&api.limits, &email) {
-        (Some(limits), Some(email)) => Some(limits.sign_ins.attempt(email, from).map_err(Problem::too_many_sign_ins)?),
+        (Some(limits), Some(email)) => Some(limits.sign_ins.attempt(email, from).map_err(|limited| {
+            api.auth.limited_sign_in();
+            Problem::too_many_sign_ins(limited)
+        })?),
         _ => None,
     };
     let result = api.auth.sign_in(email.as_ref(), &password.possible()).await;

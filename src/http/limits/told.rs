@@ -47,9 +47,9 @@ fn add(headers: &mut HeaderMap, name: HeaderName, item: std::fmt::Arguments<'_>)
         text.push_str(before);
         text.push_str(", ");
     }
-    // A String takes whatever is written to it.
-    drop(text.write_fmt(item));
-    if let Ok(value) = HeaderValue::try_from(text) {
+    if text.write_fmt(item).is_ok()
+        && let Ok(value) = HeaderValue::try_from(text)
+    {
         headers.insert(name, value);
     }
 }
