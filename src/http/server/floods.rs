@@ -66,19 +66,26 @@ async fn flood(served: &Served, first: &[u8], mut next: impl FnMut(u32) -> Vec<u
     sent
 }
 
+/// Why connections failed: a word for each.
+fn counted(metrics: &crate::telemetry::Metrics) -> Vec<&'static str> {
+    let reasons = ["accept", "header_timeout", "headers_too_large", "malformed", "flooded", "stalled", "aborted"];
+    let times = |reason: &&str| usize::try_from(failures(metrics, reason)).expect("it is small");
+    reasons.into_iter().flat_map(|reason| std::iter::repeat_n(reason, times(&reason))).collect()
+}
+
 /// One flood, with somebody else who is answered while it lasts.
 async fn ends(what: &str, reason: &str, first: &[u8], next: impl FnMut(u32) -> Vec<u8>) {
     let served = served(9, PATIENT).await;
     let other = async {
         for _ in 0..5 {
-            let answer = served.ask("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+            let answer = served.ask(CLOSING);
             assert!(timeout(PATIENT, answer).await.expect("an answer in time").ends_with("here"), "{what}");
         }
     };
     let (sent, ()) = tokio::join!(flood(&served, first, next), other);
     assert!(sent < ENOUGH, "{what}: it was never closed");
     assert!(served.drain.drain(PATIENT).await, "{what}: nothing is left of it");
-    assert_eq!(failures(&served.metrics, reason), 1, "{what}, after {sent} octets");
+    assert_eq!(counted(&served.metrics), [reason], "{what}, after {sent} octets");
 }
 
 #[tokio::test]
@@ -105,7 +112,7 @@ async fn requests_that_are_taken_back_at_once_are_counted() {
     // The service is made to take them back itself (CVE-2025-8671).
     ends("forced reset", "flooded", &[], |number| {
         let stream = stream(number);
-        [frame(HEADERS, END_HEADERS, stream, GET_GATED), frame(WINDOW_UPDATE, 0, stream, &[0; 4])].concat()
+        [frame(HEADERS, END_HEADERS, stream, GET_GATED), frame(WINDOW_UPDATE, 0, stream, &[0x7f, 0xff, 0xff, 0xff])].concat()
     })
     .await;
 }
@@ -141,6 +148,13 @@ async fn frames(connection: &mut TcpStream, mut enough: impl FnMut(&(u8, u32, Ve
     }
 }
 
+/// Everything until it is closed.
+async fn rest(mut connection: TcpStream) -> Vec<u8> {
+    let mut said = Vec::new();
+    drop(timeout(PATIENT, connection.read_to_end(&mut said)).await.expect("it is closed"));
+    said
+}
+
 async fn http_2(served: &Served, settings: &[u8], more: &[u8]) -> TcpStream {
     let mut connection = TcpStream::connect(served.address).await.expect("somebody listens");
     let sent = [PREFACE, &frame(SETTINGS, 0, 0, settings), more].concat();
@@ -148,42 +162,64 @@ async fn http_2(served: &Served, settings: &[u8], more: &[u8]) -> TcpStream {
     connection
 }
 
+const CLOSING: &str = "GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+
+fn gated(streams: u32) -> Vec<u8> {
+    let asked = |number| frame(HEADERS, END_HEADERS | END_STREAM, stream(number), GET_GATED);
+    (0..streams).flat_map(asked).collect()
+}
+
 #[tokio::test]
 async fn no_more_streams_are_under_way_than_are_allowed() {
     let served = served(9, PATIENT).await;
-    let asked = MAX_STREAMS + 100;
-    let many: Vec<u8> =
-        (0..asked).flat_map(|number| frame(HEADERS, END_HEADERS | END_STREAM, stream(number), GET_GATED)).collect();
-    let mut connection = http_2(&served, &[], &many).await;
+    let mut connection = http_2(&served, &[], &gated(MAX_STREAMS + 20)).await;
     let mut refused = 0;
     frames(&mut connection, |(kind, _, payload)| {
         // REFUSED_STREAM: it may be asked again.
         refused += u32::from(*kind == RST_STREAM && payload.as_slice() == [0, 0, 0, 7]);
-        refused == asked - MAX_STREAMS
+        refused == 20
     })
     .await;
     served.begun.acquire_many(MAX_STREAMS).await.expect("it is never closed").forget();
     assert_eq!(served.begun.available_permits(), 0);
-    assert!(served.ask("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.ends_with("here"));
+    assert!(served.ask(CLOSING).await.ends_with("here"));
     served.gate.add_permits(1000);
 }
 
 #[tokio::test]
-async fn headers_that_unpack_to_far_more_are_refused() {
+async fn whoever_asks_for_far_more_streams_than_are_allowed_is_cut() {
     let served = served(9, PATIENT).await;
-    // A header of 4000 octets goes into the table, and is named 16,000 times by one octet each: 64 MB.
+    let connection = http_2(&served, &[], &gated(MAX_STREAMS + 100)).await;
+    drop(rest(connection).await);
+    assert!(served.drain.drain(PATIENT).await);
+    assert_eq!(counted(&served.metrics), ["flooded"]);
+}
+
+/// A header of so many octets goes into the table, and is named again by one octet each time.
+fn bomb(times: usize) -> Vec<u8> {
     let header = [&[0x40, 1, b'x', 0x7f, 0xa1, 0x1e][..], &[b'y'; 4000]].concat();
-    let bomb = [GET, &header, &[0xbe; 12_000]].concat();
-    let mut connection = http_2(&served, &[], &frame(HEADERS, END_HEADERS | END_STREAM, 1, &bomb)).await;
+    frame(HEADERS, END_HEADERS | END_STREAM, 1, &[GET, &header, &vec![0xbe; times]].concat())
+}
+
+#[tokio::test]
+async fn headers_that_unpack_to_more_are_refused() {
+    let served = served(9, PATIENT).await;
+    // 40 KB: too large, and told so on its stream.
+    let mut connection = http_2(&served, &[], &bomb(9)).await;
     let mut answer = Vec::new();
     frames(&mut connection, |(kind, stream, payload)| {
         answer.clone_from(payload);
         *kind == HEADERS && *stream == 1
     })
     .await;
-    // `:status` is no indexed one, so it stands there as text or in Huffman's code of 431.
-    assert!(answer.starts_with(&[0x48]) || answer.starts_with(&[0x08]), "{answer:?}");
-    assert!(served.ask("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.ends_with("here"));
+    // `:status`, and 431 in Huffman's code.
+    assert!(answer.starts_with(&[0x48, 0x83, 0x69, 0x90, 0xff]), "{answer:x?}");
+    drop(connection);
+    // 48 MB.
+    drop(rest(http_2(&served, &[], &bomb(12_000)).await).await);
+    assert!(served.ask(CLOSING).await.ends_with("here"));
+    assert!(served.drain.drain(PATIENT).await);
+    assert_eq!(counted(&served.metrics).into_iter().filter(|reason| *reason == "flooded").count(), 1);
 }
 
 #[tokio::test]
