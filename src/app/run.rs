@@ -9,7 +9,7 @@ use tracing::dispatcher::set_default;
 use super::{App, ENDING, Logging, Parts, Ports, migrate::migrate, stack::Stack};
 use crate::{
     domain::Clock,
-    http::{self, Api, ConnectionMetrics},
+    http::{self, Api, ConnectionMetrics, limits::Limits},
     internal::{self, Console, Live, Shown, Watch},
     lifecycle::{Drain, Draining, Latch, Readiness, drain},
     store::Store,
@@ -135,6 +135,7 @@ impl Parts {
             readiness,
             tracer: telemetry.tracer.clone(),
             faults: self.faults.clone(),
+            limits: Limits::new(&settings.limits, metrics),
             config: settings.http.clone(),
             force_trace_token: settings.telemetry.force_trace_token.clone(),
         };
@@ -165,9 +166,9 @@ impl Parts {
         let listener = tokio::net::TcpListener::from_std(port)?;
         let metrics = &self.telemetry.metrics;
         let connections = ConnectionMetrics::new(metrics);
-        let config = api.config.clone();
+        let (config, shared) = (api.config.clone(), api.limits.is_some());
         let router = http::router(api, metrics);
-        Ok(telemetry::spawn("acceptor", http::serve(listener, router, config, draining, connections)))
+        Ok(telemetry::spawn("acceptor", http::serve(listener, router, config, shared, draining, connections)))
     }
 
     async fn stop(&self, running: Running, who: &'static str) {
