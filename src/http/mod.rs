@@ -36,7 +36,7 @@ use crate::{
     lifecycle::Readiness,
     telemetry::{Metrics, Tracer},
 };
-use layers::Observer;
+use layers::{Observer, Origins};
 use metrics::HttpMetrics;
 use problem::Problem;
 
@@ -68,6 +68,7 @@ pub fn router(api: Api, metrics: &Metrics) -> Router {
         server_timing: api.config.server_timing,
         slow: api.config.slow,
     });
+    let origins = Origins::new(&api.config.cors_origins);
     let (request_timeout, max_body_bytes) = (api.config.request_timeout, api.config.max_body_bytes);
     let faults = api.faults.clone();
 
@@ -91,23 +92,32 @@ pub fn router(api: Api, metrics: &Metrics) -> Router {
         .with_state(Arc::new(api));
     // A layer costs each request something, and where no fault is allowed it would never do anything.
     let routes = if faults.is_allowed() { routes.layer(from_fn_with_state(faults, layers::faults)) } else { routes };
-    layered(routes, observer, request_timeout, max_body_bytes)
+    layered(routes, observer, origins, request_timeout, max_body_bytes)
 }
 
 /// The routes, what is answered where there is none, and the layers around both.
-fn layered(routes: Router, observer: Arc<Observer>, request_timeout: Duration, max_body_bytes: usize) -> Router {
-    routes
+fn layered(
+    routes: Router,
+    observer: Arc<Observer>,
+    origins: Origins,
+    request_timeout: Duration,
+    max_body_bytes: usize,
+) -> Router {
+    let router = routes
         .fallback(unknown_route)
-        // axum adds `Allow`. There is no CORS here, so `OPTIONS` is a method like any other that a route lacks.
+        // axum adds `Allow`. Where no origin is named, `OPTIONS` is a method like any other that a route lacks.
         .method_not_allowed_fallback(unknown_method)
         // From the inside out. A body is bounded before anybody reads it,
         .layer(from_fn_with_state(max_body_bytes, layers::body_limit))
         // the clock runs for all that reads and works,
         .layer(from_fn_with_state(request_timeout, layers::deadline))
         // a panic of any of these is still an answer,
-        .layer(from_fn(layers::panics))
-        // and every answer, however it came about, is seen.
-        .layer(from_fn_with_state(observer, layers::observe))
+        .layer(from_fn(layers::panics));
+    // pages of other origins may read all of these answers, if they may read any,
+    let router =
+        if origins.is_empty() { router } else { router.layer(from_fn_with_state(Arc::new(origins), layers::cors)) };
+    // and every answer, however it came about, is seen.
+    router.layer(from_fn_with_state(observer, layers::observe))
 }
 
 async fn unknown_route() -> Problem {

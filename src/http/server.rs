@@ -267,6 +267,7 @@ mod tests {
         let config = Config {
             listen: address,
             trusted_proxies: Vec::new(),
+            cors_origins: Vec::new(),
             max_connections,
             header_timeout,
             request_timeout: PATIENT,

@@ -13,7 +13,13 @@ use futures_util::{FutureExt, StreamExt, stream};
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 
-use super::{extract::Json, layered, layers::Observer, metrics::HttpMetrics, problem::Problem};
+use super::{
+    extract::Json,
+    layered,
+    layers::{Observer, Origins},
+    metrics::HttpMetrics,
+    problem::Problem,
+};
 use crate::{
     domain::users,
     telemetry::{Metrics, Tracer, catalog},
@@ -42,7 +48,7 @@ fn layers(request_timeout: Duration) -> Layers {
         .route("/never", get(std::future::pending::<&'static str>))
         .route("/broken", get(async || -> Problem { broken().into() }))
         .route("/read", post(async |Json(fields): Json| fields.finish((Some(()),)).map(|_| "read")));
-    Layers { router: layered(routes, observer, request_timeout, MAX_BODY), metrics }
+    Layers { router: layered(routes, observer, Origins::new(&[]), request_timeout, MAX_BODY), metrics }
 }
 
 fn broken() -> users::Error {
@@ -125,6 +131,8 @@ async fn every_answer_names_its_request_and_its_trace() {
         let trace = response.headers()["traceresponse"].to_str().expect("it is text").to_owned();
         assert!(trace.starts_with("00-0af7651916cd43dd8448eb211c80319c-"), "{path}: {trace}");
         assert_eq!(response.headers()["x-content-type-options"], "nosniff", "{path}");
+        assert_eq!(response.headers()["x-frame-options"], "DENY", "{path}");
+        assert_eq!(response.headers()["cache-control"], "no-store", "{path}");
         if status >= 400 {
             assert_eq!(response.headers()["content-type"], "application/problem+json", "{path}");
             let body = text(response).await;

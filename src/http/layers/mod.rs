@@ -3,7 +3,9 @@
 mod accept;
 mod account;
 mod body_limit;
+mod browsers;
 mod client;
+mod cors;
 mod deadline;
 mod faults;
 mod observe;
@@ -15,6 +17,7 @@ mod traffic;
 pub(super) use accept::accept;
 pub(super) use body_limit::body_limit;
 pub(super) use client::Peer;
+pub(super) use cors::{Origins, cors};
 pub(super) use deadline::deadline;
 pub(super) use faults::faults;
 pub(super) use observe::{Observer, observe};
