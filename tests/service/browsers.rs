@@ -69,7 +69,7 @@ async fn answers(service: &Service) -> Vec<(&'static str, u16, Reply)> {
             304,
             ann.client.send(ann.client.request(Method::GET, me).header("if-none-match", &ann.etag)).await,
         ),
-        ("registered", 201, nobody.register("bob@example.com").await),
+        ("account registered", 201, nobody.register("bob@example.com").await),
         ("granted", 200, nobody.sign_in("ann@example.com", PASSWORD).await),
         ("nobody", 401, nobody.me().await),
         ("forbidden", 403, ann.client.list("").await),
@@ -107,7 +107,7 @@ async fn answers(service: &Service) -> Vec<(&'static str, u16, Reply)> {
     for (name, fault, status) in [
         ("broken", json!([{ "fault": "error", "route": me, "method": "GET" }]), 500),
         ("panicked", json!([{ "fault": "panic", "route": me, "method": "GET" }]), 500),
-        ("without a store", json!([{ "fault": "error", "statement": "SELECT sessions" }]), 503),
+        ("without a store", json!([{ "fault": "refused_pool" }]), 503),
     ] {
         inflict(service, &fault).await;
         answers.push((name, status, bob.client.me().await));
