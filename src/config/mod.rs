@@ -217,6 +217,7 @@ fn http(values: &Values) -> http::Config {
     http::Config {
         listen: values.address("http.listen"),
         trusted_proxies: values.networks("http.trusted_proxies"),
+        cors_origins: values.texts("http.cors_origins").to_vec(),
         max_connections: values.whole("http.max_connections"),
         header_timeout: values.duration("http.header_timeout"),
         request_timeout: values.duration("http.request_timeout"),

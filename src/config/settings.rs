@@ -48,6 +48,13 @@ pub(super) const SETTINGS: &[Setting] = &[
         "",
         "Whose X-Forwarded-For and X-Forwarded-Proto are believed; nobody's if empty.",
     ),
+    setting(
+        "http.cors_origins",
+        Shape::Origins,
+        "",
+        "The origins whose pages may read answers (CORS); none if empty. Cookies are never read, so credentials are \
+         never allowed.",
+    ),
     whole(
         "http.max_connections",
         (1, 1_000_000),

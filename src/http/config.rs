@@ -11,6 +11,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed; nobody's by default.
     pub trusted_proxies: Vec<IpNet>,
+    /// The origins whose pages may read answers (CORS): `https://app.example.com`; none by default.
+    pub cors_origins: Vec<String>,
     /// How many connections are open at once; more wait in the kernel's queue.
     pub max_connections: u32,
     /// How long a client may take to send a request's headers.

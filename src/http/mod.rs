@@ -37,7 +37,7 @@ use crate::{
     lifecycle::Readiness,
     telemetry::{Metrics, Tracer},
 };
-use layers::Observer;
+use layers::{Observer, Origins};
 use limits::Limits;
 use metrics::HttpMetrics;
 use problem::Problem;
@@ -74,8 +74,14 @@ pub fn router(api: Api, metrics: &Metrics) -> Router {
         server_timing: api.config.server_timing,
         slow: api.config.slow,
     });
-    let (request_timeout, max_body_bytes) = (api.config.request_timeout, api.config.max_body_bytes);
-    let (faults, limits) = (api.faults.clone(), api.limits.clone());
+    let around = Around {
+        observer,
+        origins: Origins::new(&api.config.cors_origins),
+        limits: api.limits.clone(),
+        request_timeout: api.config.request_timeout,
+        max_body_bytes: api.config.max_body_bytes,
+    };
+    let faults = api.faults.clone();
 
     let operations = Router::new()
         .route("/api/v1/users", post(users::register).get(users::list))
@@ -99,37 +105,45 @@ pub fn router(api: Api, metrics: &Metrics) -> Router {
         .with_state(Arc::new(api));
     // A layer costs each request something, and where no fault is allowed it would never do anything.
     let routes = if faults.is_allowed() { routes.layer(from_fn_with_state(faults, layers::faults)) } else { routes };
-    layered(routes, observer, limits, request_timeout, max_body_bytes)
+    layered(routes, around)
 }
 
-/// The routes, what is answered where there is none, and the layers around both.
-fn layered(
-    routes: Router,
+/// What the layers around all routes need.
+struct Around {
     observer: Arc<Observer>,
+    origins: Origins,
+    /// None if nobody is limited.
     limits: Option<Arc<Limits>>,
     request_timeout: Duration,
     max_body_bytes: usize,
-) -> Router {
-    let routes = routes
+}
+
+/// The routes, what is answered where there is none, and the layers around both.
+fn layered(routes: Router, around: Around) -> Router {
+    let Around { observer, origins, limits, request_timeout, max_body_bytes } = around;
+    let mut router = routes
         .fallback(unknown_route)
-        // axum adds `Allow`. There is no CORS here, so `OPTIONS` is a method like any other that a route lacks.
+        // axum adds `Allow`. Where no origin is named, `OPTIONS` is a method like any other that a route lacks.
         .method_not_allowed_fallback(unknown_method)
         // From the inside out. A body is bounded before anybody reads it,
         .layer(from_fn_with_state(max_body_bytes, layers::body_limit));
     // who asks too often is refused before that,
-    let routes = match limits {
-        Some(limits) => routes.layer(from_fn_with_state(limits, layers::limit)),
-        None => routes,
-    };
-    routes
+    if let Some(limits) = limits {
+        router = router.layer(from_fn_with_state(limits, layers::limit));
+    }
+    router = router
         // and so is what two readers could read differently,
         .layer(from_fn(layers::host))
         // the clock runs for all that reads and works,
         .layer(from_fn_with_state(request_timeout, layers::deadline))
         // a panic of any of these is still an answer,
-        .layer(from_fn(layers::panics))
-        // and every answer, however it came about, is seen.
-        .layer(from_fn_with_state(observer, layers::observe))
+        .layer(from_fn(layers::panics));
+    // pages of other origins may read all of these answers, if they may read any,
+    if !origins.is_empty() {
+        router = router.layer(from_fn_with_state(Arc::new(origins), layers::cors));
+    }
+    // and every answer, however it came about, is seen.
+    router.layer(from_fn_with_state(observer, layers::observe))
 }
 
 async fn unknown_route() -> Problem {

@@ -3,6 +3,7 @@
 
 mod any_bytes;
 mod auditing;
+mod browsers;
 mod changing;
 mod contract;
 mod failing;

@@ -3,7 +3,9 @@
 mod accept;
 mod account;
 mod body_limit;
+mod browsers;
 mod client;
+mod cors;
 mod deadline;
 mod faults;
 mod host;
@@ -18,6 +20,7 @@ mod traffic;
 pub(super) use accept::accept;
 pub(super) use body_limit::body_limit;
 pub(super) use client::{Client, Network, Peer, is_trusted};
+pub(super) use cors::{Origins, cors};
 pub(super) use deadline::deadline;
 pub(super) use faults::faults;
 pub(super) use host::host;

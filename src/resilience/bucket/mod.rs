@@ -203,7 +203,10 @@ fn nanoseconds(duration: Duration) -> u64 {
 
 impl fmt::Debug for Buckets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Buckets").field("quota", &self.quota).field("capacity", &self.capacity()).finish_non_exhaustive()
+        f.debug_struct("Buckets")
+            .field("quota", &self.quota)
+            .field("capacity", &self.capacity())
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,6 +1,8 @@
 //! What every service test stands on: a whole service in this process, a client, and a collector of its own.
 
 mod admin;
+#[path = "../../support/canaries.rs"]
+mod canaries;
 mod client;
 mod collector;
 #[path = "../../support/pgbouncer.rs"]
