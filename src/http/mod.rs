@@ -33,7 +33,7 @@ pub use server::serve;
 use crate::{
     domain::{auth::Auth, users::Users},
     faults::Switchboard,
-    lifecycle::Readiness,
+    lifecycle::{Latch, Readiness},
     telemetry::{Metrics, Tracer},
 };
 use layers::Observer;
@@ -48,6 +48,8 @@ pub struct Api {
     pub auth: Arc<Auth>,
     /// What `/health/ready` asks.
     pub readiness: Readiness,
+    /// Held when this port will soon be closed.
+    pub serving: Arc<Latch>,
     /// Makes the requests' spans.
     pub tracer: Tracer,
     /// What requests may meet on purpose.
@@ -69,7 +71,7 @@ pub fn router(api: Api, metrics: &Metrics) -> Router {
         slow: api.config.slow,
     });
     let (request_timeout, max_body_bytes) = (api.config.request_timeout, api.config.max_body_bytes);
-    let faults = api.faults.clone();
+    let (faults, serving) = (api.faults.clone(), Arc::clone(&api.serving));
 
     let operations = Router::new()
         .route("/api/v1/users", post(users::register).get(users::list))
@@ -91,7 +93,8 @@ pub fn router(api: Api, metrics: &Metrics) -> Router {
         .with_state(Arc::new(api));
     // A layer costs each request something, and where no fault is allowed it would never do anything.
     let routes = if faults.is_allowed() { routes.layer(from_fn_with_state(faults, layers::faults)) } else { routes };
-    layered(routes, observer, request_timeout, max_body_bytes)
+    // Outermost: a refusal is an answer too.
+    layered(routes, observer, request_timeout, max_body_bytes).layer(from_fn_with_state(serving, layers::leaving))
 }
 
 /// The routes, what is answered where there is none, and the layers around both.
