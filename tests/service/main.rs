@@ -9,6 +9,7 @@ mod faults;
 mod following;
 mod identity;
 mod internal_port;
+mod leaking;
 mod listing;
 mod logs;
 mod metrics;

@@ -3,6 +3,7 @@
 mod admin;
 mod client;
 mod collector;
+pub(crate) mod leaks;
 #[path = "../../support/postgres.rs"]
 mod postgres;
 mod proxy;

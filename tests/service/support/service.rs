@@ -18,7 +18,10 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
-use super::{Client, Collector, Postgres};
+use super::{Client, Collector, Postgres, leaks};
+
+/// Whether each test is held to leave nothing running. Those of other binaries, which share this file, plant leaks.
+const LEAVES_NOTHING: bool = matches!(env!("CARGO_CRATE_NAME").as_bytes(), b"service");
 
 /// Which store a service keeps its users in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +43,8 @@ pub(crate) struct Service {
     running: Option<JoinHandle<anyhow::Result<()>>>,
     log: Log,
     ahead: Arc<Mutex<TimeDelta>>,
+    /// Once it was ready.
+    pub(crate) at_rest: Option<leaks::AtRest>,
     _folder: TempDir,
 }
 
@@ -87,8 +92,9 @@ impl Service {
 
     /// On a database that is somewhere already.
     pub(crate) async fn start_on(folder: TempDir, database_url: &str, settings: &[(&str, &str)]) -> Self {
-        let service = Self::started_on(folder, database_url, settings);
+        let mut service = Self::started_on(folder, database_url, settings);
         service.ready().await;
+        service.at_rest = Some(leaks::AtRest::now(&service.main));
         service
     }
 
@@ -135,6 +141,7 @@ impl Service {
             running: Some(running),
             log,
             ahead,
+            at_rest: None,
             _folder: folder,
         }
     }
@@ -196,6 +203,10 @@ impl Service {
 
     /// Asks it to stop, waits until it has, and says what it left.
     pub(crate) async fn stop(mut self) -> Stopped {
+        if LEAVES_NOTHING {
+            let (main, public, at_rest) = (self.main.clone(), self.public, self.at_rest);
+            tokio::task::spawn_blocking(move || leaks::none_is_left(&main, public, at_rest)).await.unwrap();
+        }
         self.stops.send("the test").await.unwrap();
         let running = self.running.take().unwrap();
         let outcome = tokio::task::spawn_blocking(move || running.join().unwrap()).await.unwrap();
@@ -207,6 +218,9 @@ impl Service {
 impl Drop for Service {
     fn drop(&mut self) {
         let Some(running) = self.running.take() else { return };
+        if LEAVES_NOTHING && !std::thread::panicking() {
+            leaks::none_is_left(&self.main, self.public, self.at_rest);
+        }
         self.stops.try_send("the end of the test").ok();
         self.stops.try_send("the end of the test").ok();
         if std::thread::panicking() {
