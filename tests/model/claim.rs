@@ -26,7 +26,7 @@ unsafe impl Sync for Slot {}
 
 impl Slot {
     fn new() -> Arc<Self> {
-        Arc::new(Self { claim: Claim::new(), seen: UnsafeCell::new([0, 0]) })
+        Arc::new(Self { claim: Claim::default(), seen: UnsafeCell::new([0, 0]) })
     }
 
     /// As the signal's code fills it.
@@ -77,6 +77,21 @@ fn of_two_threads_with_samples_one_gets_the_slot_and_the_other_loses_nothing_of_
         let drained = [early, slot.drain()].iter().flatten().count();
         assert_eq!(taken.iter().filter(|taken| **taken).count(), drained, "as many as were taken are read");
         assert!(drained >= 1 && slot.claim.state() == FREE);
+    });
+}
+
+#[test]
+fn who_takes_a_slot_that_was_freed_writes_after_it_was_read() {
+    model(|| {
+        let slot = Slot::new();
+        assert!(slot.sample(1));
+        let sampling = {
+            let slot = Arc::clone(&slot);
+            thread::spawn(move || slot.sample(2))
+        };
+        assert_eq!(slot.drain(), Some(1));
+        let taken = sampling.join().unwrap();
+        assert_eq!(slot.drain(), taken.then_some(2));
     });
 }
 

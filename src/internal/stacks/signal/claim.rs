@@ -18,6 +18,7 @@ pub(super) const FULL: u32 = 3;
 
 /// Whose a slot is. All zeroes is a valid, free one.
 #[repr(C)]
+#[derive(Default)]
 pub(super) struct Claim {
     state: AtomicU32,
     /// Who is asked; read by a thread that looks whether it is.
@@ -25,12 +26,6 @@ pub(super) struct Claim {
 }
 
 impl Claim {
-    /// A free one, as zeroes are.
-    #[cfg(test)]
-    pub(super) fn new() -> Self {
-        Self { state: AtomicU32::new(FREE), wanted: AtomicU32::new(0) }
-    }
-
     pub(super) fn state(&self) -> u32 {
         self.state.load(Acquire)
     }
