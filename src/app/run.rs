@@ -20,7 +20,7 @@ use crate::{
 /// What has been started and has to be stopped.
 struct Running {
     store: Store,
-    serving: Latch,
+    serving: Arc<Latch>,
     accepting: Drain,
     working: Drain,
     acceptor: JoinHandle<()>,
@@ -102,7 +102,7 @@ impl Parts {
         // Before anything is spawned, since what was spawned before it was on never appears in it.
         let console = Console::start(telemetry.console.clone(), &self.internal, settings.internal.console, metrics);
         // Held before anybody can ask: a service of which no part is known yet would call itself ready.
-        let (serving, migrated) = (readiness.latch("http"), readiness.latch("migrations"));
+        let (serving, migrated) = (Arc::new(readiness.latch("http")), readiness.latch("migrations"));
         let watch = Watch::start(&self.internal, self.main.handle().clone(), &settings.internal, metrics);
         let shown = Shown {
             metrics: metrics.clone(),
@@ -133,6 +133,7 @@ impl Parts {
             auth: Arc::clone(&auth),
             audit: Arc::clone(&audit),
             readiness,
+            serving: Arc::clone(&serving),
             tracer: telemetry.tracer.clone(),
             faults: self.faults.clone(),
             limits: Limits::new(&settings.limits, metrics),

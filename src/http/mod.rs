@@ -34,7 +34,7 @@ pub use server::serve;
 use crate::{
     domain::{audit::Audit, auth::Auth, users::Users},
     faults::Switchboard,
-    lifecycle::Readiness,
+    lifecycle::{Latch, Readiness},
     telemetry::{Metrics, Tracer},
 };
 use layers::{Observer, Origins};
@@ -52,6 +52,8 @@ pub struct Api {
     pub audit: Arc<Audit>,
     /// What `/health/ready` asks.
     pub readiness: Readiness,
+    /// Held when this port will soon be closed.
+    pub serving: Arc<Latch>,
     /// Makes the requests' spans.
     pub tracer: Tracer,
     /// What requests may meet on purpose.
@@ -81,7 +83,7 @@ pub fn router(api: Api, metrics: &Metrics) -> Router {
         request_timeout: api.config.request_timeout,
         max_body_bytes: api.config.max_body_bytes,
     };
-    let faults = api.faults.clone();
+    let (faults, serving) = (api.faults.clone(), Arc::clone(&api.serving));
 
     let operations = Router::new()
         .route("/api/v1/users", post(users::register).get(users::list))
@@ -105,7 +107,8 @@ pub fn router(api: Api, metrics: &Metrics) -> Router {
         .with_state(Arc::new(api));
     // A layer costs each request something, and where no fault is allowed it would never do anything.
     let routes = if faults.is_allowed() { routes.layer(from_fn_with_state(faults, layers::faults)) } else { routes };
-    layered(routes, around)
+    // Outermost: a refusal is an answer too.
+    layered(routes, around).layer(from_fn_with_state(serving, layers::leaving))
 }
 
 /// What the layers around all routes need.

@@ -11,6 +11,7 @@ mod faults;
 mod following;
 mod identity;
 mod internal_port;
+mod leaking;
 mod limiting;
 mod listing;
 mod logs;

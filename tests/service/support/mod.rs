@@ -5,6 +5,7 @@ mod admin;
 mod canaries;
 mod client;
 mod collector;
+pub(crate) mod leaks;
 #[path = "../../support/pgbouncer.rs"]
 mod pgbouncer;
 #[path = "../../support/postgres.rs"]

@@ -19,10 +19,13 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
-use super::{Client, Collector, Postgres, canaries::Canaries, collector::Kept};
+use super::{Client, Collector, Postgres, canaries::Canaries, collector::Kept, leaks};
 
 /// How long the end of a test waits for a service that does not answer, or does not end.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Whether each test is held to leave nothing running. Those of other binaries, which share this file, plant leaks.
+const LEAVES_NOTHING: bool = matches!(env!("CARGO_CRATE_NAME").as_bytes(), b"service");
 
 /// Which store a service keeps its users in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +52,8 @@ pub(crate) struct Service {
     exported: Option<Kept>,
     log: Log,
     ahead: Arc<Mutex<TimeDelta>>,
+    /// Once it was ready.
+    pub(crate) at_rest: Option<leaks::AtRest>,
     _folder: TempDir,
 }
 
@@ -98,8 +103,9 @@ impl Service {
 
     /// On a database that is somewhere already.
     pub(crate) async fn start_on(folder: TempDir, database_url: &str, settings: &[(&str, &str)]) -> Self {
-        let service = Self::started_on(folder, database_url, settings);
+        let mut service = Self::started_on(folder, database_url, settings);
         service.ready().await;
+        service.at_rest = Some(leaks::AtRest::now(&service.main));
         service
     }
 
@@ -155,6 +161,7 @@ impl Service {
             exported: None,
             log,
             ahead,
+            at_rest: None,
             _folder: folder,
         }
     }
@@ -217,6 +224,10 @@ impl Service {
     /// Asks it to stop, waits until it has, and says what it left.
     pub(crate) async fn stop(mut self) -> Stopped {
         self.assert_secret_pages();
+        if LEAVES_NOTHING {
+            let (main, public, at_rest) = (self.main.clone(), self.public, self.at_rest);
+            tokio::task::spawn_blocking(move || leaks::none_is_left(&main, public, at_rest)).await.unwrap();
+        }
         self.stops.send("the test").await.unwrap();
         let running = self.running.take().unwrap();
         let outcome = tokio::task::spawn_blocking(move || running.join().unwrap()).await.unwrap();
@@ -258,6 +269,9 @@ impl Drop for Service {
         let Some(running) = self.running.take() else { return };
         if !std::thread::panicking() {
             self.assert_secret_pages();
+        }
+        if LEAVES_NOTHING && !std::thread::panicking() {
+            leaks::none_is_left(&self.main, self.public, self.at_rest);
         }
         self.stops.try_send("the end of the test").ok();
         self.stops.try_send("the end of the test").ok();
