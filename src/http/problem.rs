@@ -17,14 +17,15 @@ use serde::Serialize;
 use crate::{
     domain::{Fault, Kind, auth, users},
     faults::Injected,
+    resilience::Refusal,
     telemetry::{Request, traces},
 };
 
 /// The media type of every error.
 pub(super) const MEDIA_TYPE: &str = "application/problem+json";
 
-/// Clients that were told 503 come back after so many seconds: a queue of hashes is worked off in less.
-const RETRY_AFTER_SECONDS: &str = "1";
+/// Clients that were told 503 come back after so many seconds, if nothing else is said: a queue is worked off in less.
+const RETRY_AFTER_SECONDS: u64 = 1;
 
 /// Why a request was not answered as it wished.
 #[derive(Debug)]
@@ -64,6 +65,8 @@ enum Hint {
     Media(bool),
     /// `Accept-Encoding`: that a body may have none (RFC 9110, section 12.5.3).
     Uncoded,
+    /// `Retry-After`, in seconds.
+    Later(u64),
 }
 
 /// Travels with the answer to `observe`: what to call the failure, and what lies below it.
@@ -175,6 +178,11 @@ impl Problem {
         Self { error_type: Some("timeout"), ..problem }
     }
 
+    /// 503: there is more to do than can be done, and nothing has been done for this one.
+    pub(super) fn overloaded(refusal: Refusal, retry_after: u64) -> Self {
+        Self { hint: Hint::Later(retry_after), ..Self::told(Kind::Unavailable, "overloaded", refusal) }
+    }
+
     /// A problem of the domain that says no more than its kind does.
     fn of(kind: Kind, code: &'static str) -> Self {
         let detail = match kind {
@@ -265,9 +273,12 @@ impl IntoResponse for Problem {
             Hint::Uncoded => {
                 headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
             }
+            Hint::Later(seconds) => {
+                headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+            }
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+            headers.entry(RETRY_AFTER).or_insert(HeaderValue::from(RETRY_AFTER_SECONDS));
         }
         response.extensions_mut().insert(Failure { error_type: error_type.unwrap_or(code), code, cause });
         response

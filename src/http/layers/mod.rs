@@ -10,6 +10,7 @@ mod observe;
 mod panics;
 mod request_id;
 mod safe_path;
+mod shed;
 mod traffic;
 
 pub(super) use accept::accept;
@@ -19,3 +20,4 @@ pub(super) use deadline::deadline;
 pub(super) use faults::faults;
 pub(super) use observe::{Observer, observe};
 pub(super) use panics::panics;
+pub(super) use shed::{Class, Shed, shed};

@@ -6,10 +6,14 @@ use super::parts::{Input, Operation, Parameter, Success};
 
 /// Errors of every operation, whatever it does.
 const ALWAYS: &[(u16, &str)] =
-    &[(406, "not_acceptable"), (500, "internal"), (503, "store_unavailable"), (504, "timeout")];
+    &[(406, "not_acceptable"), (500, "internal"), (503, "store_unavailable, overloaded"), (504, "timeout")];
 /// The same of those that hash a password.
-const HASHING: &[(u16, &str)] =
-    &[(406, "not_acceptable"), (500, "internal"), (503, "store_unavailable, hashing_overloaded"), (504, "timeout")];
+const HASHING: &[(u16, &str)] = &[
+    (406, "not_acceptable"),
+    (500, "internal"),
+    (503, "store_unavailable, overloaded, hashing_overloaded"),
+    (504, "timeout"),
+];
 /// Errors of every operation that reads a body.
 const WITH_BODY: &[(u16, &str)] = &[
     (400, "body_malformed"),
