@@ -273,6 +273,7 @@ mod tests {
             max_body_bytes: 1024,
             server_timing: false,
             slow: PATIENT,
+            max_wait: Duration::from_secs(1),
         };
         let metrics = Metrics::new(100);
         let (drain, draining) = drain();

@@ -246,3 +246,122 @@ impl Drop for Permit {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures_util::{FutureExt, future::join_all};
+    use tokio::time::Instant;
+
+    use super::{Gate, GateMetrics, PLACES, Permit, Refusal};
+    use crate::{
+        resilience::{Bounds, Outcome},
+        telemetry::Metrics,
+    };
+
+    const LONG: Duration = Duration::from_mins(1);
+
+    /// Of two at once, which it never forgets: nobody ends ten things here.
+    fn gate(wait: Duration) -> Gate {
+        let bounds = Bounds { min: 1, start: 2, max: 2, target: Duration::from_secs(1) };
+        Gate::new("other", bounds, wait, GateMetrics::new(&Metrics::new(100)))
+    }
+
+    async fn full(gate: &Gate) -> [Permit; 2] {
+        [gate.enter().await.ok().unwrap(), gate.enter().await.ok().unwrap()]
+    }
+
+    fn refused(entered: Result<Permit, Refusal>) -> Option<Refusal> {
+        entered.err()
+    }
+
+    #[tokio::test]
+    async fn a_burst_is_served_in_the_order_of_arrival() {
+        let gate = gate(LONG);
+        let [one, other] = full(&gate).await;
+        let (mut first, mut second) = (Box::pin(gate.enter()), Box::pin(gate.enter()));
+        assert!(first.as_mut().now_or_never().is_none() && second.as_mut().now_or_never().is_none());
+        one.end(Outcome::Done);
+        assert!(second.as_mut().now_or_never().is_none());
+        let begun = first.now_or_never().unwrap().ok().unwrap();
+        drop(other);
+        assert!(second.now_or_never().unwrap().is_ok());
+        drop(begun);
+    }
+
+    #[tokio::test]
+    async fn in_a_crush_the_newest_is_served_first() {
+        let gate = gate(LONG);
+        let [one, _other] = full(&gate).await;
+        let (mut first, mut second) = (Box::pin(gate.enter()), Box::pin(gate.enter()));
+        assert!(first.as_mut().now_or_never().is_none() && second.as_mut().now_or_never().is_none());
+        gate.0.state().since = Some(Instant::now().checked_sub(Duration::from_secs(1)).unwrap());
+        one.end(Outcome::Done);
+        assert!(first.as_mut().now_or_never().is_none());
+        assert!(second.now_or_never().unwrap().is_ok());
+    }
+
+    #[tokio::test]
+    async fn waiting_has_an_end_and_in_a_crush_a_sooner_one() {
+        let gate = gate(Duration::from_millis(20));
+        let _full = full(&gate).await;
+        let began = Instant::now();
+        assert_eq!(refused(gate.enter().await), Some(Refusal::Waited));
+        assert!(began.elapsed() >= Duration::from_millis(200), "a burst is given time");
+        let mut waiting = Box::pin(gate.enter());
+        assert!(waiting.as_mut().now_or_never().is_none());
+        gate.0.state().since = Some(Instant::now().checked_sub(Duration::from_secs(1)).unwrap());
+        assert_eq!(refused(gate.enter().await), Some(Refusal::Waited));
+        assert!(waiting.now_or_never().is_none(), "who came in the burst has its time still");
+    }
+
+    #[tokio::test]
+    async fn the_queue_has_an_end_and_who_left_it_is_not_in_the_way() {
+        let gate = gate(LONG);
+        let [one, _other] = full(&gate).await;
+        let mut waiting: Vec<_> = (0..PLACES).map(|_| Box::pin(gate.enter())).collect();
+        assert!(join_all(waiting.iter_mut()).now_or_never().is_none());
+        assert_eq!(refused(gate.enter().await), Some(Refusal::Full));
+        let last = waiting.pop().unwrap();
+        drop(waiting);
+        let mut another = Box::pin(gate.enter());
+        assert!(another.as_mut().now_or_never().is_none(), "there is a place, and it waits");
+        one.end(Outcome::Done);
+        assert!(last.now_or_never().unwrap().is_ok());
+        drop(another);
+        assert_eq!(gate.0.state().used, 1, "the second permit is back");
+    }
+
+    #[tokio::test]
+    async fn a_turn_that_nobody_takes_is_the_next_ones() {
+        let gate = gate(LONG);
+        let [one, _other] = full(&gate).await;
+        let (mut gone, mut next) = (Box::pin(gate.enter()), Box::pin(gate.enter()));
+        assert!(gone.as_mut().now_or_never().is_none() && next.as_mut().now_or_never().is_none());
+        one.end(Outcome::Done);
+        // It has been given leave, and is dropped before it knows.
+        drop(gone);
+        assert!(next.now_or_never().unwrap().is_ok());
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn in_any_order_no_permit_is_lost_and_none_is_made() {
+        let gate = gate(Duration::from_millis(1));
+        let work = |number: u64| {
+            let gate = gate.clone();
+            crate::telemetry::spawn("work", async move {
+                let entering = tokio::time::timeout(Duration::from_micros(number % 700), gate.enter());
+                let Ok(Ok(permit)) = entering.await else { return };
+                assert!(gate.0.state().used <= 2);
+                tokio::task::yield_now().await;
+                if number % 2 == 0 { permit.end(Outcome::Done) } else { drop(permit) }
+            })
+        };
+        for ended in join_all((0..5000).map(work)).await {
+            ended.unwrap();
+        }
+        assert_eq!(gate.0.state().used, 0);
+        drop(full(&gate).await);
+    }
+}

@@ -12,6 +12,7 @@ mod internal_port;
 mod listing;
 mod logs;
 mod metrics;
+mod overload;
 mod permissions;
 mod reading;
 mod registering;
