@@ -42,7 +42,8 @@ fn main() {
     let alone = runtime.block_on(load::open(&reads, READS_A_SECOND, crush / 4));
     say(&format!("reads alone: {}", alone.told()));
     let best = runtime.block_on(measure("sign-ins", &server, &sign_ins, 8, crush));
-    let both = async { tokio::join!(load::open(&sign_ins, TIMES * best, crush), load::open(&reads, READS_A_SECOND, crush)) };
+    let both =
+        async { tokio::join!(load::open(&sign_ins, TIMES * best, crush), load::open(&reads, READS_A_SECOND, crush)) };
     let (_, beside) = runtime.block_on(both);
     say(&format!("reads while {:.0} sign in a second: {}\n", TIMES * best, beside.told()));
 
