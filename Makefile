@@ -27,7 +27,7 @@ check: ## everything that can be said without running the service: format, lints
 	cargo rustdoc --locked --lib $(DENY_WARNINGS)
 	scripts/deny
 
-bench: ## measures the request path, token checking, password hashing and the cost of telemetry
+bench: ## measures the request path, token checking, password hashing, the cost of telemetry, and five times too much load
 	cargo bench --locked
 
 fmt: ## formats the code

@@ -13,6 +13,7 @@ const { objective, threshold_seconds: bound } = objectives.latency;
 const SIGN_INS = 'glasshouse_sign_ins_total';
 const HASHING = 'glasshouse_password_hash_duration_seconds';
 const SIGN_IN = '/api/v1/auth/sign-in';
+const SHED = 'glasshouse_requests_shed_total';
 const signingIn = [logs(`http_route="${SIGN_IN}"`), traces(`span.http.route="${SIGN_IN}"`)];
 const onRoute = [logs(`http_route="${label('http_route')}"`), traces(`span.http.route="${label('http_route')}"`)];
 const byType = [logs(`error_type="${label('error_type')}"`), traces(`span.error.type="${label('error_type')}"`)];
@@ -144,6 +145,47 @@ export const http = dashboard(
                 Requests under way. A rise without more requests means that they stay longer: look at the pool and
                 the scheduling delay.`,
             ask: [ask(sum(of('http_server_active_requests'), 'instance'), '{{instance}}')],
+            see: [profile, open('database'), open('runtime')],
+        }),
+    ),
+
+    row(
+        'Is it too much?',
+        8,
+        timeseries({
+            id: 22,
+            title: 'Shed and limited',
+            width: 12,
+            unit: unit.share,
+            description: `
+                Requests that were turned away, as shares of all: shed with 503 because more arrive than can be done, by
+                what they would have spent; limited with 429 because one client or one account asks too often. Shed ones
+                count against the objective.`,
+            ask: [
+                ask(ratio(sum(rate(SHED), 'class'), `scalar(${requests})`), 'shed: {{class}}'),
+                ask(
+                    ratio(sum(rate('glasshouse_requests_limited_total'), 'reason'), `scalar(${requests})`),
+                    'limited: {{reason}}',
+                ),
+            ],
+            lines: [{ alert: 'RequestsShed', at: 0.01 }],
+            alerts: ['RequestsShed'],
+            see: [logs('error_type="overloaded"'), open('database'), open('runtime')],
+        }),
+        timeseries({
+            id: 46,
+            title: 'Concurrency',
+            width: 12,
+            unit: unit.count,
+            description: `
+                What is worked on against how much may be, by what it spends, and what waits for its turn. The limit is
+                found out: as many as are finished in a fifth of the objective. One that falls is a database or a
+                processor that got slower; one that is reached is load.`,
+            ask: [
+                ask(sum(of('glasshouse_concurrency_limit'), 'class'), 'limit of {{class}}'),
+                ask(sum(of('glasshouse_concurrency_used'), 'class'), '{{class}} under way'),
+                ask(sum(of('glasshouse_concurrency_waiting'), 'class'), '{{class}} waiting'),
+            ],
             see: [profile, open('database'), open('runtime')],
         }),
     ),

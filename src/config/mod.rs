@@ -34,7 +34,9 @@ pub use sources::{Origin, Sources};
 
 use crate::{
     domain::{audit, auth},
-    http, internal, lifecycle, store,
+    http, internal, lifecycle,
+    resilience::PATIENCE,
+    store,
     telemetry::{self, LogFormat},
 };
 use file::Contents;
@@ -154,8 +156,11 @@ pub fn load(sources: &Sources) -> Result<Settings, Faults> {
             verification_keys: keys.verifying,
             access_token_lifetime: values.duration("auth.access_token_lifetime"),
             refresh_token_lifetime: values.duration("auth.refresh_token_lifetime"),
-            password_workers: workers("auth.password_workers"),
-            password_queue: values.whole("auth.password_queue"),
+            password_workers: match values.whole("auth.password_workers") {
+                0 => (cores - 1).max(1),
+                workers => workers,
+            },
+            password_wait: values.duration("shed.max_wait") * PATIENCE,
         },
         audit: audit::Config { retention: values.duration("audit.retention") },
         telemetry,
@@ -224,6 +229,7 @@ fn http(values: &Values) -> http::Config {
         max_body_bytes: values.whole("http.max_body_bytes"),
         server_timing: values.flag("http.server_timing"),
         slow: values.duration("http.slow"),
+        max_wait: values.duration("shed.max_wait"),
     }
 }
 

@@ -75,6 +75,12 @@ pub(super) const SETTINGS: &[Setting] = &[
     ),
     setting("http.server_timing", Shape::Flag, "true", "Whether answers carry Server-Timing; those to /auth never do."),
     wait("http.slow", "250ms", "A slower request is a warning in the log: the threshold of the latency objective."),
+    wait(
+        "shed.max_wait",
+        "100ms",
+        "How long a request waits for its turn while there is more to do than can be done, before it is answered with \
+         503. In a burst, ten times as long.",
+    ),
     setting(
         "limits.enabled",
         Shape::Flag,
@@ -216,13 +222,8 @@ pub(super) const SETTINGS: &[Setting] = &[
         "auth.password_workers",
         (0, 256),
         "0",
-        "How many passwords are hashed at once, each with a core and 19 MiB for about 30 ms; 0 takes one for each core.",
-    ),
-    whole(
-        "auth.password_queue",
-        (0, 10_000),
-        "64",
-        "How many more passwords may wait to be hashed; beyond it the answer is 503.",
+        "How many passwords are hashed at once, each with a core and 19 MiB for about 30 ms; 0 takes one for each core \
+         but one, which is left to the other requests.",
     ),
     setting(
         "audit.retention",

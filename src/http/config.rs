@@ -25,4 +25,6 @@ pub struct Config {
     pub server_timing: bool,
     /// A slower request is a warning in the log: the latency objective's threshold.
     pub slow: Duration,
+    /// How long a request waits for its turn while there is more to do than can be done; then it is a 503.
+    pub max_wait: Duration,
 }

@@ -13,7 +13,8 @@ pub(super) struct HttpMetrics {
 }
 
 impl HttpMetrics {
-    /// The series of each operation: its success and its 500, so that the first of either is seen as an increase.
+    /// The series of each operation: its success, its 500 and the 503 of an overload, which comes in thousands from one
+    /// scrape to the next, so that the first of each is seen as an increase.
     pub(super) fn new(metrics: &Metrics, operations: &[(&'static str, &'static str, &'static str)]) -> Self {
         let this = Self {
             duration: metrics.histogram(&catalog::HTTP_SERVER_REQUEST_DURATION),
@@ -25,6 +26,7 @@ impl HttpMetrics {
         for (method, route, success) in operations {
             this.duration.appear(&[method, route, success, "", "http"]);
             this.duration.appear(&[method, route, "500", "internal", "http"]);
+            this.duration.appear(&[method, route, "503", "overloaded", "http"]);
             this.active.set(&[method, "http"], 0.0);
             this.request_size.appear(&[method, route]);
             this.response_size.appear(&[method, route]);

@@ -35,9 +35,10 @@ use crate::{
     domain::{audit::Audit, auth::Auth, users::Users},
     faults::Switchboard,
     lifecycle::{Latch, Readiness},
+    resilience::GateMetrics,
     telemetry::{Metrics, Tracer},
 };
-use layers::{Observer, Origins};
+use layers::{Class, Observer, Origins, Shed};
 use limits::Limits;
 use metrics::HttpMetrics;
 use problem::Problem;
@@ -83,20 +84,34 @@ pub fn router(api: Api, metrics: &Metrics) -> Router {
         request_timeout: api.config.request_timeout,
         max_body_bytes: api.config.max_body_bytes,
     };
-    let (faults, serving) = (api.faults.clone(), Arc::clone(&api.serving));
+    let serving = Arc::clone(&api.serving);
 
-    let operations = Router::new()
-        .route("/api/v1/users", post(users::register).get(users::list))
+    // By what they spend: `layers/shed.rs` lets each class have its own.
+    let passwords = Router::new()
+        .route("/api/v1/users", post(users::register))
+        .route("/api/v1/users/{id}/password", put(users::change_password))
+        .route("/api/v1/auth/sign-in", post(auth::sign_in));
+    let other = Router::new()
+        .route("/api/v1/users", get(users::list))
         .route("/api/v1/users/me", get(users::read_own))
         .route("/api/v1/users/{id}", get(users::read).put(users::replace).patch(users::change).delete(users::remove))
-        .route("/api/v1/users/{id}/password", put(users::change_password))
-        .route("/api/v1/auth/sign-in", post(auth::sign_in))
         .route("/api/v1/auth/refresh", post(auth::refresh))
         .route("/api/v1/auth/sign-out", post(auth::sign_out))
-        .route("/api/v1/audit", get(audit::list))
+        .route("/api/v1/audit", get(audit::list));
+    let gates = GateMetrics::new(metrics);
+    let gated = |operations: Router<Arc<Api>>, class| {
         // Innermost, and only here: documents, probes and keys have media types and parameters of their own.
-        .route_layer(from_fn(layers::known_query))
-        .route_layer(from_fn(layers::accept));
+        let operations = operations.route_layer(from_fn(layers::known_query)).route_layer(from_fn(layers::accept));
+        // A layer costs each request something, and where no fault is allowed it would never do anything. All other
+        // layers see a fault as they would see a real one.
+        let operations = if api.faults.is_allowed() {
+            operations.route_layer(from_fn_with_state(api.faults.clone(), layers::faults))
+        } else {
+            operations
+        };
+        operations.route_layer(from_fn_with_state(Arc::new(Shed::new(class, &api.config, &gates)), layers::shed))
+    };
+    let operations = gated(passwords, Class::Passwords).merge(gated(other, Class::Other));
 
     let routes = Router::new()
         .merge(operations)
@@ -105,8 +120,6 @@ pub fn router(api: Api, metrics: &Metrics) -> Router {
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .with_state(Arc::new(api));
-    // A layer costs each request something, and where no fault is allowed it would never do anything.
-    let routes = if faults.is_allowed() { routes.layer(from_fn_with_state(faults, layers::faults)) } else { routes };
     // Outermost: a refusal is an answer too.
     layered(routes, around).layer(from_fn_with_state(serving, layers::leaving))
 }
@@ -128,7 +141,7 @@ fn layered(routes: Router, around: Around) -> Router {
         .fallback(unknown_route)
         // axum adds `Allow`. Where no origin is named, `OPTIONS` is a method like any other that a route lacks.
         .method_not_allowed_fallback(unknown_method)
-        // From the inside out. A body is bounded before anybody reads it,
+        // From the inside out, beyond those that only operations have. A body is bounded before anybody reads it,
         .layer(from_fn_with_state(max_body_bytes, layers::body_limit));
     // who asks too often is refused before that,
     if let Some(limits) = limits {

@@ -18,14 +18,15 @@ use super::limits::{Limited, tell};
 use crate::{
     domain::{Fault, Kind, auth, users},
     faults::Injected,
+    resilience::Refusal,
     telemetry::{Request, traces},
 };
 
 /// The media type of every error.
 pub(super) const MEDIA_TYPE: &str = "application/problem+json";
 
-/// Clients that were told 503 come back after so many seconds: a queue of hashes is worked off in less.
-const RETRY_AFTER_SECONDS: &str = "1";
+/// Clients that were told 503 come back after so many seconds, if nothing else is said: a queue is worked off in less.
+const RETRY_AFTER_SECONDS: u64 = 1;
 
 /// Why a request was not answered as it wished.
 #[derive(Debug)]
@@ -66,7 +67,9 @@ enum Hint {
     /// `Accept-Encoding`: that a body may have none (RFC 9110, section 12.5.3).
     Uncoded,
     /// `Retry-After`, and which limit it was.
-    Later(Limited),
+    Limited(Limited),
+    /// `Retry-After`, in seconds.
+    Later(u64),
 }
 
 /// Travels with the answer to `observe`: what to call the failure, and what lies below it.
@@ -170,14 +173,14 @@ impl Problem {
     pub(super) fn too_many_requests(limited: Limited) -> Self {
         let detail = "this address asks too often; see `Retry-After`";
         let problem = Self::new(status(Kind::TooMany), "too_many_requests", detail);
-        Self { hint: Hint::Later(limited), ..problem }
+        Self { hint: Hint::Limited(limited), ..problem }
     }
 
     /// 429 for too many attempts at one account, whether or not there is such an account.
     pub(super) fn too_many_sign_ins(limited: Limited) -> Self {
         let detail = "too many attempts to sign in with this e-mail address; see `Retry-After`";
         let problem = Self::new(status(Kind::TooMany), "too_many_sign_ins", detail);
-        Self { hint: Hint::Later(limited), ..problem }
+        Self { hint: Hint::Limited(limited), ..problem }
     }
 
     /// 500 after a panic; the panic hook has told the rest.
@@ -190,6 +193,11 @@ impl Problem {
     pub(super) fn timeout() -> Self {
         let problem = Self::of(Kind::Timeout, "timeout");
         Self { error_type: Some("timeout"), ..problem }
+    }
+
+    /// 503: there is more to do than can be done, and nothing has been done for this one.
+    pub(super) fn overloaded(refusal: Refusal, retry_after: u64) -> Self {
+        Self { hint: Hint::Later(retry_after), ..Self::told(Kind::Unavailable, "overloaded", refusal) }
     }
 
     /// A problem of the domain that says no more than its kind does.
@@ -282,13 +290,16 @@ impl IntoResponse for Problem {
             Hint::Uncoded => {
                 headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
             }
-            Hint::Later(limited) => {
+            Hint::Limited(limited) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(limited.wait_seconds()));
                 tell(headers, &limited);
             }
+            Hint::Later(seconds) => {
+                headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+            }
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+            headers.entry(RETRY_AFTER).or_insert(HeaderValue::from(RETRY_AFTER_SECONDS));
         }
         response.extensions_mut().insert(Failure { error_type: error_type.unwrap_or(code), code, cause });
         response

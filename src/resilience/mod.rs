@@ -4,6 +4,12 @@ pub mod backoff;
 pub mod breaker;
 mod bucket;
 pub mod circuit;
+mod concurrency;
+mod gate;
 pub mod retry;
+#[cfg(test)]
+mod simulated;
 
 pub use bucket::{Buckets, Quota, Taken};
+pub use concurrency::{Bounds, Outcome};
+pub use gate::{Gate, GateMetrics, PATIENCE, Permit, Refusal};

@@ -16,6 +16,7 @@ mod limiting;
 mod listing;
 mod logs;
 mod metrics;
+mod overload;
 mod permissions;
 mod reading;
 mod registering;

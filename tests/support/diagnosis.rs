@@ -41,6 +41,8 @@ pub(crate) const DIAGNOSES: &[(&str, &[Sign])] = &[
     ("HighLatencyP99", &[First(ROUTE)]),
     ("AvailabilityBurnFast", &[First(ROUTE), Anywhere(INJECTED)]),
     ("LatencyBurnFast", &[First(ROUTE)]),
+    // A statement that takes its connection for long, asked for by more than there are connections.
+    ("RequestsShed", &[First("class=\"other\""), First(ROUTE), First("SELECT sessions")]),
     // error, delay at STATEMENT
     ("DatabaseErrors", &[First(STATEMENT), Anywhere(INJECTED)]),
     ("DatabaseSlow", &[First(STATEMENT)]),

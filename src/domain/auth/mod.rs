@@ -3,6 +3,7 @@
 mod caller;
 mod config;
 mod error;
+mod hashing;
 mod keys;
 mod metrics;
 mod password;

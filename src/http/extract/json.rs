@@ -57,7 +57,7 @@ async fn read(request: Request, patch: bool) -> Result<Fields, Problem> {
 }
 
 /// Why a body did not arrive: it is longer than `layers/body_limit.rs` lets through, or its sender broke off.
-fn unreadable(error: &axum::Error) -> Problem {
+pub(in crate::http) fn unreadable(error: &axum::Error) -> Problem {
     let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = source {
         if error.is::<LengthLimitError>() {

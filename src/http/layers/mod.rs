@@ -16,6 +16,7 @@ mod observe;
 mod panics;
 mod request_id;
 mod safe_path;
+mod shed;
 mod traffic;
 
 pub(super) use accept::accept;
@@ -30,3 +31,4 @@ pub(super) use leaving::leaving;
 pub(super) use limit::limit;
 pub(super) use observe::{Observer, observe};
 pub(super) use panics::panics;
+pub(super) use shed::{Class, Shed, shed};

@@ -12,7 +12,7 @@ const ALWAYS: &[(u16, &str)] = &[
     (422, "validation_failed"),
     (429, "too_many_requests"),
     (500, "internal"),
-    (503, "store_unavailable"),
+    (503, "store_unavailable, overloaded"),
     (504, "timeout"),
 ];
 /// The same of those that hash a password.
@@ -21,7 +21,7 @@ const HASHING: &[(u16, &str)] = &[
     (422, "validation_failed"),
     (429, "too_many_requests"),
     (500, "internal"),
-    (503, "store_unavailable, hashing_overloaded"),
+    (503, "store_unavailable, overloaded, hashing_overloaded"),
     (504, "timeout"),
 ];
 /// Errors of every operation that reads a body.
