@@ -34,7 +34,8 @@ mod word {
     pub(super) const PROTOCOL: &str = "protocol";
     pub(super) const DECODE: &str = "decode";
     pub(super) const DEADLINE: &str = "deadline";
-    pub(super) const CLIENT_DEADLINE: &str = "client_deadline";
+    /// A client that gave up beforehand is one that has given up.
+    pub(super) const CANCELLED: &str = crate::store::database::CANCELLED;
     pub(super) const CEILING: &str = "ceiling";
     pub(super) const OTHER: &str = "_OTHER";
 }
@@ -49,7 +50,7 @@ impl Failure {
         let error = match &self.0 {
             Cause::Sqlx(error) => error,
             Cause::Late(Struck::Deadline(Whose::Ours)) => return Cow::Borrowed(word::DEADLINE),
-            Cause::Late(Struck::Deadline(Whose::Client)) => return Cow::Borrowed(word::CLIENT_DEADLINE),
+            Cause::Late(Struck::Deadline(Whose::Client)) => return Cow::Borrowed(word::CANCELLED),
             Cause::Late(Struck::Ceiling) => return Cow::Borrowed(word::CEILING),
         };
         Cow::Borrowed(match error {
@@ -88,6 +89,11 @@ impl Failure {
     /// Whether the database has answered, so that the connection is free for the next call.
     pub(super) fn is_answer(&self) -> bool {
         self.database().is_some() && !self.is_dead_connection()
+    }
+
+    /// Whether the database did not answer in the time that it has for an answer.
+    pub(super) const fn is_silence(&self) -> bool {
+        matches!(self.0, Cause::Late(Struck::Ceiling))
     }
 
     /// Whether nobody waited any longer.

@@ -4,6 +4,7 @@
 mod any_bytes;
 mod changing;
 mod contract;
+mod deadlines;
 mod failing;
 mod faults;
 mod following;
@@ -13,6 +14,7 @@ mod listing;
 mod logs;
 mod metrics;
 mod permissions;
+mod pooler;
 mod reading;
 mod registering;
 mod removing;

@@ -5,14 +5,24 @@ use utoipa::openapi::{HttpMethod, Paths, PathsBuilder, path::PathItem};
 use super::parts::{Input, Operation, Parameter, Success};
 
 /// Errors of every operation, whatever it does.
-const ALWAYS: &[(u16, &str)] =
-    &[(406, "not_acceptable"), (500, "internal"), (503, "store_unavailable"), (504, "timeout")];
+const ALWAYS: &[(u16, &str)] = &[
+    (400, "request_timeout_invalid"),
+    (406, "not_acceptable"),
+    (500, "internal"),
+    (503, "store_unavailable"),
+    (504, "timeout"),
+];
 /// The same of those that hash a password.
-const HASHING: &[(u16, &str)] =
-    &[(406, "not_acceptable"), (500, "internal"), (503, "store_unavailable, hashing_overloaded"), (504, "timeout")];
+const HASHING: &[(u16, &str)] = &[
+    (400, "request_timeout_invalid"),
+    (406, "not_acceptable"),
+    (500, "internal"),
+    (503, "store_unavailable, hashing_overloaded"),
+    (504, "timeout"),
+];
 /// Errors of every operation that reads a body.
 const WITH_BODY: &[(u16, &str)] = &[
-    (400, "body_malformed"),
+    (400, "body_malformed, request_timeout_invalid"),
     (408, "body_too_slow"),
     (413, "body_too_large"),
     (415, "media_type_unsupported, content_coding_unsupported"),

@@ -58,6 +58,8 @@ pub(super) enum Parameter {
     EmailPrefix,
     Limit,
     Cursor,
+    /// Every operation has it.
+    RequestTimeout,
 }
 
 impl Operation {
@@ -74,7 +76,7 @@ impl Operation {
             .summary(Some(self.summary))
             .request_body(self.input.as_ref().map(Input::build))
             .response(self.success.status, self.success.build());
-        for parameter in self.parameters {
+        for parameter in self.parameters.iter().chain(&[Parameter::RequestTimeout]) {
             operation = operation.parameter(parameter.build());
         }
         if self.parameters.contains(&Parameter::IfNoneMatch) {
@@ -140,6 +142,13 @@ impl Parameter {
             }
             Self::Limit => ("limit", ParameterIn::Query, false, "How many at most.", schemas::limit()),
             Self::Cursor => ("cursor", ParameterIn::Query, false, "Where the page begins.", schemas::cursor()),
+            Self::RequestTimeout => (
+                "X-Request-Timeout",
+                ParameterIn::Header,
+                false,
+                "For how many seconds the client waits, if that is shorter than the service's own limit; 504 then.",
+                schemas::request_timeout(),
+            ),
         };
         ParameterBuilder::new()
             .name(name)

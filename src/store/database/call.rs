@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The outcome of a call whose caller did not wait for the end.
-const CANCELLED: &str = "cancelled";
+pub(in crate::store) const CANCELLED: &str = "cancelled";
 
 /// Sees every call to one database.
 pub(super) struct Observer {

@@ -14,6 +14,7 @@ use std::{sync::Arc, time::Duration};
 
 use sqlx::{Executor, FromRow, query::Query, query::QueryAs};
 
+pub(in crate::store) use self::call::CANCELLED;
 use self::{call::Observer, connection::Connection, pool::Pool};
 pub use self::{
     engine::Engine,
@@ -98,15 +99,15 @@ impl<DB: Engine> Database<DB> {
         self.pool.close().await;
     }
 
-    /// After a call met a dead connection, no idle one is trusted: what ended one has mostly ended all.
-    /// Says whether the call is worth another try.
+    /// After a call met a connection that is dead or mute, no idle one is trusted: what befell one has mostly befallen
+    /// all. Says whether the call is worth another try: after silence, too much time has passed.
     fn retires(&self, failure: &Failure, tries: &mut u32) -> bool {
-        if !failure.is_dead_connection() {
-            return false;
+        let is_dead = failure.is_dead_connection();
+        if is_dead || failure.is_silence() {
+            self.pool.close_idle();
         }
-        self.pool.close_idle();
-        *tries += 1;
-        *tries == 1
+        *tries += u32::from(is_dead);
+        is_dead && *tries == 1
     }
 }
 

@@ -3,6 +3,7 @@
 mod admin;
 mod client;
 mod collector;
+mod lock;
 #[path = "../../support/pgbouncer.rs"]
 mod pgbouncer;
 #[path = "../../support/postgres.rs"]
@@ -12,6 +13,7 @@ mod service;
 
 pub(crate) use client::{Client, PASSWORD, Reply, Session};
 pub(crate) use collector::{Collector, attribute, hex};
+pub(crate) use lock::{Lock, at_work};
 pub(crate) use pgbouncer::PgBouncer;
 pub(crate) use postgres::Postgres;
 pub(crate) use proxy::Proxy;
