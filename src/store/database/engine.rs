@@ -16,7 +16,7 @@ pub trait Engine: sqlx::Database<Arguments: IntoArguments<Self>> + HasStatementC
     /// How many rows a statement wrote.
     fn rows_affected(result: &Self::QueryResult) -> u64;
 
-    /// Whether a new connection is what it was asked to be.
+    /// Whether a new connection is what it was asked to be, where no pooler is known to be in between.
     fn opened(connection: &mut Self::Connection) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
 
     /// How a transaction begins whose connection is its own for just as long. Such a connection keeps no settings, so

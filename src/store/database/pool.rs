@@ -48,6 +48,8 @@ struct Shared<DB: Engine> {
     idle: Mutex<VecDeque<Idle<DB>>>,
     idle_timeout: Duration,
     max_lifetime: Duration,
+    /// Whether what is opened is a pooler's, and has no settings of its own.
+    is_pooled: bool,
     is_closed: AtomicBool,
     metrics: StoreMetrics,
     sweeper: Mutex<Option<AbortHandle>>,
@@ -100,6 +102,7 @@ impl<DB: Engine> Pool<DB> {
             idle: Mutex::default(),
             idle_timeout: config.idle_timeout,
             max_lifetime: config.max_lifetime,
+            is_pooled: config.pooler,
             is_closed: AtomicBool::new(false),
             metrics,
             sweeper: Mutex::default(),
@@ -159,7 +162,9 @@ impl<DB: Engine> Pool<DB> {
     async fn open(&self, place: OwnedSemaphorePermit) -> Result<Pooled<DB>, sqlx::Error> {
         let began = Instant::now();
         let mut raw = self.0.options.connect().await?;
-        DB::opened(&mut raw).await?;
+        if !self.0.is_pooled {
+            DB::opened(&mut raw).await?;
+        }
         self.0.metrics.create_time.observe(&[DB::SYSTEM], began.elapsed().as_secs_f64());
         let (opened, pool) = (Instant::now(), self.clone());
         Ok(Pooled { raw: Some(raw), opened, state: State::Clean, pool, place: Some(place) })
