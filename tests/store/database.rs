@@ -106,6 +106,10 @@ async fn who_finds_the_server_full_waits_until_a_connection_is_free() {
         while value(&metrics, "db_client_connection_pending_requests") < 1.0 {
             tokio::task::yield_now().await;
         }
+        // Whoever asked before us has been refused when we are.
+        for _ in 0..3 {
+            PgConnection::connect(narrow.as_str()).await.unwrap_err();
+        }
         taken.close().await.unwrap();
     };
     let (read, ()) = tokio::join!(store.users.get(ann.id), waits);
