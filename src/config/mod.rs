@@ -265,6 +265,7 @@ fn store(values: &Values) -> store::Config {
         max_lifetime: values.duration("store.max_lifetime"),
         statement_timeout: values.duration("store.statement_timeout"),
         ping_timeout: values.duration("store.ping_timeout"),
+        pooler: values.flag("store.pooler"),
         migrate: values.flag("store.migrate"),
     }
 }

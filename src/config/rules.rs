@@ -37,6 +37,10 @@ pub(super) fn check(values: &Values, environment: Environment, faults: &mut Faul
         let named = budgets.into_iter().find(|name| values.is_set(name)).unwrap_or("shutdown.grace");
         faults.add(values.fault(named, accepted));
     }
+    if values.flag("store.pooler") && values.flag("store.migrate") {
+        let accepted = "false behind a pooler: `glasshouse migrate up` with the server's own URL migrates";
+        faults.add(values.fault("store.migrate", accepted));
+    }
     if environment == Environment::Production && !values.is_set("store.url") {
         faults.add(values.fault("store.url", "in production, a database that is named: DATABASE_URL"));
     }

@@ -184,6 +184,13 @@ pub(super) const SETTINGS: &[Setting] = &[
     ),
     wait("store.ping_timeout", "1s", "How long the readiness check waits for the database."),
     setting(
+        "store.pooler",
+        Shape::Flag,
+        "false",
+        "Whether PgBouncer in transaction mode, or its like, is in front of PostgreSQL. Nothing is prepared under a name \
+         then, and each statement has a transaction of its own; store.migrate must be false.",
+    ),
+    setting(
         "store.migrate",
         Shape::Flag,
         "true",

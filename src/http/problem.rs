@@ -200,6 +200,12 @@ impl Problem {
         Self { hint: Hint::Later(retry_after), ..Self::told(Kind::Unavailable, "overloaded", refusal) }
     }
 
+    /// 400: how long the client waits cannot be read.
+    pub(super) const fn request_timeout_invalid() -> Self {
+        let detail = "X-Request-Timeout must be a number of seconds above zero, such as 2 or 0.5";
+        Self::new(StatusCode::BAD_REQUEST, "request_timeout_invalid", detail)
+    }
+
     /// A problem of the domain that says no more than its kind does.
     fn of(kind: Kind, code: &'static str) -> Self {
         let detail = match kind {

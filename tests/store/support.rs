@@ -159,6 +159,7 @@ pub(crate) fn config(url: &str) -> Config {
         max_lifetime: Duration::from_mins(30),
         statement_timeout: Duration::from_secs(30),
         ping_timeout: Duration::from_secs(1),
+        pooler: false,
         migrate: true,
     }
 }

@@ -364,6 +364,14 @@ fn a_stall_is_found_before_it_fails_liveness() {
 }
 
 #[test]
+fn nobody_migrates_through_a_pooler() {
+    let behind = with(&[("GLASSHOUSE_STORE__POOLER", "true")]);
+    let fault = behind.fault();
+    assert!(fault.starts_with("store.migrate") && fault.contains("the server's own URL"), "{fault}");
+    behind.set("GLASSHOUSE_STORE__MIGRATE", "false").settings();
+}
+
+#[test]
 fn a_request_that_stopping_would_cut_is_a_warning() {
     let settings = with(&[("GLASSHOUSE_HTTP__REQUEST_TIMEOUT", "1m")]).settings();
     assert!(

@@ -6,7 +6,7 @@ use super::parts::{Input, Operation, Parameter, Success};
 
 /// Errors of every operation, whatever it does.
 const ALWAYS: &[(u16, &str)] = &[
-    (400, "host_invalid"),
+    (400, "host_invalid, request_timeout_invalid"),
     (406, "not_acceptable"),
     (413, "body_too_large"),
     (422, "validation_failed"),
@@ -17,6 +17,7 @@ const ALWAYS: &[(u16, &str)] = &[
 ];
 /// The same of those that hash a password.
 const HASHING: &[(u16, &str)] = &[
+    (400, "host_invalid, request_timeout_invalid"),
     (406, "not_acceptable"),
     (422, "validation_failed"),
     (429, "too_many_requests"),
@@ -26,7 +27,7 @@ const HASHING: &[(u16, &str)] = &[
 ];
 /// Errors of every operation that reads a body.
 const WITH_BODY: &[(u16, &str)] = &[
-    (400, "host_invalid, body_malformed"),
+    (400, "host_invalid, request_timeout_invalid, body_malformed"),
     (408, "body_too_slow"),
     (413, "body_too_large"),
     (415, "media_type_unsupported, content_coding_unsupported"),

@@ -140,6 +140,11 @@ pub(super) fn entity_tags() -> ObjectBuilder {
     string()
 }
 
+/// Text, since a number could be written with an exponent.
+pub(super) fn request_timeout() -> ObjectBuilder {
+    text("Seconds above zero.", 1, 16).pattern(Some(r"^([1-9][0-9]{0,8}(\.[0-9]{1,6})?|0\.[0-9]{0,5}[1-9])$"))
+}
+
 fn moment(description: &str) -> ObjectBuilder {
     string().description(Some(description)).format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
 }

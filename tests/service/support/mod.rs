@@ -6,6 +6,7 @@ mod canaries;
 mod client;
 mod collector;
 pub(crate) mod leaks;
+mod lock;
 #[path = "../../support/pgbouncer.rs"]
 mod pgbouncer;
 #[path = "../../support/postgres.rs"]
@@ -15,6 +16,7 @@ mod service;
 
 pub(crate) use client::{Client, PASSWORD, Reply, Session};
 pub(crate) use collector::{Collector, attribute, hex};
+pub(crate) use lock::{Lock, at_work};
 pub(crate) use pgbouncer::PgBouncer;
 pub(crate) use postgres::Postgres;
 pub(crate) use proxy::Proxy;
