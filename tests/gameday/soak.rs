@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::{
-    held::{Held, LIMITS},
+    held::{Held, LIMITS, Limit},
     stack::{Instance, K6, Limits, Postgres, STARTING, within},
 };
 
@@ -68,7 +68,7 @@ pub(crate) async fn run(length: Duration) -> bool {
     let grown: Vec<String> = after.grown_since(before);
     grown.iter().chain(&soak.unwell).for_each(|complaint| println!("  {complaint}"));
     let passed = grown.is_empty() && soak.unwell.is_empty();
-    let limits: Vec<_> = LIMITS.iter().map(|limit| limit.told()).collect();
+    let limits: Vec<_> = LIMITS.iter().map(Limit::told).collect();
     println!("At most {} more than before: {}", limits.join(", "), if passed { "passed" } else { "FAILED" });
     if !passed {
         println!("{}", soak.glasshouse.process().last_lines());
@@ -95,8 +95,7 @@ impl Soak {
             .map(|(name, value)| (name.to_owned(), value.to_owned()));
         let glasshouse = Instance::start(&settings, Limits::default(), (0, 0)).await;
         let http = reqwest::Client::builder().timeout(STARTING).build().unwrap();
-        let soak =
-            Self { glasshouse, postgres, http, began: Instant::now(), counted: (0.0, 0.0), unwell: Vec::new() };
+        let soak = Self { glasshouse, postgres, http, began: Instant::now(), counted: (0.0, 0.0), unwell: Vec::new() };
         let ready = async || soak.page("/health/ready").await.filter(|page| page == "ok\n").map(drop);
         within(STARTING, ready).await.expect("the service becomes ready");
         soak

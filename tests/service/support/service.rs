@@ -3,6 +3,7 @@
 use std::{
     io::{self, Write},
     net::SocketAddr,
+    panic::{catch_unwind, resume_unwind},
     sync::{Arc, Mutex},
     thread::JoinHandle,
 };
@@ -218,9 +219,9 @@ impl Service {
 impl Drop for Service {
     fn drop(&mut self) {
         let Some(running) = self.running.take() else { return };
-        if LEAVES_NOTHING && !std::thread::panicking() {
-            leaks::none_is_left(&self.main, self.public, self.at_rest);
-        }
+        // It is stopped also where something is left.
+        let left = (LEAVES_NOTHING && !std::thread::panicking())
+            .then(|| catch_unwind(|| leaks::none_is_left(&self.main, self.public, self.at_rest)));
         self.stops.try_send("the end of the test").ok();
         self.stops.try_send("the end of the test").ok();
         if std::thread::panicking() {
@@ -230,6 +231,9 @@ impl Drop for Service {
             let errors = text.lines().filter(|line| line.contains("\"level\":\"ERROR\""));
             #[expect(clippy::print_stderr, reason = "shown with the failure, and only then")]
             errors.for_each(|line| eprintln!("{line}"));
+        }
+        if let Some(Err(panic)) = left {
+            resume_unwind(panic);
         }
     }
 }
