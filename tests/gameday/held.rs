@@ -67,10 +67,10 @@ impl Held {
     }
 
     pub(crate) fn heading() -> String {
-        LIMITS.iter().map(|limit| format!("{:>13}", limit.name)).collect()
+        LIMITS.map(|limit| format!("{:>13}", limit.name)).concat()
     }
 
     pub(crate) fn row(self) -> String {
-        self.0.iter().map(|value| format!("{value:>13.1}")).collect()
+        self.0.map(|value| format!("{value:>13.1}")).concat()
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::{
-    held::{Held, LIMITS},
+    held::{Held, LIMITS, Limit},
     stack::{Instance, K6, Limits, Postgres, STARTING, within},
 };
 
@@ -68,7 +68,7 @@ pub(crate) async fn run(length: Duration) -> bool {
     let grown: Vec<String> = after.grown_since(before);
     grown.iter().chain(&soak.unwell).for_each(|complaint| println!("  {complaint}"));
     let passed = grown.is_empty() && soak.unwell.is_empty();
-    let limits: Vec<_> = LIMITS.iter().map(|limit| limit.told()).collect();
+    let limits: Vec<_> = LIMITS.iter().map(Limit::told).collect();
     println!("At most {} more than before: {}", limits.join(", "), if passed { "passed" } else { "FAILED" });
     if !passed {
         println!("{}", soak.glasshouse.process().last_lines());

@@ -46,7 +46,7 @@ async fn a_connection_may_stay_as_long_as_its_client_does() {
     let mut client = TcpStream::connect(service.public).await.unwrap();
     client.write_all(b"GET /health/live HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
     eventually("it is served", async || {
-        let open = service.metric("http_server_open_connections").await;
+        let open = service.metric("glasshouse_http_connections").await;
         open.filter(|open| *open >= 1.0)
     })
     .await;

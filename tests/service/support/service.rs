@@ -3,6 +3,7 @@
 use std::{
     io::{self, Read, Write},
     net::{SocketAddr, TcpStream},
+    panic::{catch_unwind, resume_unwind},
     sync::{Arc, Mutex},
     thread::JoinHandle,
     time::Duration,
@@ -272,9 +273,9 @@ impl Drop for Service {
         if !std::thread::panicking() {
             self.assert_secret_pages();
         }
-        if LEAVES_NOTHING && !std::thread::panicking() {
-            leaks::none_is_left(&self.main, self.public, self.at_rest);
-        }
+        // It is stopped also where something is left.
+        let left = (LEAVES_NOTHING && !std::thread::panicking())
+            .then(|| catch_unwind(|| leaks::none_is_left(&self.main, self.public, self.at_rest)));
         self.stops.try_send("the end of the test").ok();
         self.stops.try_send("the end of the test").ok();
         if std::thread::panicking() {
@@ -288,6 +289,9 @@ impl Drop for Service {
             // The last lines are written when it has ended; one that a test has stuck for good is not waited for.
             self.ended.recv_timeout(PATIENCE).ok();
             self.assert_secret_log();
+        }
+        if let Some(Err(panic)) = left {
+            resume_unwind(panic);
         }
     }
 }
