@@ -76,10 +76,10 @@ mod tests {
             Limited { policy: "sign-in", quota, taken: Taken::No { again_in: Duration::from_millis(119_001) } };
         tell(&mut headers, &refused);
         assert_eq!(refused.wait_seconds(), 120);
-        assert_eq!((&headers["ratelimit"], &headers["ratelimit-policy"]), (
-            &"\"sign-in\";r=0;t=120".parse().expect("a value"),
-            &"\"sign-in\";q=10;w=1200".parse().expect("a value"),
-        ));
+        assert_eq!(
+            (&headers["ratelimit"], &headers["ratelimit-policy"]),
+            (&"\"sign-in\";r=0;t=120".parse().expect("a value"), &"\"sign-in\";q=10;w=1200".parse().expect("a value"),)
+        );
         let quota = Quota::new(20, 10, Duration::from_secs(1));
         let taken = Taken::Yes { left: 19, full_in: Duration::from_millis(100) };
         tell(&mut headers, &Limited { policy: "default", quota, taken });

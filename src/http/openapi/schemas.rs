@@ -34,7 +34,10 @@ pub(super) fn components() -> ComponentsBuilder {
         .header("WWW-Authenticate", header(text("Bearer, and what is wrong with the one shown.", 1, 300)))
         .header("Retry-After", header(text("After how many seconds to try again.", 1, 20)))
         .header("RateLimit", header(text("What is left of each limit, and in how many seconds more.", 1, 200)))
-        .header("RateLimit-Policy", header(text("Each limit: how many at once, and in how many seconds again.", 1, 200)))
+        .header(
+            "RateLimit-Policy",
+            header(text("Each limit: how many at once, and in how many seconds again.", 1, 200)),
+        )
 }
 
 fn header(schema: ObjectBuilder) -> utoipa::openapi::Header {

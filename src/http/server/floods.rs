@@ -94,7 +94,12 @@ async fn frames_that_ask_for_nothing_are_counted() {
     ends("answers to no PING", "flooded", &[], |_| frame(PING, 1, 0, &[0; 8])).await;
     ends("SETTINGS", "flooded", &[], |_| frame(SETTINGS, 0, 0, &[])).await;
     ends("SETTINGS that change", "flooded", &[], |number| {
-        frame(SETTINGS, 0, 0, &[&[0, 4, 0, 0], &u16::try_from(number % 60_000).expect("it is").to_be_bytes()[..]].concat())
+        frame(
+            SETTINGS,
+            0,
+            0,
+            &[&[0, 4, 0, 0], &u16::try_from(number % 60_000).expect("it is").to_be_bytes()[..]].concat(),
+        )
     })
     .await;
     ends("PRIORITY", "flooded", &[], |number| frame(PRIORITY, 0, stream(number), &[0, 0, 0, 0, 15])).await;
@@ -112,7 +117,8 @@ async fn requests_that_are_taken_back_at_once_are_counted() {
     // The service is made to take them back itself (CVE-2025-8671).
     ends("forced reset", "flooded", &[], |number| {
         let stream = stream(number);
-        [frame(HEADERS, END_HEADERS, stream, GET_GATED), frame(WINDOW_UPDATE, 0, stream, &[0x7f, 0xff, 0xff, 0xff])].concat()
+        [frame(HEADERS, END_HEADERS, stream, GET_GATED), frame(WINDOW_UPDATE, 0, stream, &[0x7f, 0xff, 0xff, 0xff])]
+            .concat()
     })
     .await;
 }

@@ -52,7 +52,9 @@ pub(super) async fn served(max_connections: u32, header_timeout: Duration) -> Se
         opens.acquire().await.expect("it is never closed").forget();
         "at last"
     });
-    let router = Router::new().route("/", get(async || "here")).route("/gated", gated)
+    let router = Router::new()
+        .route("/", get(async || "here"))
+        .route("/gated", gated)
         // More than two sockets hold, in one piece that all answers share.
         .route("/large", get(async || Bytes::from_static(&[b'x'; 16 * 1024 * 1024])));
     let ended = spawn("server", serve(listener, router, config, false, draining, ConnectionMetrics::new(&metrics)));
