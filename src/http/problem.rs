@@ -55,7 +55,7 @@ pub(super) struct FieldFault {
 }
 
 /// A header that tells how to do better.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 enum Hint {
     None,
     /// `WWW-Authenticate` for somebody who has shown no token.
@@ -67,7 +67,7 @@ enum Hint {
     /// `Accept-Encoding`: that a body may have none (RFC 9110, section 12.5.3).
     Uncoded,
     /// `Retry-After`, and which limit it was.
-    Limited(Limited),
+    Limited(Box<Limited>),
     /// `Retry-After`, in seconds.
     Later(u64),
 }
@@ -173,14 +173,14 @@ impl Problem {
     pub(super) fn too_many_requests(limited: Limited) -> Self {
         let detail = "this address asks too often; see `Retry-After`";
         let problem = Self::new(status(Kind::TooMany), "too_many_requests", detail);
-        Self { hint: Hint::Limited(limited), ..problem }
+        Self { hint: Hint::Limited(Box::new(limited)), ..problem }
     }
 
     /// 429 for too many attempts at one account, whether or not there is such an account.
     pub(super) fn too_many_sign_ins(limited: Limited) -> Self {
         let detail = "too many attempts to sign in with this e-mail address; see `Retry-After`";
         let problem = Self::new(status(Kind::TooMany), "too_many_sign_ins", detail);
-        Self { hint: Hint::Limited(limited), ..problem }
+        Self { hint: Hint::Limited(Box::new(limited)), ..problem }
     }
 
     /// 500 after a panic; the panic hook has told the rest.

@@ -76,7 +76,7 @@ async fn clients_behind_a_trusted_proxy_are_told_apart_and_networks_are_not() {
     let service = limited(&[TRUSTED, ("GLASSHOUSE_LIMITS__ADDRESS_BURST", "2")]).await;
     let client = service.client();
     let keys = "/.well-known/jwks.json";
-    let mut ask = async |address: &str| from(&client, address, keys).await.status.as_u16();
+    let ask = async |address: &str| from(&client, address, keys).await.status.as_u16();
     assert_eq!([ask("198.51.100.1").await, ask("198.51.100.1").await], [200, 200]);
     assert_eq!([ask("198.51.100.1").await, ask("198.51.100.2").await], [429, 200]);
     // The client before the proxy says whatever it likes.

@@ -35,7 +35,7 @@ pub(in crate::http) async fn sign_in(
     if let Some(attempt) = attempt {
         match &result {
             Ok(_) => attempt.succeeded(),
-            Err(Error::CredentialsWrong) => attempt.failed(),
+            Err(Error::CredentialsWrong) => drop(attempt),
             Err(_) => attempt.undecided(),
         }
     }

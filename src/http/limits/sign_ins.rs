@@ -18,7 +18,8 @@ pub(in crate::http) struct SignIns {
     metrics: LimitMetrics,
 }
 
-/// An attempt that was let through, and has taken a token for it.
+/// An attempt that was let through, and has taken a token for it. Dropped, it has cost that token: it was wrong, or its
+/// client went away and may have learnt so.
 #[must_use = "an attempt that was not in vain gets its token back"]
 pub(in crate::http) struct Attempt<'a> {
     limits: &'a SignIns,
@@ -66,9 +67,6 @@ impl Attempt<'_> {
             self.limits.accounts.give_back(&self.account);
         }
     }
-
-    /// It was wrong, which costs a token. Dropping an attempt does too, since whoever goes away may have learnt it.
-    pub(in crate::http) fn failed(self) {}
 
     /// Nobody has learnt whether the password was right: the token comes back.
     pub(in crate::http) fn undecided(self) {

@@ -26,12 +26,11 @@ pub(super) struct Requests {
 
 impl Requests {
     pub(super) const fn new(octets_a_request: u64) -> Self {
-        const NONE: AtomicU64 = AtomicU64::new(0);
         Self {
-            begun: NONE,
-            answered: NONE,
-            given_up: NONE,
-            octets: NONE,
+            begun: AtomicU64::new(0),
+            answered: AtomicU64::new(0),
+            given_up: AtomicU64::new(0),
+            octets: AtomicU64::new(0),
             octets_a_request,
             flooded: AtomicBool::new(false),
         }

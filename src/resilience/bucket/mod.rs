@@ -125,10 +125,11 @@ impl Buckets {
         }
     }
 
-    /// Remembers a client, with a full bucket, in the place of whoever was remembered first.
+    /// Remembers a client, with a full bucket. Whoever is forgotten for it counts as forgotten, since to be remembered
+    /// is what it had.
     pub fn fill(&self, client: &impl Hash) {
         let (client, now) = (self.name(client), self.now());
-        self.place(&mut self.set(client), client, now).full_at = now;
+        self.place(&mut self.set(client), client, 0).full_at = now.max(1);
     }
 
     /// How many clients have a bucket that is not full.
@@ -149,12 +150,12 @@ impl Buckets {
         self.place(&mut self.set(client), client, now).take(self.quota, now)
     }
 
-    /// The client's place, which is a new one if it has none.
-    fn place<'a>(&self, set: &'a mut Set, client: u64, now: u64) -> &'a mut Place {
+    /// The client's place, which is a new one if it has none. Whose bucket was full before `since` is no loss.
+    fn place<'a>(&self, set: &'a mut Set, client: u64, since: u64) -> &'a mut Place {
         let known = set.iter().position(|place| place.client == client);
         let at = known.unwrap_or_else(|| {
             let most_left = (0..WAYS).min_by_key(|at| set[*at].full_at).unwrap_or(0);
-            if set[most_left].full_at > now {
+            if set[most_left].full_at > since {
                 (self.forgot)();
             }
             set[most_left] = Place { client, full_at: 0 };

@@ -80,6 +80,13 @@ fn only_whoever_is_remembered_is_known() {
 }
 
 #[test]
+fn whoever_is_no_longer_known_is_counted() {
+    let (buckets, forgotten) = buckets(Quota::new(2, 1, Duration::from_nanos(1)), WAYS);
+    (0..3 * WAYS).for_each(|client| buckets.fill(&client));
+    assert_eq!(forgotten.load(Relaxed), 2 * WAYS);
+}
+
+#[test]
 fn clients_do_not_share_a_bucket() {
     let buckets = Buckets::new(Quota::new(1, 1, Duration::from_hours(1)), 10_000, || {});
     assert!((0..2_000).all(|client| is_taken(buckets.take(&client))));
