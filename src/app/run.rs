@@ -122,8 +122,9 @@ impl Parts {
 
         let store = Store::open(&settings.store, telemetry.tracer.clone(), self.faults.clone(), metrics).await?;
         let stack = Stack::build(settings, &store, clock, metrics)?;
-        let asked = store.clone();
-        readiness.check("store", settings.store.ping_timeout, move || asked.ping());
+        let circuit = stack.store.circuit.clone();
+        readiness.check("store", settings.store.ping_timeout, move || stack.store.ping());
+        readiness.look("circuit", move || circuit.closed());
 
         let (accepting, when_to_stop_accepting) = drain();
         let (working, when_to_stop_working) = drain();
@@ -139,7 +140,7 @@ impl Parts {
         };
         let acceptor = self.serve(ports.public, api, when_to_stop_accepting)?;
         serving.release();
-        let Stack { users, auth, audit } = stack;
+        let Stack { users, auth, audit, .. } = stack;
         let sweeper = Sweeper { auth, users, audit, tracer: telemetry.tracer.clone() };
         let (wanted, to_migrate, stop) = (settings.store.migrate, store.clone(), when_to_stop_working.clone());
         let worker = telemetry::spawn("worker", async move {

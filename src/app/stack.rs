@@ -1,4 +1,5 @@
-//! The domain on top of the store.
+//! The domain on top of the store, with what stands between: the circuit breaker, outside of everything that a database
+//! call is measured by. A refusal is no database latency, and a fault on purpose looks to the breaker like a real one.
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use crate::{
         auth::{Auth, AuthMetrics, HashingMetrics, Keys, Passwords, Tokens},
         users::{UserMetrics, Users},
     },
-    store::Store,
+    store::{Guarded, Store},
     telemetry::Metrics,
 };
 
@@ -24,6 +25,8 @@ pub(super) struct Stack {
     pub(super) auth: Arc<Auth>,
     /// What admins did.
     pub(super) audit: Arc<Audit>,
+    /// What all reach the store through.
+    pub(super) store: Guarded,
 }
 
 impl Stack {
@@ -32,12 +35,13 @@ impl Stack {
     /// # Errors
     /// When a key cannot be read, which the settings have checked.
     pub(super) fn build(settings: &Settings, store: &Store, clock: &Clock, metrics: &Metrics) -> anyhow::Result<Self> {
-        let audit = Audit::new(Arc::clone(&store.audit), settings.audit.clone(), clock.clone());
         let auth = &settings.auth;
         let keys = Keys::parse(&auth.signing_key, &auth.verification_keys).context("auth.signing_key")?;
         let tokens =
             Tokens::new(keys, auth.issuer.clone(), auth.audience.clone(), auth.access_token_lifetime, clock.clone());
         let passwords = Passwords::new(auth.password_workers, auth.password_queue, HashingMetrics::new(metrics));
+        let store = Guarded::new(store, settings.store.ping_timeout, metrics);
+        let audit = Audit::new(Arc::clone(&store.audit), settings.audit.clone(), clock.clone());
         let users = Users::new(Arc::clone(&store.users), passwords.clone(), clock.clone(), UserMetrics::new(metrics));
         let auth = Auth::new(
             Arc::clone(&store.users),
@@ -48,6 +52,6 @@ impl Stack {
             clock.clone(),
             AuthMetrics::new(metrics),
         );
-        Ok(Self { users: Arc::new(users), auth: Arc::new(auth), audit: Arc::new(audit) })
+        Ok(Self { users: Arc::new(users), auth: Arc::new(auth), audit: Arc::new(audit), store })
     }
 }

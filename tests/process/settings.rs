@@ -79,12 +79,10 @@ fn a_wrong_command_line_is_no_wrong_setting() {
     assert_eq!(run(&["serv"], &[]).status.code(), Some(2));
 }
 
+/// Whatever runs below cargo has its variables; this test does, and hands them on.
 #[test]
 fn what_cargo_itself_adds_to_the_environment_is_no_fault() {
-    let cargo = std::process::Command::new(env!("CARGO"))
-        .args(["run", "--locked", "--quiet", "--", "config", "check"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output()
-        .unwrap();
-    assert_eq!(cargo.status.code(), Some(0), "{}", String::from_utf8_lossy(&cargo.stderr));
+    let mut checking = std::process::Command::new(env!("CARGO_BIN_EXE_glasshouse"));
+    let checked = checking.args(["config", "check"]).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
+    assert_eq!(checked.status.code(), Some(0), "{}", String::from_utf8_lossy(&checked.stderr));
 }

@@ -22,5 +22,6 @@ mod secrets;
 mod signing_in;
 mod statements;
 mod support;
+mod tokens;
 mod traces;
 mod unknown_input;
