@@ -171,9 +171,25 @@ export const http = dashboard(
             unit: unit.perSecond,
             description: `
                 How many there are. As many as ever, but more of them wrong: a client of ours has a fault. Many more:
-                an attack; what is in front of the service can limit it.`,
+                an attack; limited are those that were too many for one account.`,
             ask: [ask(sum(rate(SIGN_INS), 'outcome'), '{{outcome}}')],
             see: signingIn,
+        }),
+        timeseries({
+            id: 60,
+            title: 'Remembered by the limits',
+            width: 8,
+            unit: unit.count,
+            description: `
+                Addresses and accounts that have asked lately, against how many can be remembered. Near it, or where
+                some are forgotten too early, more clients ask at once than the limits were made for: an attack from
+                everywhere, or limits.max_clients is too small.`,
+            ask: [
+                ask(sum(of('glasshouse_limit_clients'), 'limit'), '{{limit}}'),
+                ask(sum(of('glasshouse_limit_clients_max'), 'limit'), '{{limit}} at most'),
+                ask(sum(rate('glasshouse_limit_evictions_total'), 'limit'), '{{limit}} forgotten a second'),
+            ],
+            see: [logs('http_response_status_code="429"')],
         }),
         timeseries({
             id: 21,

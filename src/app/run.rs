@@ -9,7 +9,7 @@ use tracing::dispatcher::set_default;
 use super::{App, ENDING, Logging, Parts, Ports, migrate::migrate, stack::Stack};
 use crate::{
     domain::Clock,
-    http::{self, Api, ConnectionMetrics},
+    http::{self, Api, ConnectionMetrics, limits::Limits},
     internal::{self, Console, Live, Shown, Watch},
     lifecycle::{Drain, Draining, Latch, Readiness, drain},
     store::Store,
@@ -121,26 +121,26 @@ impl Parts {
         self.internal.serve(ports.internal, internal_router)?;
 
         let store = Store::open(&settings.store, telemetry.tracer.clone(), self.faults.clone(), metrics).await?;
-        let stack = Stack::build(settings, &store, clock, metrics)?;
-        let circuit = stack.store.circuit.clone();
-        readiness.check("store", settings.store.ping_timeout, move || stack.store.ping());
+        let Stack { users, auth, audit, store: guarded } = Stack::build(settings, &store, clock, metrics)?;
+        let circuit = guarded.circuit.clone();
+        readiness.check("store", settings.store.ping_timeout, move || guarded.ping());
         readiness.look("circuit", move || circuit.closed());
 
         let (accepting, when_to_stop_accepting) = drain();
         let (working, when_to_stop_working) = drain();
         let api = Api {
-            users: Arc::clone(&stack.users),
-            auth: Arc::clone(&stack.auth),
-            audit: Arc::clone(&stack.audit),
+            users: Arc::clone(&users),
+            auth: Arc::clone(&auth),
+            audit: Arc::clone(&audit),
             readiness,
             tracer: telemetry.tracer.clone(),
             faults: self.faults.clone(),
+            limits: Limits::new(&settings.limits, metrics),
             config: settings.http.clone(),
             force_trace_token: settings.telemetry.force_trace_token.clone(),
         };
         let acceptor = self.serve(ports.public, api, when_to_stop_accepting)?;
         serving.release();
-        let Stack { users, auth, audit, .. } = stack;
         let sweeper = Sweeper { auth, users, audit, tracer: telemetry.tracer.clone() };
         let (wanted, to_migrate, stop) = (settings.store.migrate, store.clone(), when_to_stop_working.clone());
         let worker = telemetry::spawn("worker", async move {
@@ -166,9 +166,9 @@ impl Parts {
         let listener = tokio::net::TcpListener::from_std(port)?;
         let metrics = &self.telemetry.metrics;
         let connections = ConnectionMetrics::new(metrics);
-        let config = api.config.clone();
+        let (config, shared) = (api.config.clone(), api.limits.is_some());
         let router = http::router(api, metrics);
-        Ok(telemetry::spawn("acceptor", http::serve(listener, router, config, draining, connections)))
+        Ok(telemetry::spawn("acceptor", http::serve(listener, router, config, shared, draining, connections)))
     }
 
     async fn stop(&self, running: Running, who: &'static str) {

@@ -25,7 +25,7 @@ pub(super) struct Stack {
     pub(super) auth: Arc<Auth>,
     /// What admins did.
     pub(super) audit: Arc<Audit>,
-    /// What all reach the store through.
+    /// What all of them reach the store through.
     pub(super) store: Guarded,
 }
 
@@ -41,8 +41,8 @@ impl Stack {
             Tokens::new(keys, auth.issuer.clone(), auth.audience.clone(), auth.access_token_lifetime, clock.clone());
         let passwords = Passwords::new(auth.password_workers, auth.password_queue, HashingMetrics::new(metrics));
         let store = Guarded::new(store, settings.store.ping_timeout, metrics);
-        let audit = Audit::new(Arc::clone(&store.audit), settings.audit.clone(), clock.clone());
         let users = Users::new(Arc::clone(&store.users), passwords.clone(), clock.clone(), UserMetrics::new(metrics));
+        let audit = Audit::new(Arc::clone(&store.audit), settings.audit.clone(), clock.clone());
         let auth = Auth::new(
             Arc::clone(&store.users),
             Arc::clone(&store.sessions),

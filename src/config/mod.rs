@@ -61,6 +61,8 @@ pub struct Settings {
     pub runtime_workers: usize,
     /// The public port.
     pub http: http::Config,
+    /// How often clients may ask.
+    pub limits: http::limits::Config,
     /// The internal port.
     pub internal: internal::Config,
     /// The store.
@@ -126,7 +128,13 @@ pub fn load(sources: &Sources) -> Result<Settings, Faults> {
     let Some(keys) = keys::read(&values, environment, &mut faults) else { return Err(faults) };
 
     let defaulted = rules::defaulted(&values, environment, keys.new.as_deref());
-    let warnings = [defaulted, keys.warning, otel::without_effect(&values, &variables), rules::cut_short(&values)];
+    let warnings = [
+        defaulted,
+        keys.warning,
+        otel::without_effect(&values, &variables),
+        rules::cut_short(&values),
+        rules::unlimited(&values, environment),
+    ];
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let workers = |name: &str| match values.whole(name) {
         0 => cores,
@@ -136,6 +144,7 @@ pub fn load(sources: &Sources) -> Result<Settings, Faults> {
         environment,
         runtime_workers: workers("runtime.workers"),
         http: http(&values),
+        limits: limits(&values),
         internal: internal(&values),
         store,
         auth: auth::Config {
@@ -214,6 +223,17 @@ fn http(values: &Values) -> http::Config {
         max_body_bytes: values.whole("http.max_body_bytes"),
         server_timing: values.flag("http.server_timing"),
         slow: values.duration("http.slow"),
+    }
+}
+
+fn limits(values: &Values) -> http::limits::Config {
+    http::limits::Config {
+        enabled: values.flag("limits.enabled"),
+        address_rate: values.whole("limits.address_rate"),
+        address_burst: values.whole("limits.address_burst"),
+        sign_in_rate: values.whole("limits.sign_in_rate"),
+        sign_in_burst: values.whole("limits.sign_in_burst"),
+        max_clients: values.whole("limits.max_clients"),
     }
 }
 

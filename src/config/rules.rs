@@ -82,3 +82,18 @@ pub(super) fn cut_short(values: &Values) -> Option<String> {
         )
     })
 }
+
+/// A warning where production limits nobody, or takes all clients of a proxy for one.
+pub(super) fn unlimited(values: &Values, environment: Environment) -> Option<String> {
+    if environment != Environment::Production {
+        return None;
+    }
+    if !values.flag("limits.enabled") {
+        return Some("limits.enabled is false: nobody who asks too often, or guesses passwords, is slowed".to_owned());
+    }
+    values.networks("http.trusted_proxies").is_empty().then(|| {
+        "http.trusted_proxies is empty: clients that come through a proxy have its address, and one limit for them all \
+         (limits.address_rate)"
+            .to_owned()
+    })
+}

@@ -53,6 +53,10 @@ pub(super) enum Refusal {
     HeadersTooLarge,
     /// What arrived was no HTTP.
     Malformed,
+    /// It was much more than its requests can need, or HTTP/2 was used as only attackers do.
+    Flooded,
+    /// Its address had its part of all connections already.
+    Crowded,
     /// The client stopped reading.
     Stalled,
     /// The client broke off.
@@ -60,8 +64,16 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
-    const ALL: [Self; 6] =
-        [Self::Accept, Self::HeaderTimeout, Self::HeadersTooLarge, Self::Malformed, Self::Stalled, Self::Aborted];
+    const ALL: [Self; 8] = [
+        Self::Accept,
+        Self::HeaderTimeout,
+        Self::HeadersTooLarge,
+        Self::Malformed,
+        Self::Flooded,
+        Self::Crowded,
+        Self::Stalled,
+        Self::Aborted,
+    ];
 
     const fn as_str(self) -> &'static str {
         match self {
@@ -69,6 +81,8 @@ impl Refusal {
             Self::HeaderTimeout => "header_timeout",
             Self::HeadersTooLarge => "headers_too_large",
             Self::Malformed => "malformed",
+            Self::Flooded => "flooded",
+            Self::Crowded => "crowded",
             Self::Stalled => "stalled",
             Self::Aborted => "aborted",
         }

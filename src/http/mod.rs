@@ -7,7 +7,7 @@ mod extract;
 mod health;
 mod jwks;
 mod layers;
-mod lingering;
+pub mod limits;
 mod metrics;
 pub mod openapi;
 mod problem;
@@ -38,6 +38,7 @@ use crate::{
     telemetry::{Metrics, Tracer},
 };
 use layers::Observer;
+use limits::Limits;
 use metrics::HttpMetrics;
 use problem::Problem;
 
@@ -55,6 +56,8 @@ pub struct Api {
     pub tracer: Tracer,
     /// What requests may meet on purpose.
     pub faults: Switchboard,
+    /// How often clients may ask; none for as often as they like.
+    pub limits: Option<Arc<Limits>>,
     /// Whoever sends this as `X-Force-Trace` has that one request traced.
     pub force_trace_token: Option<SecretString>,
     /// Its settings.
@@ -72,7 +75,7 @@ pub fn router(api: Api, metrics: &Metrics) -> Router {
         slow: api.config.slow,
     });
     let (request_timeout, max_body_bytes) = (api.config.request_timeout, api.config.max_body_bytes);
-    let faults = api.faults.clone();
+    let (faults, limits) = (api.faults.clone(), api.limits.clone());
 
     let operations = Router::new()
         .route("/api/v1/users", post(users::register).get(users::list))
@@ -96,17 +99,31 @@ pub fn router(api: Api, metrics: &Metrics) -> Router {
         .with_state(Arc::new(api));
     // A layer costs each request something, and where no fault is allowed it would never do anything.
     let routes = if faults.is_allowed() { routes.layer(from_fn_with_state(faults, layers::faults)) } else { routes };
-    layered(routes, observer, request_timeout, max_body_bytes)
+    layered(routes, observer, limits, request_timeout, max_body_bytes)
 }
 
 /// The routes, what is answered where there is none, and the layers around both.
-fn layered(routes: Router, observer: Arc<Observer>, request_timeout: Duration, max_body_bytes: usize) -> Router {
-    routes
+fn layered(
+    routes: Router,
+    observer: Arc<Observer>,
+    limits: Option<Arc<Limits>>,
+    request_timeout: Duration,
+    max_body_bytes: usize,
+) -> Router {
+    let routes = routes
         .fallback(unknown_route)
         // axum adds `Allow`. There is no CORS here, so `OPTIONS` is a method like any other that a route lacks.
         .method_not_allowed_fallback(unknown_method)
         // From the inside out. A body is bounded before anybody reads it,
-        .layer(from_fn_with_state(max_body_bytes, layers::body_limit))
+        .layer(from_fn_with_state(max_body_bytes, layers::body_limit));
+    // who asks too often is refused before that,
+    let routes = match limits {
+        Some(limits) => routes.layer(from_fn_with_state(limits, layers::limit)),
+        None => routes,
+    };
+    routes
+        // and so is what two readers could read differently,
+        .layer(from_fn(layers::host))
         // the clock runs for all that reads and works,
         .layer(from_fn_with_state(request_timeout, layers::deadline))
         // a panic of any of these is still an answer,

@@ -14,6 +14,7 @@ use axum::{
 };
 use serde::Serialize;
 
+use super::limits::{Limited, tell};
 use crate::{
     domain::{Fault, Kind, auth, users},
     faults::Injected,
@@ -64,6 +65,8 @@ enum Hint {
     Media(bool),
     /// `Accept-Encoding`: that a body may have none (RFC 9110, section 12.5.3).
     Uncoded,
+    /// `Retry-After`, and which limit it was.
+    Later(Limited),
 }
 
 /// Travels with the answer to `observe`: what to call the failure, and what lies below it.
@@ -161,6 +164,20 @@ impl Problem {
     /// 401 for a refresh token that is none.
     pub(super) fn refresh_token_invalid() -> Self {
         Self::from(auth::Error::RefreshInvalid)
+    }
+
+    /// 429 for a client that asks too often, whatever for.
+    pub(super) fn too_many_requests(limited: Limited) -> Self {
+        let detail = "this address asks too often; see `Retry-After`";
+        let problem = Self::new(status(Kind::TooMany), "too_many_requests", detail);
+        Self { hint: Hint::Later(limited), ..problem }
+    }
+
+    /// 429 for too many attempts at one account, whether or not there is such an account.
+    pub(super) fn too_many_sign_ins(limited: Limited) -> Self {
+        let detail = "too many attempts to sign in with this e-mail address; see `Retry-After`";
+        let problem = Self::new(status(Kind::TooMany), "too_many_sign_ins", detail);
+        Self { hint: Hint::Later(limited), ..problem }
     }
 
     /// 500 after a panic; the panic hook has told the rest.
@@ -264,6 +281,10 @@ impl IntoResponse for Problem {
             }
             Hint::Uncoded => {
                 headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+            }
+            Hint::Later(limited) => {
+                headers.insert(RETRY_AFTER, HeaderValue::from(limited.wait_seconds()));
+                tell(headers, &limited);
             }
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {

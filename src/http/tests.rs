@@ -42,7 +42,7 @@ fn layers(request_timeout: Duration) -> Layers {
         .route("/never", get(std::future::pending::<&'static str>))
         .route("/broken", get(async || -> Problem { broken().into() }))
         .route("/read", post(async |Json(fields): Json| fields.finish((Some(()),)).map(|_| "read")));
-    Layers { router: layered(routes, observer, request_timeout, MAX_BODY), metrics }
+    Layers { router: layered(routes, observer, None, request_timeout, MAX_BODY), metrics }
 }
 
 fn broken() -> users::Error {
@@ -54,7 +54,7 @@ fn patient() -> Layers {
 }
 
 fn request(method: Method, path: &str, body: impl Into<Body>) -> Request<Body> {
-    let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+    let request = Request::builder().method(method).uri(path).header("host", "a").header("content-type", "application/json");
     request.body(body.into()).expect("it is a request")
 }
 
@@ -196,7 +196,7 @@ async fn a_request_is_under_way_until_its_answer_is_written() {
 #[tokio::test]
 async fn a_body_that_says_it_is_too_long_is_not_looked_at() {
     // Nobody would read it: its media type is not accepted.
-    let request = Request::post("/read").body(Body::from("x".repeat(MAX_BODY + 1))).expect("it is a request");
+    let request = Request::post("/read").header("host", "a").body(Body::from("x".repeat(MAX_BODY + 1))).expect("it is a request");
     let response = patient().router.oneshot(request).await.expect("it never fails");
     assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
 }

@@ -2,5 +2,8 @@
 
 pub mod backoff;
 pub mod breaker;
+mod bucket;
 pub mod circuit;
 pub mod retry;
+
+pub use bucket::{Buckets, Quota, Taken};

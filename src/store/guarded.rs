@@ -36,7 +36,7 @@ pub struct Guarded {
     pub users: Arc<dyn UserStore>,
     /// Keeps sessions.
     pub sessions: Arc<dyn SessionStore>,
-    /// Keeps what admins did to whom.
+    /// Keeps what admins did.
     pub audit: Arc<dyn AuditStore>,
     /// Whether calls pass.
     pub circuit: Circuit,
@@ -183,22 +183,6 @@ impl UserStore for Behind<dyn UserStore> {
 }
 
 #[async_trait]
-impl AuditStore for Behind<dyn AuditStore> {
-    async fn list(
-        &self,
-        subject: Option<UserId>,
-        after: Option<audit::Cursor>,
-        limit: u32,
-    ) -> Result<Vec<Entry>, StoreError> {
-        self.pass(self.store.list(subject, after, limit)).await
-    }
-
-    async fn sweep(&self, until: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
-        self.pass(self.store.sweep(until, limit)).await
-    }
-}
-
-#[async_trait]
 impl SessionStore for Behind<dyn SessionStore> {
     async fn start(&self, session: &Session, shown: &PasswordHash) -> Result<(), StoreError> {
         self.pass(self.store.start(session, shown)).await
@@ -225,5 +209,21 @@ impl SessionStore for Behind<dyn SessionStore> {
 
     async fn sweep(&self, now: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
         self.pass(self.store.sweep(now, limit)).await
+    }
+}
+
+#[async_trait]
+impl AuditStore for Behind<dyn AuditStore> {
+    async fn list(
+        &self,
+        subject: Option<UserId>,
+        after: Option<audit::Cursor>,
+        limit: u32,
+    ) -> Result<Vec<Entry>, StoreError> {
+        self.pass(self.store.list(subject, after, limit)).await
+    }
+
+    async fn sweep(&self, until: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
+        self.pass(self.store.sweep(until, limit)).await
     }
 }

@@ -10,6 +10,7 @@ mod faults;
 mod following;
 mod identity;
 mod internal_port;
+mod limiting;
 mod listing;
 mod logs;
 mod metrics;

@@ -55,7 +55,7 @@ pub(crate) const DIAGNOSES: &[(&str, &[Sign])] = &[
     // panic at ROUTE
     ("Panics", &[Anywhere("error_type=\"panic\""), Anywhere("injected_panic")]),
     // Wrong passwords; tokens that are none, at ROUTE.
-    ("SignInFailures", &[Anywhere("\"error.type\":\"credentials_wrong\"")]),
+    ("SignInFailures", &[Anywhere("\"error.type\":\"too_many_sign_ins\"")]),
     ("TokenRejections", &[Anywhere("\"error.type\":\"token_")]),
     // error, delay at ROUTE, seldom
     ("AvailabilityBurnSlow", &[First(ROUTE)]),

@@ -92,6 +92,11 @@ impl Auth {
         result
     }
 
+    /// Counts an attempt that an edge did not let through because there were too many.
+    pub fn limited_sign_in(&self) {
+        self.metrics.signed_in("limited");
+    }
+
     async fn try_sign_in(&self, email: Option<&Email>, password: &SecretString) -> Result<Grant, Error> {
         let credentials = match email {
             Some(email) => self.users.credentials(email).await?,

@@ -96,6 +96,8 @@ fn parse(body: &Bytes) -> Result<Fields, Problem> {
     let read = serde_json::from_slice::<Body>(body).map_err(|error| {
         // Only the place is told: serde_json's own words may repeat a part of the body.
         let what = match error.classify() {
+            // It has no class of its own.
+            Category::Syntax if error.to_string().starts_with("recursion limit exceeded") => "too many levels",
             Category::Data => "the same member twice",
             Category::Syntax | Category::Eof | Category::Io => "no JSON",
         };

@@ -120,6 +120,9 @@ impl Observer {
         let body = std::mem::take(http.body_mut());
         *http.body_mut() = Received::counted(body, &upload);
         http.extensions_mut().insert(Arc::clone(&upload));
+        if let Some(client) = client {
+            http.extensions_mut().insert(client);
+        }
         Account {
             observer: Arc::clone(self),
             request,

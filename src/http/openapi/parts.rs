@@ -187,6 +187,7 @@ fn problem(status: u16, codes: &str) -> Response {
         .content(problem::MEDIA_TYPE, Content::new(Some(named("Problem"))));
     let headers: &[&str] = match status {
         401 => &["WWW-Authenticate"],
+        429 => &["Retry-After", "RateLimit", "RateLimit-Policy"],
         503 => &["Retry-After"],
         _ => &[],
     };

@@ -47,6 +47,14 @@ metrics! {
         "How many connections may be open at once";
     HTTP_SERVER_REFUSED_CONNECTIONS: Counter, "glasshouse_http_connection_failures_total", ["reason"],
         "Connections that ended without an answer of ours: what could not be read, or took too long";
+    REQUESTS_LIMITED: Counter, "glasshouse_requests_limited_total", ["reason"],
+        "Requests that were answered with 429, by whether the address or the attempts at one account were too many";
+    LIMIT_CLIENTS: Gauge, "glasshouse_limit_clients", ["limit"],
+        "Clients of which a limit remembers that they have asked lately: addresses, accounts, addresses known for one";
+    LIMIT_CLIENTS_MAX: Gauge, "glasshouse_limit_clients_max", ["limit"],
+        "How many clients a limit can remember; 0 where limits are off";
+    LIMIT_EVICTIONS: Counter, "glasshouse_limit_evictions_total", ["limit"],
+        "Clients that a limit forgot before their time because there were too many";
 
     // The database.
     DB_CLIENT_OPERATION_DURATION: Histogram(DB_SECONDS), "db_client_operation_duration_seconds", ["db_system_name", "db_operation_name", "db_collection_name", "db_query_summary", "error_type"],

@@ -17,6 +17,7 @@ const PASTED: &[&str] = &[
     "leaking-tasks",
     "load-testing",
     "pool-tuning",
+    "rate-limits",
     "reading-a-trace",
     "tokio-console",
 ];
