@@ -12,7 +12,7 @@ use glasshouse::{
 use prometheus::proto::MetricType;
 use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
 
-use crate::support::{On, Opened, config, hash, session, user};
+use crate::support::{Engine, On, Opened, config, hash, session, user};
 
 crate::on_both! {
     each_call_is_counted_once_with_its_outcome,
@@ -237,13 +237,13 @@ enum Other {
 
 impl Other {
     async fn in_the_way_of_writes(on: On, store: &Opened) -> Self {
-        match on {
-            On::Sqlite => {
+        match on.engine() {
+            Engine::Sqlite => {
                 let mut connection = SqliteConnection::connect(&store.fresh.url).await.unwrap();
                 connection.execute("BEGIN IMMEDIATE").await.unwrap();
                 Self::Sqlite(connection)
             }
-            On::Postgres => {
+            Engine::Postgres => {
                 let mut connection = PgConnection::connect(&store.fresh.url).await.unwrap();
                 connection.execute("BEGIN; LOCK TABLE users IN EXCLUSIVE MODE").await.unwrap();
                 Self::Postgres(connection)
@@ -285,9 +285,11 @@ async fn a_row_that_means_nothing_is_broken(on: On) {
     let store = on.open().await;
     let ann = store.with_user("ann@example.com").await;
     let spoil = "UPDATE users SET email = 'canary'";
-    match on {
-        On::Sqlite => drop(SqliteConnection::connect(&store.fresh.url).await.unwrap().execute(spoil).await.unwrap()),
-        On::Postgres => drop(PgConnection::connect(&store.fresh.url).await.unwrap().execute(spoil).await.unwrap()),
+    match on.engine() {
+        Engine::Sqlite => {
+            drop(SqliteConnection::connect(&store.fresh.url).await.unwrap().execute(spoil).await.unwrap())
+        }
+        Engine::Postgres => drop(PgConnection::connect(&store.fresh.url).await.unwrap().execute(spoil).await.unwrap()),
     }
     let failed = store.users.get(ann.id).await.unwrap_err();
     assert!(matches!(failed, StoreError::Broken(_)), "{failed:?}");
