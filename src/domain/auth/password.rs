@@ -6,7 +6,7 @@ use argon2::{
     Argon2,
     password_hash::{PasswordHasher, PasswordVerifier, phc},
 };
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::{ExposeSecret, SecretString, zeroize::Zeroize};
 use tokio::sync::{Semaphore, TryAcquireError};
 
 use super::metrics::HashingMetrics;
@@ -56,6 +56,13 @@ impl PasswordHash {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// Nothing of it is left in memory.
+impl Drop for PasswordHash {
+    fn drop(&mut self) {
+        self.0.zeroize();
     }
 }
 
