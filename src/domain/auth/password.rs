@@ -9,7 +9,7 @@ use argon2::{
     Argon2,
     password_hash::{PasswordHasher, PasswordVerifier, phc},
 };
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::{ExposeSecret, SecretString, zeroize::Zeroize};
 
 use super::{hashing::Threads, metrics::HashingMetrics};
 use crate::domain::{Fault, Kind};
@@ -65,6 +65,13 @@ impl PasswordHash {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// Nothing of it is left in memory.
+impl Drop for PasswordHash {
+    fn drop(&mut self) {
+        self.0.zeroize();
     }
 }
 
