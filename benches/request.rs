@@ -42,6 +42,7 @@ fn start(folder: &TempDir) -> (SocketAddr, mpsc::Sender<&'static str>) {
         ("GLASSHOUSE_AUTH__SIGNING_KEY_FILE".to_owned(), path("key.pem")),
         ("GLASSHOUSE_HTTP__LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
         ("GLASSHOUSE_INTERNAL__LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
+        ("GLASSHOUSE_LIMITS__ENABLED".to_owned(), "false".to_owned()),
     ];
     let settings = config::load(&Sources::given(None, environment)).expect("fine settings");
     let output = Output { writer: Box::new(io::sink()), is_terminal: false };

@@ -34,6 +34,7 @@ impl Server {
                 ("GLASSHOUSE_HTTP__LISTEN", &listen),
                 ("GLASSHOUSE_INTERNAL__LISTEN", &listen_internal),
                 ("GLASSHOUSE_STORE__MAX_CONNECTIONS", "6"),
+                ("GLASSHOUSE_LIMITS__ENABLED", "false"),
                 ("OTEL_BSP_MAX_QUEUE_SIZE", "65536"),
                 ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4096"),
             ])

@@ -121,8 +121,9 @@ impl Parts {
 
         let store = Store::open(&settings.store, telemetry.tracer.clone(), self.faults.clone(), metrics).await?;
         let stack = Stack::build(settings, &store, clock, metrics)?;
-        let asked = store.clone();
-        readiness.check("store", settings.store.ping_timeout, move || asked.ping());
+        let circuit = stack.store.circuit.clone();
+        readiness.check("store", settings.store.ping_timeout, move || stack.store.ping());
+        readiness.look("circuit", move || circuit.closed());
 
         let (accepting, when_to_stop_accepting) = drain();
         let (working, when_to_stop_working) = drain();

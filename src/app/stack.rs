@@ -1,4 +1,5 @@
-//! The domain on top of the store.
+//! The domain on top of the store, with what stands between: the circuit breaker, outside of everything that a database
+//! call is measured by. A refusal is no database latency, and a fault on purpose looks to the breaker like a real one.
 
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use crate::{
         auth::{Auth, AuthMetrics, HashingMetrics, Keys, Passwords, Tokens},
         users::{UserMetrics, Users},
     },
-    store::Store,
+    store::{Guarded, Store},
     telemetry::Metrics,
 };
 
@@ -21,6 +22,8 @@ pub(super) struct Stack {
     pub(super) users: Arc<Users>,
     /// Who is who.
     pub(super) auth: Arc<Auth>,
+    /// What both reach the store through.
+    pub(super) store: Guarded,
 }
 
 impl Stack {
@@ -34,6 +37,7 @@ impl Stack {
         let tokens =
             Tokens::new(keys, auth.issuer.clone(), auth.audience.clone(), auth.access_token_lifetime, clock.clone());
         let passwords = Passwords::new(auth.password_workers, auth.password_queue, HashingMetrics::new(metrics));
+        let store = Guarded::new(store, settings.store.ping_timeout, metrics);
         let users = Users::new(Arc::clone(&store.users), passwords.clone(), clock.clone(), UserMetrics::new(metrics));
         let auth = Auth::new(
             Arc::clone(&store.users),
@@ -44,6 +48,6 @@ impl Stack {
             clock.clone(),
             AuthMetrics::new(metrics),
         );
-        Ok(Self { users: Arc::new(users), auth: Arc::new(auth) })
+        Ok(Self { users: Arc::new(users), auth: Arc::new(auth), store })
     }
 }

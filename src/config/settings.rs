@@ -69,6 +69,34 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("http.server_timing", Shape::Flag, "true", "Whether answers carry Server-Timing; those to /auth never do."),
     wait("http.slow", "250ms", "A slower request is a warning in the log: the threshold of the latency objective."),
     setting(
+        "limits.enabled",
+        Shape::Flag,
+        "true",
+        "Whether a client that asks too often is answered with 429. In production false is a warning at start.",
+    ),
+    whole(
+        "limits.address_rate",
+        (1, 1_000_000),
+        "10",
+        "How many requests a second one client address may make for long; IPv6 addresses with the same first 64 bits \
+         are one.",
+    ),
+    whole("limits.address_burst", (1, 1_000_000), "20", "How many requests it may make at once after a pause."),
+    whole(
+        "limits.sign_in_rate",
+        (1, 1_000_000),
+        "30",
+        "How many times an hour somebody may try in vain to sign in to one account for long.",
+    ),
+    whole("limits.sign_in_burst", (1, 1_000_000), "10", "How many times in a row after a pause."),
+    whole(
+        "limits.max_clients",
+        (1024, 1_000_000),
+        "65536",
+        "How many addresses, and how many accounts, are remembered at once, in 16 bytes each, from the start; \
+         beyond it those are forgotten first that have the most left.",
+    ),
+    setting(
         "internal.listen",
         Shape::Address,
         "127.0.0.1:6060",

@@ -22,8 +22,12 @@ pub struct Readiness(Arc<Inner>);
 struct Inner {
     latches: Mutex<Vec<(&'static str, Arc<AtomicBool>)>>,
     checks: Mutex<Vec<Arc<Check>>>,
+    looks: Mutex<Vec<(&'static str, Arc<Look>)>>,
     gauge: Gauge,
 }
+
+/// Says at once whether a part can serve; the text says why not.
+type Look = dyn Fn() -> Result<(), String> + Send + Sync;
 
 /// Whether one part can serve.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +43,8 @@ impl Readiness {
     #[must_use]
     pub fn new(metrics: &Metrics) -> Self {
         let gauge = metrics.gauge(&catalog::READY);
-        Self(Arc::new(Inner { latches: Mutex::default(), checks: Mutex::default(), gauge }))
+        let inner = Inner { latches: Mutex::default(), checks: Mutex::default(), looks: Mutex::default(), gauge };
+        Self(Arc::new(inner))
     }
 
     /// Holds readiness back until the latch is released.
@@ -68,18 +73,38 @@ impl Readiness {
         lock(&self.0.checks).push(Arc::new(check));
     }
 
+    /// Has a part looked at whenever somebody wants to know, after all dependencies were asked: it may be what they
+    /// answer that lets it serve again. Looking must not wait.
+    pub fn look(&self, name: &'static str, look: impl Fn() -> Result<(), String> + Send + Sync + 'static) {
+        self.0.gauge.set(&[name], 0.0);
+        lock(&self.0.looks).push((name, Arc::new(look)));
+    }
+
     /// Every part, latches first, in the order in which they were named.
     pub async fn parts(&self) -> Vec<Part> {
         let mut parts: Vec<Part> = lock(&self.0.latches)
             .iter()
             .map(|(name, open)| Part { name, problem: (!open.load(SeqCst)).then(|| "held".to_owned()) })
             .collect();
+        // Before anything that waits: whoever gives up waiting has been shown something.
+        drop(self.looks());
         let checks = lock(&self.0.checks).clone();
         for check in checks {
             let problem = check.answer().await.err();
             parts.push(Part { name: check.name(), problem });
         }
+        parts.extend(self.looks());
         parts
+    }
+
+    fn looks(&self) -> Vec<Part> {
+        let looks = lock(&self.0.looks).clone();
+        let looks = looks.into_iter().map(|(name, look)| {
+            let problem = look().err();
+            self.0.gauge.set(&[name], if problem.is_none() { 1.0 } else { 0.0 });
+            Part { name, problem }
+        });
+        looks.collect()
     }
 }
 

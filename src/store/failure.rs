@@ -55,6 +55,25 @@ impl Failure {
         matches!(self.0, sqlx::Error::PoolTimedOut)
     }
 
+    /// Whether the pool is closed: it is we who are stopping.
+    #[must_use]
+    pub fn is_pool_closed(&self) -> bool {
+        matches!(self.0, sqlx::Error::PoolClosed)
+    }
+
+    /// Whether the database itself is away or too slow, so that other calls will fare no better: of what is
+    /// unavailable, all but what concerns some calls only, such as a lock, a full disk or a table that is not there yet.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        match &self.0 {
+            sqlx::Error::Database(error) => match error.try_downcast_ref::<SqliteError>() {
+                Some(_) => error.code().is_some_and(|code| sqlite_is_away(&code)),
+                None => error.code().is_some_and(|code| postgres_is_away(&code)),
+            },
+            _ => self.is_unavailable(),
+        }
+    }
+
     /// Whether it was the connection that failed, so that another one may do.
     #[must_use]
     pub fn is_dead_connection(&self) -> bool {
@@ -84,7 +103,10 @@ impl Failure {
             | sqlx::Error::WorkerCrashed
             | sqlx::Error::BeginFailed => true,
             sqlx::Error::Database(error) => match error.try_downcast_ref::<SqliteError>() {
-                Some(_) => error.code().is_some_and(|code| sqlite_is_unavailable(&code)),
+                Some(_) => {
+                    let is_unavailable = error.code().is_some_and(|code| sqlite_is_unavailable(&code));
+                    is_unavailable || sqlite_is_unmigrated(error.message())
+                }
                 None => error.code().is_some_and(|code| postgres_is_unavailable(&code)),
             },
             _ => false,
@@ -109,16 +131,33 @@ fn postgres_is_unavailable(code: &str) -> bool {
     UNMIGRATED.contains(&code) || CODES.contains(&code) || CLASSES.iter().any(|class| code.starts_with(class))
 }
 
+/// Of these, what befalls every call: no connection, none left, stopping or starting, statements that take too long.
+fn postgres_is_away(code: &str) -> bool {
+    code.starts_with("08") || ["53300", "57014", "57P01", "57P02", "57P03", "57P05"].contains(&code)
+}
+
 const SQLITE_BUSY: u32 = 5;
+const SQLITE_IOERR: u32 = 10;
+const SQLITE_CANTOPEN: u32 = 14;
 
 /// The same for SQLite: <https://www.sqlite.org/rescode.html>.
 fn sqlite_is_unavailable(code: &str) -> bool {
     const LOCKED: u32 = 6;
     const INTERRUPT: u32 = 9;
-    const IOERR: u32 = 10;
     const FULL: u32 = 13;
-    const CANTOPEN: u32 = 14;
-    matches!(sqlite_primary(code), Some(SQLITE_BUSY | LOCKED | INTERRUPT | IOERR | FULL | CANTOPEN))
+    matches!(sqlite_primary(code), Some(SQLITE_BUSY | LOCKED | INTERRUPT | SQLITE_IOERR | FULL | SQLITE_CANTOPEN))
+}
+
+/// Of these, what befalls every call: one writer waits for another while readers go on.
+fn sqlite_is_away(code: &str) -> bool {
+    matches!(sqlite_primary(code), Some(SQLITE_IOERR | SQLITE_CANTOPEN))
+}
+
+/// A table or a column that is not there yet. SQLite has no code for it: all that is wrong with a statement is 1.
+fn sqlite_is_unmigrated(message: &str) -> bool {
+    message.starts_with("no such table: ")
+        || message.starts_with("no such column: ")
+        || message.contains(" has no column named ")
 }
 
 /// The lowest octet of an extended code tells what happened, the rest tells details.

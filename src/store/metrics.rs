@@ -12,6 +12,7 @@ pub struct StoreMetrics {
     pub(super) wait_time: Histogram,
     pub(super) create_time: Histogram,
     pub(super) use_time: Histogram,
+    pub(super) retries: Counter,
 }
 
 impl StoreMetrics {
@@ -25,6 +26,7 @@ impl StoreMetrics {
             wait_time: metrics.histogram(&catalog::DB_CLIENT_CONNECTION_WAIT_TIME),
             create_time: metrics.histogram(&catalog::DB_CLIENT_CONNECTION_CREATE_TIME),
             use_time: metrics.histogram(&catalog::DB_CLIENT_CONNECTION_USE_TIME),
+            retries: metrics.counter(&catalog::STORE_RETRIES),
         };
         new.pending.set(&[pool], 0.0);
         new.timeouts.add(&[pool], 0);

@@ -5,6 +5,7 @@
 mod config;
 pub mod database;
 mod failure;
+mod guarded;
 mod metrics;
 mod migrate;
 pub mod postgres;
@@ -20,6 +21,7 @@ use sqlx::{Postgres, Sqlite, postgres::PgConnectOptions, sqlite::SqliteConnectOp
 
 pub use config::Config;
 pub use failure::Failure;
+pub use guarded::Guarded;
 pub use metrics::StoreMetrics;
 pub use migrate::{MigrateError, Migration};
 
@@ -105,13 +107,17 @@ impl Store {
     /// Whether the database answers; the text says why not, without password or address.
     #[must_use]
     pub fn ping(&self) -> BoxFuture<'static, Result<(), String>> {
+        let answer = self.answer();
+        Box::pin(async move { answer.await.map_err(|failure| failure.to_string()) })
+    }
+
+    fn answer(&self) -> BoxFuture<'static, Result<(), Failure>> {
         let kept = self.kept.clone();
         Box::pin(async move {
-            let answer = match kept {
+            match kept {
                 Kept::Sqlite(database, _) => database.ping().await,
                 Kept::Postgres(database, _) => database.ping().await,
-            };
-            answer.map_err(|failure| failure.to_string())
+            }
         })
     }
 

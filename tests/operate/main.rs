@@ -6,6 +6,7 @@ mod compose;
 mod dashboards;
 #[path = "../support/diagnosis.rs"]
 mod diagnosis;
+mod fleet;
 mod live;
 mod loadtest;
 #[path = "../support/page.rs"]

@@ -49,8 +49,9 @@ impl Program {
 
     pub(crate) fn start_in(folder: TempDir, environment: &[(&str, &str)]) -> Self {
         let ports = [("GLASSHOUSE_HTTP__LISTEN", "127.0.0.1:0"), ("GLASSHOUSE_INTERNAL__LISTEN", "127.0.0.1:0")];
-        let quick = [("GLASSHOUSE_SHUTDOWN__NOTICE", "0s")];
-        let environment: Vec<_> = [&ports[..], &quick[..], environment].concat();
+        // Every test is one address.
+        let usual = [("GLASSHOUSE_SHUTDOWN__NOTICE", "0s"), ("GLASSHOUSE_LIMITS__ENABLED", "false")];
+        let environment: Vec<_> = [&ports[..], &usual[..], environment].concat();
         let mut child = command(&[], &environment, &folder).stdout(Stdio::piped()).spawn().unwrap();
         let lines: Arc<Mutex<Vec<(Instant, Value)>>> = Arc::default();
         let (ending, ended) = mpsc::channel();

@@ -21,6 +21,7 @@ const SLEEPS: &[(&str, &str)] = &[
         "tests/support/stack/mod.rs",
         "Prometheus tells nobody what it has found: it is asked until it has, in this one place",
     ),
+    ("tests/support/pgbouncer.rs", "a pooler tells nobody that it is ready: it is asked until it answers"),
     ("tests/support/postgres.rs", "a server tells nobody that it is ready: its notes are read until they say so"),
 ];
 

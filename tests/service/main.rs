@@ -20,4 +20,5 @@ mod secrets;
 mod signing_in;
 mod statements;
 mod support;
+mod tokens;
 mod traces;

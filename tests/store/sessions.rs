@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::support::{On, Opened, hash, now, session};
 
-crate::on_both! {
+crate::on_all! {
     a_session_of_a_removed_user_is_stale,
     no_session_outlives_the_password_that_it_was_begun_with,
     a_living_session_is_recognised_by_its_user,

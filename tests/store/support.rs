@@ -1,6 +1,9 @@
 //! A store of each engine, in a database of its own, with its registry.
 
-use std::{sync::OnceLock, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use glasshouse::{
@@ -9,7 +12,7 @@ use glasshouse::{
         users::{Email, Name, Role, User, UserId, Version},
     },
     faults::Switchboard,
-    store::{Config, Store},
+    store::{Config, Guarded, Store},
     telemetry::{Metrics, Tracer},
 };
 use tempfile::TempDir;
@@ -22,6 +25,35 @@ use crate::postgres::Postgres;
 pub(crate) enum On {
     Sqlite,
     Postgres,
+    /// Behind the circuit breaker.
+    Guarded(Engine),
+}
+
+/// What is behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+/// The same as [`on_both`], and again for each engine behind each wrapper: what wraps a store keeps its promises.
+#[macro_export]
+macro_rules! on_all {
+    ($($promise:ident),* $(,)?) => {
+        $crate::on_both! { $($promise),* }
+        mod guarded_sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $promise() {
+                super::$promise($crate::support::On::Guarded($crate::support::Engine::Sqlite)).await;
+            })*
+        }
+        mod guarded_postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $promise() {
+                super::$promise($crate::support::On::Guarded($crate::support::Engine::Postgres)).await;
+            })*
+        }
+    };
 }
 
 /// One function for each promise: makes a test for each engine of it, named after both.
@@ -54,8 +86,10 @@ impl On {
     pub(crate) async fn fresh(self) -> Fresh {
         let folder = tempfile::tempdir().unwrap();
         let url = match self {
-            Self::Sqlite => format!("sqlite://{}/deeper/users.db?mode=rwc", folder.path().display()),
-            Self::Postgres => Postgres::get().database().await,
+            Self::Sqlite | Self::Guarded(Engine::Sqlite) => {
+                format!("sqlite://{}/deeper/users.db?mode=rwc", folder.path().display())
+            }
+            Self::Postgres | Self::Guarded(Engine::Postgres) => Postgres::get().database().await,
         };
         Fresh { url, _folder: folder }
     }
@@ -73,7 +107,14 @@ impl On {
         let metrics = Metrics::new(1000);
         let store = Store::open(&config, Tracer::off(), Switchboard::off(), &metrics).await.unwrap();
         store.migrate_up().await.unwrap();
-        Opened { store, metrics, fresh }
+        let guard = matches!(self, Self::Guarded(_)).then(|| Guarded::new(&store, config.ping_timeout, &metrics));
+        let store = match &guard {
+            Some(Guarded { users, sessions, .. }) => {
+                Store { users: Arc::clone(users), sessions: Arc::clone(sessions), ..store }
+            }
+            None => store,
+        };
+        Opened { store, metrics, fresh, _guard: guard }
     }
 }
 
@@ -82,6 +123,7 @@ pub(crate) struct Opened {
     pub(crate) store: Store,
     pub(crate) metrics: Metrics,
     pub(crate) fresh: Fresh,
+    _guard: Option<Guarded>,
 }
 
 impl std::ops::Deref for Opened {

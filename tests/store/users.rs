@@ -5,7 +5,7 @@ use glasshouse::domain::users::{Cursor, Email, EmailPrefix, Filter, Name, Role, 
 
 use crate::support::{On, Opened, hash, now, user};
 
-crate::on_both! {
+crate::on_all! {
     a_user_is_read_back_as_it_was_written,
     an_unknown_id_is_nobody,
     a_taken_email_is_refused_ignoring_case,

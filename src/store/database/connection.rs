@@ -22,7 +22,7 @@ tokio::task_local! {
 /// The pool's settings, with a hook that sees each connection that is opened.
 ///
 /// Connections are not pinged before use: on PostgreSQL that costs a fifth of the server's CPU. They are retired by
-/// age instead, and a read that meets a dead one is tried once more.
+/// age instead, and a read that meets a dead one is tried again.
 pub(super) fn options<DB: Engine>(config: &Config, metrics: &StoreMetrics) -> PoolOptions<DB> {
     let metrics = metrics.clone();
     PoolOptions::new()

@@ -9,7 +9,7 @@ mod engine;
 mod statement;
 mod transaction;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use sqlx::{Executor, FromRow, Pool, query::Query, query::QueryAs};
 
@@ -22,6 +22,10 @@ pub use self::{
 use super::{Config, failure::Failure, metrics::StoreMetrics};
 use crate::{
     faults::Switchboard,
+    resilience::{
+        backoff::Backoff,
+        retry::{Retries, Tries},
+    },
     telemetry::{KeyValue, Tracer, semconv},
 };
 
@@ -34,11 +38,16 @@ pub type Writes<'q, DB> = Query<'q, DB, <DB as sqlx::Database>::Arguments>;
 pub struct Database<DB: Engine> {
     pool: Pool<DB>,
     observer: Arc<Observer>,
+    retries: Arc<Retries>,
 }
+
+/// A connection that is dead is most often one of many that an end of the server has killed; new ones are there at once.
+const BEFORE_AGAIN: Backoff = Backoff { first: Duration::from_millis(10), longest: Duration::from_millis(50) };
 
 impl<DB: Engine> Clone for Database<DB> {
     fn clone(&self) -> Self {
-        Self { pool: self.pool.clone(), observer: Arc::clone(&self.observer) }
+        let (observer, retries) = (Arc::clone(&self.observer), Arc::clone(&self.retries));
+        Self { pool: self.pool.clone(), observer, retries }
     }
 }
 
@@ -69,8 +78,9 @@ impl<DB: Engine> Database<DB> {
             attributes.push(KeyValue::new(semconv::SERVER_PORT, i64::from(port)));
         }
         let pool = connection::options(config, &metrics).connect_lazy_with(options);
+        let retries = Arc::new(Retries::new(BEFORE_AGAIN, metrics.retries.clone()));
         let observer = Observer { system: DB::SYSTEM, tracer, faults, metrics, place: attributes };
-        Self { pool, observer: Arc::new(observer) }
+        Self { pool, observer: Arc::new(observer), retries }
     }
 
     /// How many connections are idle and how many are used, at this moment.
@@ -85,9 +95,20 @@ impl<DB: Engine> Database<DB> {
         self.pool.close().await;
     }
 
+    /// A connection, for a statement that was not sent yet: so whatever it is, it may be tried again if a connection
+    /// turns out to be dead while it is opened. A server that refuses is the pool's to wait for.
+    async fn acquire(&self, tries: &mut Tries<'_>) -> Result<Connection<DB>, Failure> {
+        loop {
+            match Connection::acquire(&self.pool, &self.observer).await {
+                Err(failure) if failure.is_dead_connection() && tries.again().await => {}
+                acquired => return acquired,
+            }
+        }
+    }
+
     /// After a call met a dead connection, no idle one is trusted: what ended one has mostly ended all.
-    /// Says whether the call is worth another try.
-    fn retires(&self, failure: &Failure, tries: &mut u32) -> bool {
+    /// Says whether that is what happened.
+    fn retires(&self, failure: &Failure) -> bool {
         if !failure.is_dead_connection() {
             return false;
         }
@@ -95,8 +116,7 @@ impl<DB: Engine> Database<DB> {
             let Some(mut idle) = self.pool.try_acquire() else { break };
             idle.close_on_drop();
         }
-        *tries += 1;
-        *tries == 1
+        true
     }
 }
 
@@ -105,7 +125,8 @@ where
     DB: Engine,
     for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
 {
-    /// Every row. If the connection turns out to be dead, a `SELECT` is tried once more on another one.
+    /// Every row. If the connection turns out to be dead, a `SELECT` is tried again on another one, as far as the
+    /// budget of retries goes.
     ///
     /// # Errors
     /// What the database or the pool says.
@@ -117,13 +138,13 @@ where
     where
         T: for<'r> FromRow<'r, DB::Row> + Send + Unpin,
     {
-        let mut tries = 0;
+        let mut tries = self.retries.call();
         loop {
-            let mut connection = Connection::acquire(&self.pool, &self.observer).await?;
+            let mut connection = self.acquire(&mut tries).await?;
             let fetched = fetch_all(&self.observer, connection.get(), statement, bind(query_as(statement))).await;
             drop(connection);
             match fetched {
-                Err(failure) if self.retires(&failure, &mut tries) && statement.is_read() => {}
+                Err(failure) if self.retires(&failure) && statement.is_read() && tries.again().await => {}
                 fetched => return fetched,
             }
         }
@@ -144,7 +165,7 @@ where
         Ok(self.fetch_all(statement, bind).await?.pop())
     }
 
-    /// How many rows it wrote. Never tried twice.
+    /// How many rows it wrote. Never sent twice.
     ///
     /// # Errors
     /// What the database or the pool says.
@@ -153,24 +174,24 @@ where
         statement: &'static Statement,
         bind: impl Fn(Writes<'q, DB>) -> Writes<'q, DB>,
     ) -> Result<u64, Failure> {
-        let mut connection = Connection::acquire(&self.pool, &self.observer).await?;
+        let mut connection = self.acquire(&mut self.retries.call()).await?;
         let executed = execute(&self.observer, connection.get(), statement, bind(query(statement))).await;
         drop(connection);
         executed.inspect_err(|failure| {
-            self.retires(failure, &mut 0);
+            self.retires(failure);
         })
     }
 
-    /// Begins a transaction. If the connection turns out to be dead, another one is tried once: nothing was written.
+    /// Begins a transaction. If the connection turns out to be dead, another one is tried: nothing was written.
     ///
     /// # Errors
     /// What the database or the pool says.
     pub async fn begin(&self) -> Result<Transaction<DB>, Failure> {
-        let mut tries = 0;
+        let mut tries = self.retries.call();
         loop {
-            let connection = Connection::acquire(&self.pool, &self.observer).await?;
+            let connection = self.acquire(&mut tries).await?;
             match Transaction::begin(connection, &self.observer).await {
-                Err(failure) if self.retires(&failure, &mut tries) => {}
+                Err(failure) if self.retires(&failure) && tries.again().await => {}
                 begun => return begun,
             }
         }

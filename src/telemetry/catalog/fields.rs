@@ -49,6 +49,10 @@ pub const FIELDS: &[Signal] = &[
     field("budget_seconds", "How long it may take"),
     field("complete", "Whether every request had ended"),
     // While it runs.
+    field("circuit.name", "Which circuit breaker has changed its state"),
+    field("circuit.was", "The state before: closed, half_open or open"),
+    field("circuit.state", "The state after"),
+    field("circuit.reason", "Why it changed"),
     field("session.id", "A session, never its tokens"),
     field("sessions", "How many sessions"),
     field("console.clients", "How many looked when tokio-console was switched off past its limit"),

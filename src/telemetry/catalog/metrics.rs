@@ -65,6 +65,12 @@ metrics! {
         "How long it took to open a connection";
     DB_CLIENT_CONNECTION_USE_TIME: Histogram(DB_SECONDS), "db_client_connection_use_time_seconds", ["db_client_connection_pool_name"],
         "How long a call or a transaction held its connection";
+    STORE_RETRIES: Counter, "glasshouse_store_retries_total", ["outcome"],
+        "Database calls that met a dead connection and could be made again, by whether they were";
+    CIRCUIT_STATE: Gauge, "glasshouse_circuit_state", ["circuit", "state"],
+        "Which state a circuit breaker is in: 1 for closed, half_open or open, 0 for the other two";
+    CIRCUIT_REFUSALS: Counter, "glasshouse_circuit_refusals_total", ["circuit"],
+        "Calls that were not made because the circuit was open";
     REQUEST_DB_QUERIES: Histogram(QUERY_COUNT), "glasshouse_request_db_queries", ["http_route"],
         "How many statements one request made";
 

@@ -81,6 +81,7 @@ async fn serving(collector: SocketAddr, folder: &TempDir) -> (Running, SocketAdd
         ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
         ("GLASSHOUSE_HTTP__LISTEN", "127.0.0.1:0"),
         ("GLASSHOUSE_INTERNAL__LISTEN", "127.0.0.1:0"),
+        ("GLASSHOUSE_LIMITS__ENABLED", "false"),
     ]);
     let mut program = Command::new(env!("CARGO_BIN_EXE_glasshouse"));
     program.current_dir(folder.path());

@@ -37,6 +37,7 @@ fn place(folder: &Path, internal: SocketAddr) -> Place {
         .with("GLASSHOUSE_SHUTDOWN__NOTICE", "0s")
         .with("GLASSHOUSE_LOG__FORMAT", "json")
         .with("GLASSHOUSE_RUNTIME__WORKERS", "2")
+        .with("GLASSHOUSE_LIMITS__ENABLED", "false")
 }
 
 /// Makes an account from the command line.

@@ -3,6 +3,8 @@
 mod admin;
 mod client;
 mod collector;
+#[path = "../../support/pgbouncer.rs"]
+mod pgbouncer;
 #[path = "../../support/postgres.rs"]
 mod postgres;
 mod proxy;
@@ -10,6 +12,7 @@ mod service;
 
 pub(crate) use client::{Client, PASSWORD, Reply, Session};
 pub(crate) use collector::{Collector, attribute, hex};
+pub(crate) use pgbouncer::PgBouncer;
 pub(crate) use postgres::Postgres;
 pub(crate) use proxy::Proxy;
 pub(crate) use service::{Engine, Service};

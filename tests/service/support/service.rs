@@ -100,6 +100,8 @@ impl Service {
             ("GLASSHOUSE_AUTH__SIGNING_KEY_FILE", key.as_str()),
             ("GLASSHOUSE_HTTP__LISTEN", "127.0.0.1:0"),
             ("GLASSHOUSE_INTERNAL__LISTEN", "127.0.0.1:0"),
+            // Every test is one address.
+            ("GLASSHOUSE_LIMITS__ENABLED", "false"),
             ("GLASSHOUSE_LOG__FORMAT", "json"),
             ("GLASSHOUSE_RUNTIME__WORKERS", "2"),
             ("GLASSHOUSE_SHUTDOWN__NOTICE", "0s"),

@@ -1,6 +1,8 @@
 //! k6, running the journey of `loadtest/users.ts` against the service.
 
-use std::{net::SocketAddr, path::Path};
+use std::{fs, net::SocketAddr, path::Path};
+
+use serde_json::Value;
 
 use super::{
     folder::Folder,
@@ -11,7 +13,7 @@ use super::{
 /// A run under way; it ends with the value.
 pub(crate) struct K6 {
     process: Process,
-    _folder: Folder,
+    folder: Folder,
 }
 
 impl K6 {
@@ -38,7 +40,12 @@ impl K6 {
             limits: Limits::default(),
         };
         let (process, ()) = program.start(|line| line.starts_with("running (").then_some(())).await;
-        Self { process, _folder: folder }
+        Self { process, folder }
+    }
+
+    /// What it has counted and judged, once it has come to its end; see `loadtest/lib/summary.ts`.
+    pub(crate) fn summary(&self) -> Option<Value> {
+        serde_json::from_slice(&fs::read(self.folder.path().join("summary.json")).ok()?).ok()
     }
 
     /// What it has said last, such as the requests that failed.

@@ -5,6 +5,7 @@
 
 mod alertmanager;
 mod folder;
+mod haproxy;
 mod instance;
 mod k6;
 #[path = "../postgres.rs"]
@@ -22,6 +23,7 @@ use std::{
 };
 
 pub(crate) use alertmanager::Alertmanager;
+pub(crate) use haproxy::Haproxy;
 pub(crate) use instance::Instance;
 pub(crate) use k6::K6;
 pub(crate) use postgres::Postgres;

@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    fs,
     io::{BufRead, BufReader, Read},
     os::unix::process::CommandExt,
     path::Path,
@@ -147,6 +148,12 @@ impl Process {
     pub(crate) fn last_lines(&self) -> String {
         let last = self.output.last.lock().unwrap_or_else(PoisonError::into_inner);
         last.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
+    }
+
+    /// Whether it has ended by itself; its supervisor fetches what is left of it later.
+    pub(crate) fn has_ended(&self) -> bool {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id)).unwrap_or_default();
+        status.lines().find(|line| line.starts_with("State:")).is_none_or(|state| state.contains('Z'))
     }
 
     /// Sends a signal by its name, such as `TERM`.

@@ -1,0 +1,194 @@
+//! A store behind a circuit breaker: while the database is away, calls fail at once instead of waiting for it.
+//!
+//! Nothing is repeated here: whether a call may be made twice is known to `database`, statement by statement.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use futures_util::future::BoxFuture;
+use tokio::time::timeout;
+
+use super::{Failure, Store};
+use crate::{
+    domain::{
+        auth::{Family, PasswordHash, Rotation, SecretDigest, Session, SessionId, SessionStore},
+        users::{Cursor, Email, Filter, StoreError, User, UserId, UserStore, Version},
+    },
+    resilience::{
+        breaker::Outcome,
+        circuit::{Circuit, Watch},
+    },
+    telemetry::Metrics,
+};
+
+/// The circuit's name in metrics and log.
+const NAME: &str = "store";
+
+/// A store that is left alone while it does not answer. Cheap to clone; clones share the circuit.
+///
+/// A refused call is [`StoreError::Unavailable`], and did not happen. One that is a probe, to see whether the store is
+/// back, has at most the readiness check's time; given up, it is [`StoreError::Unavailable`] like any other.
+#[derive(Clone)]
+pub struct Guarded {
+    /// Keeps users.
+    pub users: Arc<dyn UserStore>,
+    /// Keeps sessions.
+    pub sessions: Arc<dyn SessionStore>,
+    /// Whether calls pass.
+    pub circuit: Circuit,
+    store: Store,
+    _watch: Arc<Watch>,
+}
+
+impl Guarded {
+    /// Puts the circuit in front of a store that takes no longer than `patience` for a ping while it is well.
+    ///
+    /// # Panics
+    /// Outside a runtime, and if `metrics` has a circuit already.
+    #[must_use]
+    pub fn new(store: &Store, patience: Duration, metrics: &Metrics) -> Self {
+        let circuit = Circuit::new(NAME, patience, metrics);
+        let asked = store.clone();
+        let watch = circuit.watch(move || {
+            let answer = asked.answer();
+            async move { answer.await.as_ref().err().map_or(Outcome::Answered, outcome) }
+        });
+        Self {
+            users: Arc::new(Behind { circuit: circuit.clone(), store: Arc::clone(&store.users) }),
+            sessions: Arc::new(Behind { circuit: circuit.clone(), store: Arc::clone(&store.sessions) }),
+            circuit,
+            store: store.clone(),
+            _watch: Arc::new(watch),
+        }
+    }
+
+    /// As [`Store::ping`], whether or not the circuit is open, which hears of the answer.
+    #[must_use]
+    pub fn ping(&self) -> BoxFuture<'static, Result<(), String>> {
+        let (ping, answer) = (self.circuit.ping(), self.store.answer());
+        Box::pin(async move {
+            let answer = answer.await;
+            ping.end(answer.as_ref().err().map_or(Outcome::Answered, outcome));
+            answer.map_err(|failure| failure.to_string())
+        })
+    }
+}
+
+/// A database that refuses is there. Waiting for a connection in vain is no proof that it is away: perhaps too many want
+/// one.
+fn outcome(failure: &Failure) -> Outcome {
+    if failure.is_pool_timeout() {
+        Outcome::Silent
+    } else if failure.is_pool_closed() {
+        Outcome::Abandoned
+    } else if failure.is_away() {
+        Outcome::Failed
+    } else {
+        Outcome::Answered
+    }
+}
+
+/// A probe that was given up.
+#[derive(Debug, thiserror::Error)]
+#[error("no answer within {0:?}")]
+struct Silence(Duration);
+
+/// One of the store's traits behind the circuit.
+struct Behind<S: ?Sized> {
+    circuit: Circuit,
+    store: Arc<S>,
+}
+
+impl<S: ?Sized> Behind<S> {
+    /// Makes the call if the circuit lets it pass, and tells the circuit how it went.
+    async fn pass<T>(&self, call: impl Future<Output = Result<T, StoreError>> + Send) -> Result<T, StoreError> {
+        let permit = self.circuit.ask().map_err(|refused| StoreError::Unavailable(Box::new(refused)))?;
+        let called = match permit.limit() {
+            None => call.await,
+            Some(limit) => match timeout(limit, call).await {
+                Ok(called) => called,
+                Err(_) => {
+                    permit.end(Outcome::Silent);
+                    return Err(StoreError::Unavailable(Box::new(Silence(limit))));
+                }
+            },
+        };
+        permit.end(match &called {
+            Err(StoreError::Unavailable(cause)) => cause.downcast_ref().map_or(Outcome::Failed, outcome),
+            Ok(_) | Err(StoreError::Taken | StoreError::Stale | StoreError::Broken(_)) => Outcome::Answered,
+        });
+        called
+    }
+}
+
+#[async_trait]
+impl UserStore for Behind<dyn UserStore> {
+    async fn insert(&self, user: &User, password: &PasswordHash) -> Result<(), StoreError> {
+        self.pass(self.store.insert(user, password)).await
+    }
+
+    async fn get(&self, id: UserId) -> Result<Option<User>, StoreError> {
+        self.pass(self.store.get(id)).await
+    }
+
+    async fn credentials(&self, email: &Email) -> Result<Option<(User, PasswordHash)>, StoreError> {
+        self.pass(self.store.credentials(email)).await
+    }
+
+    async fn password(&self, id: UserId) -> Result<Option<PasswordHash>, StoreError> {
+        self.pass(self.store.password(id)).await
+    }
+
+    async fn list(&self, filter: &Filter, after: Option<Cursor>, limit: u32) -> Result<Vec<User>, StoreError> {
+        self.pass(self.store.list(filter, after, limit)).await
+    }
+
+    async fn update(&self, user: &User, expected: Version) -> Result<(), StoreError> {
+        self.pass(self.store.update(user, expected)).await
+    }
+
+    async fn set_password(
+        &self,
+        id: UserId,
+        old: &PasswordHash,
+        new: &PasswordHash,
+        keep: Option<SessionId>,
+    ) -> Result<(), StoreError> {
+        self.pass(self.store.set_password(id, old, new, keep)).await
+    }
+
+    async fn remove(&self, id: UserId, expected: Option<Version>) -> Result<(), StoreError> {
+        self.pass(self.store.remove(id, expected)).await
+    }
+}
+
+#[async_trait]
+impl SessionStore for Behind<dyn SessionStore> {
+    async fn start(&self, session: &Session, shown: &PasswordHash) -> Result<(), StoreError> {
+        self.pass(self.store.start(session, shown)).await
+    }
+
+    async fn recognise(&self, id: SessionId, now: DateTime<Utc>) -> Result<Option<User>, StoreError> {
+        self.pass(self.store.recognise(id, now)).await
+    }
+
+    async fn rotate(
+        &self,
+        family: Family,
+        shown: &SecretDigest,
+        next: &SecretDigest,
+        now: DateTime<Utc>,
+        expires_at: DateTime<Utc>,
+    ) -> Result<Rotation, StoreError> {
+        self.pass(self.store.rotate(family, shown, next, now, expires_at)).await
+    }
+
+    async fn end(&self, id: SessionId) -> Result<(), StoreError> {
+        self.pass(self.store.end(id)).await
+    }
+
+    async fn sweep(&self, now: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
+        self.pass(self.store.sweep(now, limit)).await
+    }
+}
