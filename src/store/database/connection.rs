@@ -83,6 +83,14 @@ impl<DB: Engine> Connection<DB> {
         &mut self.pooled
     }
 
+    /// After a call: what only reads is closed, or it would refuse writes until its age retires it, long after there is
+    /// a server again that takes them.
+    pub(super) fn heed<T>(&mut self, outcome: &Result<T, Failure>) {
+        if outcome.as_ref().is_err_and(Failure::is_read_only) {
+            self.distrust();
+        }
+    }
+
     /// Closes it instead of giving it back: nobody knows what it is in the middle of.
     pub(super) fn distrust(&mut self) {
         self.pooled.close_on_drop();

@@ -141,7 +141,7 @@ where
         let mut tries = self.retries.call();
         loop {
             let mut connection = self.acquire(&mut tries).await?;
-            let fetched = fetch_all(&self.observer, connection.get(), statement, bind(query_as(statement))).await;
+            let fetched = fetch_all(&self.observer, &mut connection, statement, bind(query_as(statement))).await;
             drop(connection);
             match fetched {
                 Err(failure) if self.retires(&failure) && statement.is_read() && tries.again().await => {}
@@ -175,7 +175,7 @@ where
         bind: impl Fn(Writes<'q, DB>) -> Writes<'q, DB>,
     ) -> Result<u64, Failure> {
         let mut connection = self.acquire(&mut self.retries.call()).await?;
-        let executed = execute(&self.observer, connection.get(), statement, bind(query(statement))).await;
+        let executed = execute(&self.observer, &mut connection, statement, bind(query(statement))).await;
         drop(connection);
         executed.inspect_err(|failure| {
             self.retires(failure);
@@ -208,7 +208,7 @@ where
 
 async fn fetch_all<DB, T>(
     observer: &Observer,
-    connection: &mut DB::Connection,
+    connection: &mut Connection<DB>,
     statement: &'static Statement,
     query: Rows<'_, DB, T>,
 ) -> Result<Vec<T>, Failure>
@@ -218,16 +218,18 @@ where
     T: for<'r> FromRow<'r, DB::Row> + Send + Unpin,
 {
     let work = async {
-        let rows = query.fetch_all(connection).await?;
+        let rows = query.fetch_all(connection.get()).await?;
         let count = u64::try_from(rows.len()).ok();
         Ok((rows, count))
     };
-    observer.call(statement, work).await
+    let fetched = observer.call(statement, work).await;
+    connection.heed(&fetched);
+    fetched
 }
 
 async fn execute<DB>(
     observer: &Observer,
-    connection: &mut DB::Connection,
+    connection: &mut Connection<DB>,
     statement: &'static Statement,
     query: Writes<'_, DB>,
 ) -> Result<u64, Failure>
@@ -236,10 +238,12 @@ where
     for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
 {
     let work = async {
-        let rows = DB::rows_affected(&query.execute(connection).await?);
+        let rows = DB::rows_affected(&query.execute(connection.get()).await?);
         Ok((rows, Some(rows)))
     };
-    observer.call(statement, work).await
+    let executed = observer.call(statement, work).await;
+    connection.heed(&executed);
+    executed
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the door")]

@@ -71,7 +71,7 @@ where
         T: for<'r> FromRow<'r, DB::Row> + Send + Unpin,
     {
         let (connection, observer) = self.open();
-        fetch_all(observer, connection.get(), statement, bind(query_as(statement))).await
+        fetch_all(observer, connection, statement, bind(query_as(statement))).await
     }
 
     /// The row of a statement that has at most one.
@@ -99,7 +99,7 @@ where
         bind: impl FnOnce(Writes<'q, DB>) -> Writes<'q, DB>,
     ) -> Result<u64, Failure> {
         let (connection, observer) = self.open();
-        execute(observer, connection.get(), statement, bind(query(statement))).await
+        execute(observer, connection, statement, bind(query(statement))).await
     }
 }
 

@@ -10,8 +10,6 @@ pub(super) struct Fault {
     pub(super) kind: Kind,
     /// From the blow to the beginning of its end.
     pub(super) lasts: Duration,
-    /// With what clients are told so, and with nothing else: status and stable word.
-    pub(super) told: &'static [(u16, &'static str)],
     pub(super) readiness: Readiness,
 }
 

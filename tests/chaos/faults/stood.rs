@@ -17,8 +17,8 @@ pub(super) async fn stands(name: &str, fault: Fault) {
 
     let struck = Instant::now();
     scene.strike(fault.kind).await;
-    let mut probes = Vec::new();
-    while struck.elapsed() < fault.lasts {
+    let (broken, mut probes) = (Instant::now(), Vec::new());
+    while broken.elapsed() < fault.lasts {
         let (live, ready) = tokio::join!(scene.service.probe("/health/live"), scene.service.probe("/health/ready"));
         probes.push((live, ready));
         moments::breath().await;
@@ -33,6 +33,10 @@ pub(super) async fn stands(name: &str, fault: Fault) {
     let mut felt = Felt::new(name, &answers.lock().unwrap(), struck, mended, ready);
     felt.probes = probes;
     println!("{felt}");
+    for a in answers.lock().unwrap().iter().filter(|a| a.began + a.took > mended && a.status.is_none_or(|s| s >= 500)) {
+        println!("DEBUG {:?} +{:?} {:?} {}", a.began.checked_duration_since(mended), a.took, a.status, a.code);
+    }
+    println!("DEBUG ready {:?}", ready - mended);
     let book = crowd.stop().await;
     scene.service.kill();
     read_back::note_all(scene.database(), &book).await;
