@@ -46,7 +46,9 @@ async fn is_killed_again_and_again(store: &str, database: &str) {
 
     let broken = answers.lock().unwrap().iter().filter(|answer| answer.status.is_none()).count();
     let (acknowledged, unknown) = book.writes();
-    println!("{store}: killed {kills} times, {acknowledged} writes acknowledged, {unknown} unknown, {broken} answers broken");
+    println!(
+        "{store}: killed {kills} times, {acknowledged} writes acknowledged, {unknown} unknown, {broken} answers broken"
+    );
     assert!(acknowledged > 5 * kills && broken > 0, "there was load when it was killed");
     let failures = answers.lock().unwrap().iter().filter(|it| it.status.is_some_and(|status| status >= 500)).count();
     assert_eq!(failures, 0, "a service that is killed gives no answer, and one that runs gives good ones");

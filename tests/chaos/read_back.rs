@@ -1,8 +1,6 @@
 //! What is in the database in the end, read without the service.
 
-use sqlx::{
-    ColumnIndex, Connection, Database, Decode, Executor, PgConnection, Row, SqliteConnection, Type,
-};
+use sqlx::{ColumnIndex, Connection, Database, Decode, Executor, PgConnection, Row, SqliteConnection, Type};
 use uuid::Uuid;
 
 use crate::model::{Book, View, What};

@@ -107,7 +107,8 @@ impl Door {
         let began = Instant::now();
         let (reply, has_retry_after) = match sending.send().await {
             Ok(response) => {
-                let header = |name: &str| response.headers().get(name).and_then(|it| it.to_str().ok()).map(str::to_owned);
+                let header =
+                    |name: &str| response.headers().get(name).and_then(|it| it.to_str().ok()).map(str::to_owned);
                 let (status, etag) = (response.status().as_u16(), header("etag").unwrap_or_default());
                 let has_retry_after = header("retry-after").is_some();
                 match response.text().await {

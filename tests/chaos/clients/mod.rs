@@ -5,13 +5,17 @@ mod owner;
 mod person;
 mod shared;
 
-use std::{net::SocketAddr, sync::Arc, time::{Duration, Instant}};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures_util::future::join_all;
 use tokio::{sync::watch, task::JoinHandle};
 
-pub(crate) use door::{Answer, Answers};
 use door::Door;
+pub(crate) use door::{Answer, Answers};
 use owner::{Owned, World};
 use person::Person;
 use shared::Shared;
@@ -80,7 +84,8 @@ impl Crowd {
     pub(crate) async fn answered(&self, more: usize, counts: impl Fn(&Answer) -> bool) {
         let count = || self.answers.lock().unwrap().iter().filter(|answer| counts(answer)).count();
         let wanted = count() + more;
-        moments::within(Duration::from_mins(1), "clients are answered", async || (count() >= wanted).then_some(())).await;
+        moments::within(Duration::from_mins(1), "clients are answered", async || (count() >= wanted).then_some(()))
+            .await;
     }
 
     /// Waits until nothing fails any more: good answers only, for a while, to requests from after that moment.

@@ -17,7 +17,7 @@ const TOLD: [(u16, &str); 4] =
     [(503, "store_unavailable"), (503, "overloaded"), (503, "hashing_overloaded"), (504, "timeout")];
 
 /// How soon all is well again after a fault has ended, however busy the machine is with other tests.
-const SOON: Duration = Duration::from_secs(8);
+const SOON: Duration = Duration::from_secs(15);
 
 /// What was felt between the blow and the moment when all was well again.
 pub(super) struct Felt {

@@ -75,7 +75,12 @@ impl Scene {
     pub(super) async fn set(kind: Kind) -> Self {
         // What is acknowledged is in the log of the server, and the log in the kernel's hands: a process that is killed
         // loses neither. `fsync` stays off: no test takes the power away.
-        let extra = [("synchronous_commit", "on"), ("full_page_writes", "on"), ("max_connections", "30")];
+        let extra = [
+            ("synchronous_commit", "on"),
+            ("full_page_writes", "on"),
+            ("max_connections", "30"),
+            ("log_error_verbosity", "verbose"),
+        ];
         let postgres = tokio::task::spawn_blocking(move || Postgres::start(&extra)).await.unwrap();
         let mut admin: Url = postgres.database().await.parse().unwrap();
         let database = admin.path().trim_start_matches('/').to_owned();
@@ -95,6 +100,13 @@ impl Scene {
     /// Where the database is to be read in the end.
     pub(super) fn database(&self) -> &str {
         self.admin.as_str()
+    }
+
+    /// What the server has complained of.
+    pub(super) fn complaints(&self) -> String {
+        let log = self.postgres.log();
+        let errors = log.lines().filter(|line| ["ERROR", "FATAL", "PANIC"].iter().any(|level| line.contains(level)));
+        errors.collect::<Vec<_>>().join("\n")
     }
 
     /// Breaks it.
@@ -147,7 +159,9 @@ impl Scene {
             Kind::Crowded | Kind::Locked => self.others.clear(),
             Kind::RoleLimited => self.elsewhere(&format!("ALTER ROLE {ROLE} CONNECTION LIMIT -1")).await,
             // Connections that began before stay as they are: the service has to leave them by itself.
-            Kind::ReadOnly => self.elsewhere(&format!("ALTER DATABASE {database} RESET default_transaction_read_only")).await,
+            Kind::ReadOnly => {
+                self.elsewhere(&format!("ALTER DATABASE {database} RESET default_transaction_read_only")).await
+            }
             Kind::FailedOver => {
                 let standby = self.standby.take().expect("it was made for this");
                 let mut url = standby.url().clone();
@@ -172,7 +186,8 @@ impl Scene {
 
     /// Ends what the service has open.
     async fn end_connections(&self) {
-        self.elsewhere(&format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{ROLE}'")).await;
+        self.elsewhere(&format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{ROLE}'"))
+            .await;
     }
 
     /// Takes every connection that the server has, those of the service too.
@@ -199,10 +214,13 @@ impl Scene {
         said(&mut connection, BALLAST).await;
         // What room is left in the pages that are there is for changes; whoever is new wants a page of his own.
         said(&mut connection, "ALTER TABLE users SET (fillfactor = 10)").await;
-        let size = "SELECT pg_relation_size('users')";
-        let size: i64 = sqlx::Row::get(&connection.fetch_one(size).await.unwrap(), 0);
+        // Nobody adds a page between the measuring and the limit.
+        said(&mut connection, "BEGIN; LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE").await;
+        let size = connection.fetch_one("SELECT pg_relation_size('users')").await.unwrap();
+        let size: i64 = sqlx::Row::get(&size, 0);
         assert!(size > 17 << 20, "larger than a segment of the log, which must stay writable: {size}");
         self.limit_files(&(size + 4096).to_string());
+        said(&mut connection, "COMMIT").await;
     }
 
     /// For every process of the server, also for those that come.
@@ -212,7 +230,10 @@ impl Scene {
             let mut limit = Command::new("prlimit");
             limit.args(["--pid", &process, &format!("--fsize={size}:")]).uid(owner.uid()).gid(owner.gid());
             let is_limited = limit.stderr(Stdio::null()).status().unwrap().success();
-            assert!(is_limited || !fs::exists(format!("/proc/{process}")).unwrap(), "a process of the server is limited");
+            assert!(
+                is_limited || !fs::exists(format!("/proc/{process}")).unwrap(),
+                "a process of the server is limited"
+            );
         }
     }
 }

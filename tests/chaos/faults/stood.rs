@@ -33,13 +33,9 @@ pub(super) async fn stands(name: &str, fault: Fault) {
     let mut felt = Felt::new(name, &answers.lock().unwrap(), struck, mended, ready);
     felt.probes = probes;
     println!("{felt}");
-    for a in answers.lock().unwrap().iter().filter(|a| a.began + a.took > mended && a.status.is_none_or(|s| s >= 500)) {
-        println!("DEBUG {:?} +{:?} {:?} {}", a.began.checked_duration_since(mended), a.took, a.status, a.code);
-    }
-    println!("DEBUG ready {:?}", ready - mended);
     let book = crowd.stop().await;
     scene.service.kill();
     read_back::note_all(scene.database(), &book).await;
     let faults = [felt.faults(&fault), book.faults()].concat();
-    assert!(faults.is_empty(), "{name}:\n{}\n{felt}", faults.join("\n"));
+    assert!(faults.is_empty(), "{name}:\n{}\n{felt}\n{}", faults.join("\n"), scene.complaints());
 }

@@ -20,9 +20,8 @@ pub(super) fn faults(account: &Account) -> Vec<String> {
     if ids.len() > 1 {
         faults.push(format!("registered more than once, as {ids:?}"));
     }
-    let asked = |before: Moment| {
-        registrations().any(|(event, outcome)| outcome.may_have_happened() && event.began < before)
-    };
+    let asked =
+        |before: Moment| registrations().any(|(event, outcome)| outcome.may_have_happened() && event.began < before);
     for (event, outcome) in registrations() {
         let others = |before| {
             let earlier = |(other, outcome): (&super::Event, &Outcome<super::View>)| {

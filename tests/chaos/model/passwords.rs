@@ -20,7 +20,9 @@ pub(super) fn faults(account: &Account) -> Vec<String> {
             (true, Some((_, old, new, _))) => {
                 faults.push(format!("{password} works, although {old} was replaced by {new}: that change is lost"));
             }
-            (false, None) if is_certain(account, password, event.began) && !may_have_changed(account, password, event) => {
+            (false, None)
+                if is_certain(account, password, event.began) && !may_have_changed(account, password, event) =>
+            {
                 faults.push(format!("lost: {password} does not work any more, and nothing has replaced it"));
             }
             _ => {}

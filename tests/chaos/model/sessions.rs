@@ -75,10 +75,8 @@ fn repasswords<'a>(
 fn may_have_ended(account: &Account, session: usize, grant: &Event, before: Moment) -> bool {
     let repassworded = repasswords(account, session, grant)
         .any(|(event, outcome)| outcome.may_have_happened() && event.began < before);
-    let reused =
-        exchanges(account, session).any(|(event, shown, _)| {
-            event.began < before && !is_current(account, session, shown, event)
-        });
+    let reused = exchanges(account, session)
+        .any(|(event, shown, _)| event.began < before && !is_current(account, session, shown, event));
     repassworded || reused || account.may_be_removed(before)
 }
 

@@ -78,9 +78,23 @@ fn a_store_that_keeps_its_word_has_no_faults() {
     fine(&[registered(), rename(1, "b", Unknown), seen(1, "a"), seen(2, "b"), rename(2, "c", Denied), seen(2, "b")]);
     fine(&[register(Unknown), What::Look(None), register(Denied), seen(1, "a"), What::Remove(Unknown), seen(1, "a")]);
     fine(&[registered(), What::Remove(Unknown), What::Look(None)]);
-    fine(&[registered(), tried("p0", true), granted(0), repassword("p0", "p1", 0, Unknown), tried("p0", true), tried("p1", true)]);
+    fine(&[
+        registered(),
+        tried("p0", true),
+        granted(0),
+        repassword("p0", "p1", 0, Unknown),
+        tried("p0", true),
+        tried("p1", true),
+    ]);
     fine(&[registered(), granted(0), exchange(0, "0-0", Unknown), exchange(0, "0-0", Denied), knocked(0, false)]);
-    fine(&[registered(), granted(0), granted(1), repassword("p0", "p1", 1, Unknown), knocked(0, false), knocked(1, true)]);
+    fine(&[
+        registered(),
+        granted(0),
+        granted(1),
+        repassword("p0", "p1", 1, Unknown),
+        knocked(0, false),
+        knocked(1, true),
+    ]);
 }
 
 #[test]
@@ -128,7 +142,10 @@ fn a_change_made_twice_is_seen() {
     wrong(&twice, "nobody made version 3");
     let over_another = [registered(), rename(1, "b", Acknowledged(())), rename(1, "c", Acknowledged(())), seen(2, "c")];
     wrong(&over_another, "made more than once");
-    wrong(&[registered(), rename(1, "b", Unknown), rename(1, "c", Acknowledged(())), seen(2, "b")], "was made otherwise");
+    wrong(
+        &[registered(), rename(1, "b", Unknown), rename(1, "c", Acknowledged(())), seen(2, "b")],
+        "was made otherwise",
+    );
 }
 
 #[test]
@@ -169,7 +186,8 @@ fn a_token_exchanged_twice_is_seen() {
 fn a_session_that_outlives_its_end_is_seen() {
     let thief = [exchange(0, "0-0", Acknowledged("0-1")), exchange(0, "0-0", Denied), knocked(0, true)];
     wrong(&[&[registered(), granted(0)][..], &thief].concat(), "after it has ended");
-    let repassworded = [registered(), granted(0), granted(1), repassword("p0", "p1", 1, Acknowledged(())), knocked(0, true)];
+    let repassworded =
+        [registered(), granted(0), granted(1), repassword("p0", "p1", 1, Acknowledged(())), knocked(0, true)];
     wrong(&repassworded, "after it has ended");
 }
 
