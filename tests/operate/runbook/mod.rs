@@ -19,6 +19,7 @@ const PASTED: &[&str] = &[
     "pool-tuning",
     "reading-a-trace",
     "tokio-console",
+    "when-the-database-fails",
 ];
 
 /// Guides that are gone through from the first command to the last.
