@@ -20,6 +20,8 @@ export interface Carried {
   query?: string;
   token?: string;
   ifMatch?: string;
+  /** Names a request that must happen once. */
+  key?: string;
   body?: object;
 }
 
@@ -29,6 +31,7 @@ export function call(method: string, route: string, due: number, carried: Carrie
   const headers: Record<string, string> = { traceparent };
   if (carried.body) headers['content-type'] = 'application/json';
   if (carried.token) headers['authorization'] = `Bearer ${carried.token}`;
+  if (carried.key) headers['idempotency-key'] = carried.key;
   if (carried.ifMatch) headers['if-match'] = carried.ifMatch;
   const url = BASE_URL + route.replace('{id}', carried.id ?? '') + (carried.query ? `?${carried.query}` : '');
   const answer = http.request(method, url, carried.body ? JSON.stringify(carried.body) : null, {

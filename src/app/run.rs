@@ -13,7 +13,8 @@ use crate::{
     internal::{self, Console, Live, Shown, Watch},
     lifecycle::{Drain, Draining, Latch, Readiness, drain},
     store::Store,
-    telemetry, worker,
+    telemetry,
+    worker::Sweeper,
 };
 
 /// What has been started and has to be stopped.
@@ -120,16 +121,17 @@ impl Parts {
         self.internal.serve(ports.internal, internal_router)?;
 
         let store = Store::open(&settings.store, telemetry.tracer.clone(), self.faults.clone(), metrics).await?;
-        let stack = Stack::build(settings, &store, clock, metrics)?;
-        let circuit = stack.store.circuit.clone();
-        readiness.check("store", settings.store.ping_timeout, move || stack.store.ping());
+        let Stack { users, auth, audit, store: guarded } = Stack::build(settings, &store, clock, metrics)?;
+        let circuit = guarded.circuit.clone();
+        readiness.check("store", settings.store.ping_timeout, move || guarded.ping());
         readiness.look("circuit", move || circuit.closed());
 
         let (accepting, when_to_stop_accepting) = drain();
         let (working, when_to_stop_working) = drain();
         let api = Api {
-            users: stack.users,
-            auth: Arc::clone(&stack.auth),
+            users: Arc::clone(&users),
+            auth: Arc::clone(&auth),
+            audit: Arc::clone(&audit),
             readiness,
             tracer: telemetry.tracer.clone(),
             faults: self.faults.clone(),
@@ -138,12 +140,12 @@ impl Parts {
         };
         let acceptor = self.serve(ports.public, api, when_to_stop_accepting)?;
         serving.release();
-        let tracer = telemetry.tracer.clone();
+        let sweeper = Sweeper { auth, users, audit, tracer: telemetry.tracer.clone() };
         let (wanted, to_migrate, stop) = (settings.store.migrate, store.clone(), when_to_stop_working.clone());
         let worker = telemetry::spawn("worker", async move {
             if !wanted || migrate(&to_migrate, stop).await {
                 migrated.release();
-                worker::sweep(stack.auth, tracer, when_to_stop_working).await;
+                sweeper.run(when_to_stop_working).await;
             }
         });
         tracing::info!(

@@ -9,6 +9,7 @@ use crate::{
     config::Settings,
     domain::{
         Clock,
+        audit::Audit,
         auth::{Auth, AuthMetrics, HashingMetrics, Keys, Passwords, Tokens},
         users::{UserMetrics, Users},
     },
@@ -22,7 +23,9 @@ pub(super) struct Stack {
     pub(super) users: Arc<Users>,
     /// Who is who.
     pub(super) auth: Arc<Auth>,
-    /// What both reach the store through.
+    /// What admins did.
+    pub(super) audit: Arc<Audit>,
+    /// What all of them reach the store through.
     pub(super) store: Guarded,
 }
 
@@ -39,6 +42,7 @@ impl Stack {
         let passwords = Passwords::new(auth.password_workers, auth.password_queue, HashingMetrics::new(metrics));
         let store = Guarded::new(store, settings.store.ping_timeout, metrics);
         let users = Users::new(Arc::clone(&store.users), passwords.clone(), clock.clone(), UserMetrics::new(metrics));
+        let audit = Audit::new(Arc::clone(&store.audit), settings.audit.clone(), clock.clone());
         let auth = Auth::new(
             Arc::clone(&store.users),
             Arc::clone(&store.sessions),
@@ -48,6 +52,6 @@ impl Stack {
             clock.clone(),
             AuthMetrics::new(metrics),
         );
-        Ok(Self { users: Arc::new(users), auth: Arc::new(auth), store })
+        Ok(Self { users: Arc::new(users), auth: Arc::new(auth), audit: Arc::new(audit), store })
     }
 }

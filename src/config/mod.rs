@@ -33,7 +33,7 @@ pub use reference::reference;
 pub use sources::{Origin, Sources};
 
 use crate::{
-    domain::auth,
+    domain::{audit, auth},
     http, internal, lifecycle, store,
     telemetry::{self, LogFormat},
 };
@@ -67,6 +67,8 @@ pub struct Settings {
     pub store: store::Config,
     /// Signing in.
     pub auth: auth::Config,
+    /// What admins did.
+    pub audit: audit::Config,
     /// Logs, traces and metrics.
     pub telemetry: telemetry::Config,
     /// What may go wrong on purpose.
@@ -146,6 +148,7 @@ pub fn load(sources: &Sources) -> Result<Settings, Faults> {
             password_workers: workers("auth.password_workers"),
             password_queue: values.whole("auth.password_queue"),
         },
+        audit: audit::Config { retention: values.duration("audit.retention") },
         telemetry,
         faults: crate::faults::Config { allowed: values.flag("faults.allowed") },
         shutdown: lifecycle::Config {

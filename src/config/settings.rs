@@ -218,6 +218,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         "How many more passwords may wait to be hashed; beyond it the answer is 503.",
     ),
     setting(
+        "audit.retention",
+        Shape::Duration { min: DAY, max: Duration::from_hours(3660 * 24) },
+        "365d",
+        "How long it is kept what admins did to whom; older entries are removed.",
+    ),
+    setting(
         "log.filter",
         Shape::Filter,
         "info",

@@ -1,5 +1,6 @@
 //! The public port: the user API, its health and its contract.
 
+mod audit;
 mod auth;
 mod config;
 mod extract;
@@ -31,7 +32,7 @@ pub use metrics::ConnectionMetrics;
 pub use server::serve;
 
 use crate::{
-    domain::{auth::Auth, users::Users},
+    domain::{audit::Audit, auth::Auth, users::Users},
     faults::Switchboard,
     lifecycle::Readiness,
     telemetry::{Metrics, Tracer},
@@ -46,6 +47,8 @@ pub struct Api {
     pub users: Arc<Users>,
     /// Signing in, and recognising callers.
     pub auth: Arc<Auth>,
+    /// What admins did.
+    pub audit: Arc<Audit>,
     /// What `/health/ready` asks.
     pub readiness: Readiness,
     /// Makes the requests' spans.
@@ -79,7 +82,9 @@ pub fn router(api: Api, metrics: &Metrics) -> Router {
         .route("/api/v1/auth/sign-in", post(auth::sign_in))
         .route("/api/v1/auth/refresh", post(auth::refresh))
         .route("/api/v1/auth/sign-out", post(auth::sign_out))
-        // Innermost, and only here: documents, probes and keys have media types of their own.
+        .route("/api/v1/audit", get(audit::list))
+        // Innermost, and only here: documents, probes and keys have media types and parameters of their own.
+        .route_layer(from_fn(layers::known_query))
         .route_layer(from_fn(layers::accept));
 
     let routes = Router::new()

@@ -12,8 +12,9 @@ use tokio::time::timeout;
 use super::{Failure, Store};
 use crate::{
     domain::{
+        audit::{self, AuditStore, Entry},
         auth::{Family, PasswordHash, Rotation, SecretDigest, Session, SessionId, SessionStore},
-        users::{Cursor, Email, Filter, StoreError, User, UserId, UserStore, Version},
+        users::{Cursor, Email, Filter, Once, Receipt, StoreError, User, UserId, UserStore, Version},
     },
     resilience::{
         breaker::Outcome,
@@ -35,6 +36,8 @@ pub struct Guarded {
     pub users: Arc<dyn UserStore>,
     /// Keeps sessions.
     pub sessions: Arc<dyn SessionStore>,
+    /// Keeps what admins did.
+    pub audit: Arc<dyn AuditStore>,
     /// Whether calls pass.
     pub circuit: Circuit,
     store: Store,
@@ -57,6 +60,7 @@ impl Guarded {
         Self {
             users: Arc::new(Behind { circuit: circuit.clone(), store: Arc::clone(&store.users) }),
             sessions: Arc::new(Behind { circuit: circuit.clone(), store: Arc::clone(&store.sessions) }),
+            audit: Arc::new(Behind { circuit: circuit.clone(), store: Arc::clone(&store.audit) }),
             circuit,
             store: store.clone(),
             _watch: Arc::new(watch),
@@ -124,8 +128,22 @@ impl<S: ?Sized> Behind<S> {
 
 #[async_trait]
 impl UserStore for Behind<dyn UserStore> {
-    async fn insert(&self, user: &User, password: &PasswordHash) -> Result<(), StoreError> {
-        self.pass(self.store.insert(user, password)).await
+    async fn insert(
+        &self,
+        user: &User,
+        password: &PasswordHash,
+        once: Option<&Once>,
+        entry: Option<&Entry>,
+    ) -> Result<(), StoreError> {
+        self.pass(self.store.insert(user, password, once, entry)).await
+    }
+
+    async fn receipt(&self, key: &[u8; 32]) -> Result<Option<Receipt>, StoreError> {
+        self.pass(self.store.receipt(key)).await
+    }
+
+    async fn sweep_receipts(&self, until: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
+        self.pass(self.store.sweep_receipts(until, limit)).await
     }
 
     async fn get(&self, id: UserId) -> Result<Option<User>, StoreError> {
@@ -144,8 +162,8 @@ impl UserStore for Behind<dyn UserStore> {
         self.pass(self.store.list(filter, after, limit)).await
     }
 
-    async fn update(&self, user: &User, expected: Version) -> Result<(), StoreError> {
-        self.pass(self.store.update(user, expected)).await
+    async fn update(&self, user: &User, expected: Version, entry: Option<&Entry>) -> Result<(), StoreError> {
+        self.pass(self.store.update(user, expected, entry)).await
     }
 
     async fn set_password(
@@ -154,12 +172,13 @@ impl UserStore for Behind<dyn UserStore> {
         old: &PasswordHash,
         new: &PasswordHash,
         keep: Option<SessionId>,
+        entry: Option<&Entry>,
     ) -> Result<(), StoreError> {
-        self.pass(self.store.set_password(id, old, new, keep)).await
+        self.pass(self.store.set_password(id, old, new, keep, entry)).await
     }
 
-    async fn remove(&self, id: UserId, expected: Option<Version>) -> Result<(), StoreError> {
-        self.pass(self.store.remove(id, expected)).await
+    async fn remove(&self, id: UserId, expected: Option<Version>, entry: Option<&Entry>) -> Result<(), StoreError> {
+        self.pass(self.store.remove(id, expected, entry)).await
     }
 }
 
@@ -190,5 +209,21 @@ impl SessionStore for Behind<dyn SessionStore> {
 
     async fn sweep(&self, now: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
         self.pass(self.store.sweep(now, limit)).await
+    }
+}
+
+#[async_trait]
+impl AuditStore for Behind<dyn AuditStore> {
+    async fn list(
+        &self,
+        subject: Option<UserId>,
+        after: Option<audit::Cursor>,
+        limit: u32,
+    ) -> Result<Vec<Entry>, StoreError> {
+        self.pass(self.store.list(subject, after, limit)).await
+    }
+
+    async fn sweep(&self, until: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
+        self.pass(self.store.sweep(until, limit)).await
     }
 }

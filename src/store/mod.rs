@@ -2,6 +2,7 @@
 //!
 //! Nobody gets at a pool but through `database`, where each call is a span, a duration and an outcome.
 
+mod audit;
 mod config;
 pub mod database;
 mod failure;
@@ -26,12 +27,13 @@ pub use metrics::StoreMetrics;
 pub use migrate::{MigrateError, Migration};
 
 use self::{
+    audit::Trail,
     database::{Database, Engine, Location},
     sessions::Sessions,
     users::Users,
 };
 use crate::{
-    domain::{auth::SessionStore, users::UserStore},
+    domain::{audit::AuditStore, auth::SessionStore, users::UserStore},
     faults::Switchboard,
     telemetry::{Metrics, Tracer},
 };
@@ -43,6 +45,8 @@ pub struct Store {
     pub users: Arc<dyn UserStore>,
     /// Keeps sessions.
     pub sessions: Arc<dyn SessionStore>,
+    /// Keeps what admins did to whom.
+    pub audit: Arc<dyn AuditStore>,
     kept: Kept,
 }
 
@@ -89,7 +93,8 @@ impl Store {
                 let database = database(config, options, location, (tracer, faults), metrics);
                 let users = Arc::new(Users::<Sqlite>(database.clone()));
                 let sessions = Arc::new(Sessions::<Sqlite>(database.clone()));
-                Ok(Self { users, sessions, kept: Kept::Sqlite(database, patient) })
+                let audit = Arc::new(Trail::<Sqlite>(database.clone()));
+                Ok(Self { users, sessions, audit, kept: Kept::Sqlite(database, patient) })
             }
             "postgres" | "postgresql" => {
                 let options = postgres::options(config).map_err(OpenError::Url)?;
@@ -98,7 +103,8 @@ impl Store {
                 let database = database(config, options, location, (tracer, faults), metrics);
                 let users = Arc::new(Users::<Postgres>(database.clone()));
                 let sessions = Arc::new(Sessions::<Postgres>(database.clone()));
-                Ok(Self { users, sessions, kept: Kept::Postgres(database, patient) })
+                let audit = Arc::new(Trail::<Postgres>(database.clone()));
+                Ok(Self { users, sessions, audit, kept: Kept::Postgres(database, patient) })
             }
             _ => Err(OpenError::Url(config::SCHEMES)),
         }

@@ -6,8 +6,9 @@ use uuid::Uuid;
 
 use crate::domain::{
     Fault,
+    audit::{Action, Actor, Entry, EntryId},
     auth::{PasswordHash, SessionId},
-    users::{Email, Name, Role, StoreError, User, UserId, Version},
+    users::{Email, Name, Receipt, Role, StoreError, User, UserId, Version},
 };
 
 /// One row of `users`, without its password.
@@ -24,22 +25,26 @@ pub(super) struct UserRow {
 
 /// A column holds what the domain would never have written.
 #[derive(Debug, thiserror::Error)]
-#[error("column {column} of users holds nothing that this service writes: {code}")]
+#[error("column {column} of {table} holds nothing that this service writes: {code}")]
 struct Unreadable {
+    table: &'static str,
     column: &'static str,
     code: &'static str,
+}
+
+fn broken(table: &'static str, column: &'static str) -> impl FnOnce(Fault) -> StoreError {
+    move |fault| StoreError::Broken(Box::new(Unreadable { table, column, code: fault.code }))
 }
 
 impl TryFrom<UserRow> for User {
     type Error = StoreError;
 
     fn try_from(row: UserRow) -> Result<Self, StoreError> {
-        let broken = |column| move |fault: Fault| StoreError::Broken(Box::new(Unreadable { column, code: fault.code }));
         Ok(Self {
             id: UserId(row.id),
-            email: Email::parse(&row.email).map_err(broken("email"))?,
-            name: Name::parse(&row.name).map_err(broken("name"))?,
-            role: Role::parse(&row.role).map_err(broken("role"))?,
+            email: Email::parse_kept(&row.email).map_err(broken("users", "email"))?,
+            name: Name::parse_kept(&row.name).map_err(broken("users", "name"))?,
+            role: Role::parse(&row.role).map_err(broken("users", "role"))?,
             version: Version(row.version),
             created_at: row.created_at,
             updated_at: row.updated_at,
@@ -86,6 +91,60 @@ pub(super) struct SessionRow {
 impl SessionRow {
     pub(super) const fn ids(&self) -> (SessionId, UserId) {
         (SessionId(self.id), UserId(self.user_id))
+    }
+}
+
+/// One row of `idempotency_keys`, without its key.
+#[derive(FromRow)]
+pub(super) struct ReceiptRow {
+    request: Vec<u8>,
+    user_id: Uuid,
+    password_hash: String,
+    registered_at: DateTime<Utc>,
+}
+
+impl TryFrom<ReceiptRow> for Receipt {
+    type Error = StoreError;
+
+    fn try_from(row: ReceiptRow) -> Result<Self, StoreError> {
+        let length = |_| broken("idempotency_keys", "request")(Fault::new("length", "must be 32 octets"));
+        Ok(Self {
+            request: row.request.try_into().map_err(length)?,
+            user: UserId(row.user_id),
+            password: PasswordHash::from_stored(row.password_hash),
+            registered_at: row.registered_at,
+        })
+    }
+}
+
+/// One row of `audit`.
+#[derive(FromRow)]
+pub(super) struct EntryRow {
+    id: Uuid,
+    at: DateTime<Utc>,
+    actor: Option<Uuid>,
+    action: String,
+    subject: Uuid,
+    fields: String,
+    role: Option<String>,
+    request_id: Option<String>,
+}
+
+impl TryFrom<EntryRow> for Entry {
+    type Error = StoreError;
+
+    fn try_from(row: EntryRow) -> Result<Self, StoreError> {
+        let role = row.role.map(|role| Role::parse(&role)).transpose();
+        Ok(Self {
+            id: EntryId(row.id),
+            at: row.at,
+            actor: row.actor.map_or(Actor::CommandLine, |id| Actor::Admin(UserId(id))),
+            action: Action::parse(&row.action).map_err(broken("audit", "action"))?,
+            subject: UserId(row.subject),
+            fields: Self::parse_fields(&row.fields).map_err(broken("audit", "fields"))?,
+            role: role.map_err(broken("audit", "role"))?,
+            request_id: row.request_id,
+        })
     }
 }
 

@@ -2,4 +2,4 @@
 
 mod sweep;
 
-pub use sweep::sweep;
+pub use sweep::Sweeper;

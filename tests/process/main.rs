@@ -3,6 +3,7 @@
 
 mod faults;
 mod program;
+mod repeating;
 mod settings;
 mod starting;
 mod stopping;

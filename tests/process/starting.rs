@@ -91,6 +91,8 @@ fn the_first_admin_is_made_on_the_command_line() {
     let (status, answer) = crate::program::exchange(program.public, &request).unwrap();
     assert_eq!(status, 200, "{answer}");
     assert!(answer.contains("\"admin\""), "{answer}");
+    let (status, trail) = crate::program::exchange(program.public, &request.replace("/users", "/audit")).unwrap();
+    assert!(status == 200 && trail.contains("\"actor\":\"cli\",\"action\":\"register\""), "{trail}");
 }
 
 #[test]

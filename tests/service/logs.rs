@@ -183,9 +183,13 @@ on_both_stores! {
         assert_eq!(service.client().refresh(&ann.refresh_token).await.status, 401);
         let url = format!("http://{}/debug/log?for=1m", service.internal);
         assert_eq!(reqwest::Client::new().put(url).body("info,glasshouse=debug").send().await.unwrap().status(), 200);
-        // A session of long ago, for the sweeper of the next start.
+        // What was done long ago, for the sweeper of the next start: a session, a key, an act of an admin.
         service.pass(chrono::TimeDelta::days(-31));
-        assert_eq!(service.client().sign_in("ann@example.com", PASSWORD).await.status, 200);
+        let root = service.admin("root@example.com").await;
+        assert_eq!(root.client.change(&ann.id, "*", &json!({ "name": "Lee", "role": "admin" })).await.status, 200);
+        let body = json!({ "email": "bob@example.com", "password": PASSWORD, "name": "Bob" });
+        let request = root.client.request(Method::POST, "/api/v1/users").header("idempotency-key", "old");
+        assert_eq!(root.client.send(request.json(&body)).await.status, 201);
         let mut lines = service.stop().await.lines;
 
         // One place for passwords, so that some are refused: what fails is told with its cause.
@@ -193,11 +197,14 @@ on_both_stores! {
             ("GLASSHOUSE_AUTH__PASSWORD_WORKERS", "1"),
             ("GLASSHOUSE_AUTH__PASSWORD_QUEUE", "0"),
             ("GLASSHOUSE_FAULTS__ALLOWED", "true"),
+            ("GLASSHOUSE_AUDIT__RETENTION", "30d"),
         ];
         let service = Service::start_on(TempDir::new().unwrap(), &direct, &narrow).await;
-        eventually("expired sessions are swept", async || {
-            service.lines().into_iter().find(|line| line["sessions"].is_u64())
-        }).await;
+        for swept in ["sessions", "idempotency_keys", "audit_entries"] {
+            eventually("what is old is swept", async || {
+                service.lines().into_iter().find(|line| line[swept].is_u64())
+            }).await;
+        }
         let client = service.client();
         let panic = json!([{ "fault": "panic", "route": "/api/v1/users/me" }]).to_string();
         let url = format!("http://{}/debug/faults", service.internal);

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, and says where")]
 
 mod any_bytes;
+mod auditing;
 mod changing;
 mod contract;
 mod failing;
@@ -16,9 +17,11 @@ mod permissions;
 mod reading;
 mod registering;
 mod removing;
+mod repeating;
 mod secrets;
 mod signing_in;
 mod statements;
 mod support;
 mod tokens;
 mod traces;
+mod unknown_input;

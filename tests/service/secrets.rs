@@ -10,6 +10,7 @@ const FORCE: &str = "canary-force-trace-token-91c2";
 const INTERNAL: &str = "canary-internal-token-5d0e4a7b";
 const OTLP: &str = "canary-otlp-header-3f6a";
 const NEW_PASSWORD: &str = "canary-new-password-08d4";
+const IDEMPOTENCY: &str = "canary-idempotency-key-2f9c";
 const TYPED_WRONG: &str = "canary-wrong-password-4471";
 
 /// Fails if one of these stands in there, in whatever case.
@@ -30,7 +31,7 @@ on_both_stores! {
             Engine::Sqlite => format!("sqlite://{}?mode=rwc", folder.path().join("users.db").display()),
             Engine::Postgres => Postgres::get().database().await,
         };
-        let mut canaries: Vec<String> = [FORCE, INTERNAL, OTLP, PASSWORD, NEW_PASSWORD, TYPED_WRONG].map(str::to_owned).to_vec();
+        let mut canaries: Vec<String> = [FORCE, INTERNAL, OTLP, PASSWORD, NEW_PASSWORD, TYPED_WRONG, IDEMPOTENCY].map(str::to_owned).to_vec();
         if engine == Engine::Postgres {
             let mut url: url::Url = database.parse().unwrap();
             url.set_password(Some("canary-database-password-77")).unwrap();
@@ -54,12 +55,20 @@ on_both_stores! {
         let nobody = service.client();
         let (ann, bob) = (nobody.joined("canary.ann@example.com").await, nobody.joined("canary.bob@example.com").await);
         let root = service.admin("canary.root@example.com").await;
+        let keyed = |name: &str| {
+            let body = json!({ "email": "canary.keyed@example.com", "password": PASSWORD, "name": name });
+            nobody.request(Method::POST, "/api/v1/users").header("idempotency-key", IDEMPOTENCY).json(&body)
+        };
+        assert_eq!(nobody.send(keyed("Ann")).await.status, StatusCode::CREATED);
+        assert_eq!(nobody.send(keyed("Ann")).await.status, StatusCode::CREATED);
         let mut problems = Vec::new();
         let mut keep = |reply: crate::support::Reply| {
             assert!(reply.status.is_client_error() || reply.status.is_server_error(), "{reply:?}");
             problems.push(format!("{:?}\n{}", reply.headers, reply.text));
         };
         keep(nobody.register("canary.ann@example.com").await);
+        keep(nobody.send(keyed("Bob")).await);
+        keep(nobody.send(nobody.request(Method::POST, "/api/v1/users").header("idempotency-key", format!("{IDEMPOTENCY},"))).await);
         keep(nobody.post("/api/v1/users", &json!({ "email": "canary.bad", "password": "cánary", "name": "", "extra": PASSWORD })).await);
         keep(nobody.sign_in("canary.ann@example.com", TYPED_WRONG).await);
         keep(nobody.refresh(&format!("{}x", ann.refresh_token)).await);
@@ -81,6 +90,7 @@ on_both_stores! {
             canaries.extend([&session.email, &session.access_token, &session.refresh_token].map(Clone::clone));
         }
         canaries.extend(["access_token", "refresh_token"].map(|name| granted.json[name].as_str().unwrap().to_owned()));
+        canaries.push("canary.keyed@example.com".to_owned());
         canaries.extend(["$argon2".to_owned(), "BEGIN PRIVATE KEY".to_owned()]);
 
         for path in ["/", "/metrics", "/health/ready?verbose", "/debug/config", "/debug/build", "/debug/log"] {

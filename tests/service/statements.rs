@@ -9,6 +9,9 @@ use crate::support::{Client, PASSWORD, Service, on_both_stores};
 const TABLE: &[(&str, u64)] = &[
     ("register", 1),
     ("register a taken address", 1),
+    ("register under a key", 5),
+    ("register again under the key", 1),
+    ("register a taken address under a key", 5),
     ("sign in", 2),
     ("sign in with a wrong password", 1),
     ("sign in as nobody", 1),
@@ -20,11 +23,13 @@ const TABLE: &[(&str, u64)] = &[
     ("list one page of 20", 2),
     ("list with filters", 2),
     ("change", 2),
-    ("change another", 3),
+    ("change another", 6),
     ("change nothing", 1),
     ("replace", 2),
     ("change a password", 6),
-    ("remove another", 3),
+    ("list the trail", 2),
+    ("list the trail of one", 2),
+    ("remove another", 6),
     ("remove", 2),
     ("sign out", 2),
     ("show garbage", 0),
@@ -73,6 +78,11 @@ on_both_stores! {
         let made = counting.count("register", 201, request(&nobody, post.clone(), "/api/v1/users", &new)).await;
         counting.count("register a taken address", 409, request(&nobody, post.clone(), "/api/v1/users", &new)).await;
         let other = format!("/api/v1/users/{}", made["id"].as_str().unwrap());
+        let keyed = |body: &Value, key: &str| request(&nobody, post.clone(), "/api/v1/users", body).header("idempotency-key", key);
+        let once = json!({ "email": "once@example.com", "password": PASSWORD, "name": "Once" });
+        counting.count("register under a key", 201, keyed(&once, "one")).await;
+        counting.count("register again under the key", 201, keyed(&once, "one")).await;
+        counting.count("register a taken address under a key", 409, keyed(&once, "two")).await;
         for (name, email, secret, status) in [
             ("sign in", "new@example.com", PASSWORD, 200),
             ("sign in with a wrong password", "new@example.com", "a wrong one", 401),
@@ -102,6 +112,10 @@ on_both_stores! {
         counting.count("replace", 200, request(&ann.client, put.clone(), &itself, &whole)).await;
         let passwords = json!({ "old_password": PASSWORD, "new_password": "another canary" });
         counting.count("change a password", 204, request(&ann.client, put, &password, &passwords)).await;
+        let trail = "/api/v1/audit";
+        counting.count("list the trail", 200, request(&root.client, get.clone(), trail, &none)).await;
+        let of_one = format!("{trail}?subject={}", ann.id);
+        counting.count("list the trail of one", 200, request(&root.client, get.clone(), &of_one, &none)).await;
         counting.count("remove another", 204, request(&root.client, delete.clone(), &other, &none)).await;
         counting.count("remove", 204, request(&ann.client, delete, &itself, &none)).await;
         let out = request(&root.client, post, "/api/v1/auth/sign-out", &none);

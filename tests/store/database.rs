@@ -89,7 +89,7 @@ async fn a_read_survives_that_the_server_ends_every_connection() {
     end_connections(&store).await;
     assert_eq!(store.users.get(ann.id).await.unwrap(), Some(ann.clone()));
     end_connections(&store).await;
-    store.users.set_password(ann.id, &hash("first"), &hash("second"), None).await.unwrap();
+    store.users.set_password(ann.id, &hash("first"), &hash("second"), None, None).await.unwrap();
 }
 
 #[tokio::test]
@@ -97,7 +97,7 @@ async fn a_write_on_a_dead_connection_is_unavailable_and_not_repeated() {
     let store = On::Postgres.open_with(|config| config.max_connections = 1).await;
     let ann = store.with_user("ann@example.com").await;
     end_connections(&store).await;
-    let failed = store.users.remove(ann.id, None).await.unwrap_err();
+    let failed = store.users.remove(ann.id, None, None).await.unwrap_err();
     assert!(matches!(failed, StoreError::Unavailable(_)), "{failed:?}");
     assert_eq!(store.users.get(ann.id).await.unwrap(), Some(ann));
 }
@@ -113,8 +113,8 @@ async fn end_connections(store: &Opened) {
 async fn each_call_is_counted_once_with_its_outcome(on: On) {
     let store = on.open().await;
     let ann = store.with_user("ann@example.com").await;
-    store.users.insert(&user("ann@example.com"), &hash("x")).await.unwrap_err();
-    store.users.set_password(ann.id, &hash("first"), &hash("second"), None).await.unwrap();
+    store.users.insert(&user("ann@example.com"), &hash("x"), None, None).await.unwrap_err();
+    store.users.set_password(ann.id, &hash("first"), &hash("second"), None, None).await.unwrap();
     let taken = if on == On::Sqlite { "2067" } else { "23505" };
     let expected = [
         ("BEGIN", "", 1),
@@ -132,7 +132,7 @@ async fn a_request_knows_its_statements(on: On) {
     let store = on.open().await;
     let request = std::sync::Arc::new(Request::new("r".to_owned()));
     let (old, new) = (hash("first"), hash("second"));
-    let change = store.users.set_password(UserId::generate(), &old, &new, None);
+    let change = store.users.set_password(UserId::generate(), &old, &new, None, None);
     request.clone().scope(change).await.unwrap_err();
     assert_eq!(request.statements(), 3, "BEGIN, UPDATE, ROLLBACK");
     assert!(request.statement_time() > Duration::ZERO);
@@ -159,7 +159,7 @@ async fn a_call_that_waits_in_vain_is_unavailable_and_counted(on: On) {
     let ann = store.with_user("ann@example.com").await;
     // The write keeps the only connection.
     let other = Other::in_the_way_of_writes(on, &store).await;
-    let blocked = store.users.remove(ann.id, None);
+    let blocked = store.users.remove(ann.id, None, None);
     let waits = async {
         let failed = store.users.get(ann.id).await.unwrap_err();
         assert!(matches!(failed, StoreError::Unavailable(_)), "{failed:?}");
@@ -175,10 +175,10 @@ async fn no_statement_takes_longer_than_it_may(on: On) {
     let ann = store.with_user("ann@example.com").await;
     let other = Other::in_the_way_of_writes(on, &store).await;
     let writes = [
-        tokio::time::timeout(Duration::from_secs(10), store.users.remove(ann.id, None)).await,
+        tokio::time::timeout(Duration::from_secs(10), store.users.remove(ann.id, None, None)).await,
         tokio::time::timeout(
             Duration::from_secs(10),
-            store.users.set_password(ann.id, &hash("first"), &hash("second"), None),
+            store.users.set_password(ann.id, &hash("first"), &hash("second"), None, None),
         )
         .await,
     ];
@@ -188,8 +188,8 @@ async fn no_statement_takes_longer_than_it_may(on: On) {
     }
     other.go().await;
     // Nothing of it was kept, and nothing of it is left open.
-    store.users.set_password(ann.id, &hash("first"), &hash("second"), None).await.unwrap();
-    store.users.remove(ann.id, None).await.unwrap();
+    store.users.set_password(ann.id, &hash("first"), &hash("second"), None, None).await.unwrap();
+    store.users.remove(ann.id, None, None).await.unwrap();
 }
 
 /// Somebody else, who has what every write needs.
@@ -228,7 +228,7 @@ async fn a_transaction_that_nobody_waits_for_is_rolled_back(on: On) {
     // Dropped after each number of polls that it can be dropped after: in BEGIN, in between, in COMMIT.
     for polls in 1..40 {
         let (old, new) = (hash("never"), hash("second"));
-        let mut change = Box::pin(store.users.set_password(ann.id, &old, &new, None));
+        let mut change = Box::pin(store.users.set_password(ann.id, &old, &new, None, None));
         for _ in 0..polls {
             if futures_util::poll!(&mut change).is_ready() {
                 break;
@@ -236,7 +236,7 @@ async fn a_transaction_that_nobody_waits_for_is_rolled_back(on: On) {
             tokio::task::yield_now().await;
         }
         drop(change);
-        store.users.insert(&user(&format!("u{polls}@example.com")), &hash("x")).await.unwrap();
+        store.users.insert(&user(&format!("u{polls}@example.com")), &hash("x"), None, None).await.unwrap();
     }
     // Seen from outside the pool, nothing that was acknowledged is part of a transaction that nobody commits.
     let other =

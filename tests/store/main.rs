@@ -3,11 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets what it did not expect is to fail")]
 #![expect(clippy::float_cmp, reason = "gauges and counters of whole numbers")]
 
+mod audit;
 mod database;
 mod migrations;
 mod plans;
 #[path = "../support/postgres.rs"]
 mod postgres;
+mod receipts;
 mod sessions;
 mod support;
 mod users;

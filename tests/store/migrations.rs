@@ -8,10 +8,11 @@ use glasshouse::{
 
 use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
 
-use crate::support::{On, config};
+use crate::support::{On, config, now};
 
 crate::on_both! {
     migrations_go_up_and_down_and_up,
+    a_step_and_its_way_back_touch_nothing_else,
     eight_that_start_at_once_do_not_collide,
     a_store_opens_before_its_database_has_a_schema,
     the_program_before_runs_on_the_schema_of_the_one_after,
@@ -30,6 +31,21 @@ async fn migrations_go_up_and_down_and_up(on: On) {
     store.migrate_up().await.unwrap();
     assert_eq!(store.migrations().await.unwrap(), migrations);
     store.with_user("ann@example.com").await;
+}
+
+/// What was there before the steps that came after the first is there after they were taken back and applied again.
+async fn a_step_and_its_way_back_touch_nothing_else(on: On) {
+    let store = on.open().await;
+    let ann = store.with_user("ann@example.com").await;
+    let session = store.with_session(&ann).await;
+    for _ in 1..store.migrations().await.unwrap().len() {
+        store.migrate_down().await.unwrap();
+        // As the program before does, to which the step means nothing.
+        assert_eq!(store.users.get(ann.id).await.unwrap().as_ref(), Some(&ann));
+        store.with_session(&ann).await;
+    }
+    store.migrate_up().await.unwrap();
+    assert_eq!(store.sessions.recognise(session.id, now()).await.unwrap(), Some(ann));
 }
 
 async fn eight_that_start_at_once_do_not_collide(on: On) {

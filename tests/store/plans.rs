@@ -1,4 +1,4 @@
-//! How PostgreSQL finds what it is asked for, with 100,000 users and as many sessions: by an index wherever one is
+//! How PostgreSQL finds what it is asked for, with 100,000 users and as many of all else: by an index wherever one is
 //! meant. The plans are kept in `tests/golden/plans.txt`; `UPDATE_GOLDEN=1` writes them anew.
 
 use std::{fmt::Write, fs, path::Path};
@@ -24,8 +24,18 @@ SELECT ('01900001-0000-7000-8000-' || lpad(to_hex(i), 12, '0'))::uuid,
        ('01900000-0000-7000-8000-' || lpad(to_hex(i), 12, '0'))::uuid, md5('family' || i)::uuid,
        decode(md5('a' || i) || md5('b' || i), 'hex'), '2026-01-01Z', '2026-02-01Z'::timestamptz + i * interval '1 s'
 FROM generate_series(1, 100000) AS i;
+INSERT INTO idempotency_keys
+SELECT decode(md5('a' || i) || md5('b' || i), 'hex'), decode(md5('c' || i) || md5('d' || i), 'hex'),
+       ('01900000-0000-7000-8000-' || lpad(to_hex(i), 12, '0'))::uuid, repeat('h', 97),
+       '2026-02-01Z'::timestamptz + i * interval '1 s'
+FROM generate_series(1, 100000) AS i;
+INSERT INTO audit
+SELECT ('01900002-0000-7000-8000-' || lpad(to_hex(i), 12, '0'))::uuid, '2026-02-01Z'::timestamptz + i * interval '1 s',
+       ('01900000-0000-7000-8000-' || lpad(to_hex(i % 10), 12, '0'))::uuid, 'change',
+       ('01900000-0000-7000-8000-' || lpad(to_hex(i / 3), 12, '0'))::uuid, 'name', NULL, 'r' || i
+FROM generate_series(1, 100000) AS i;
 SET default_statistics_target = 1000;
-ANALYZE users, sessions;
+ANALYZE users, sessions, idempotency_keys, audit;
 SET max_parallel_workers_per_gather = 0;
 SET plan_cache_mode = force_custom_plan";
 
@@ -33,6 +43,8 @@ const USER: &str = "'01900000-0000-7000-8000-00000000c350'";
 const SESSION: &str = "'01900001-0000-7000-8000-00000000c350'";
 const FAMILY: &str = "'00000000-0000-4000-8000-000000000000'";
 const SECRET: &str = "'\\x00'";
+const ENTRY: &str = "'01900002-0000-7000-8000-00000000c350'";
+const DIGEST: &str = "'\\x0000000000000000000000000000000000000000000000000000000000000000'";
 const NOW: &str = "'2026-02-01 00:16:40Z'";
 
 /// Values as a busy service would bind them; none for what reads no table.
@@ -57,14 +69,19 @@ fn values(name: &str) -> Option<Vec<&'static str>> {
         "end_reused_session" => vec![FAMILY, NOW],
         "end_session" => vec![SESSION],
         "end_other_sessions" => vec![USER, SESSION],
-        "sweep_sessions" => vec![NOW, "100"],
+        "sweep_sessions" | "sweep_receipts" | "sweep_entries" => vec![NOW, "100"],
+        "insert_receipt" => vec![DIGEST, DIGEST, USER, "'h'", NOW],
+        "get_receipt" => vec![DIGEST],
+        "insert_entry" => vec![ENTRY, NOW, USER, "'change'", USER, "'name'", "NULL", "'r'"],
+        "list_entries" => vec![ENTRY, "21"],
+        "list_entries_of_subject" => vec![ENTRY, "21", USER],
         unknown => panic!("{unknown}: give it values here"),
     };
     Some(values)
 }
 
 /// What is meant to read nothing at all, and so has no index to use.
-const READS_NOTHING: [&str; 1] = ["insert_user"];
+const READS_NOTHING: [&str; 3] = ["insert_user", "insert_receipt", "insert_entry"];
 
 #[tokio::test]
 async fn statements_find_their_rows_by_an_index() {
@@ -73,7 +90,7 @@ async fn statements_find_their_rows_by_an_index() {
     connection.execute(LOAD).await.unwrap();
 
     let mut plans = String::from(
-        "How PostgreSQL runs each statement, with 100,000 users and 100,000 sessions.\n\
+        "How PostgreSQL runs each statement, with 100,000 rows in each table.\n\
          Written by tests/store/plans.rs with UPDATE_GOLDEN=1.\n",
     );
     for (name, statement) in STATEMENTS.all() {

@@ -44,7 +44,7 @@ async fn no_session_outlives_the_password_that_it_was_begun_with(on: On) {
     let start = async |session| drop(store.sessions.start(session, &old).await);
     let (before, behind) = sessions.split_at(3);
     let (before, behind) = (join_all(before.iter().map(start)), join_all(behind.iter().map(start)));
-    let (_, changed, _) = tokio::join!(before, store.users.set_password(ann.id, &old, &new, None), behind);
+    let (_, changed, _) = tokio::join!(before, store.users.set_password(ann.id, &old, &new, None, None), behind);
     changed.unwrap();
     for session in &sessions {
         assert_eq!(store.sessions.recognise(session.id, now()).await.unwrap(), None);

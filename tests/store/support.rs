@@ -138,7 +138,7 @@ impl Opened {
     /// Adds a user of that address.
     pub(crate) async fn with_user(&self, email: &str) -> User {
         let user = user(email);
-        self.users.insert(&user, &hash("first")).await.unwrap();
+        self.users.insert(&user, &hash("first"), None, None).await.unwrap();
         user
     }
 

@@ -42,7 +42,7 @@ async fn a_user_is_read_back_as_it_was_written(on: On) {
     let mut written = user("Ann.Lee+x_%@Example.com");
     written.role = Role::Admin;
     written.updated_at = now() + TimeDelta::microseconds(1);
-    store.users.insert(&written, &hash("x")).await.unwrap();
+    store.users.insert(&written, &hash("x"), None, None).await.unwrap();
     assert_eq!(store.users.get(written.id).await.unwrap(), Some(written));
 }
 
@@ -55,7 +55,7 @@ async fn an_unknown_id_is_nobody(on: On) {
 async fn a_taken_email_is_refused_ignoring_case(on: On) {
     let store = on.open().await;
     store.with_user("ann@example.com").await;
-    let refused = store.users.insert(&user("ANN@example.COM"), &hash("x")).await;
+    let refused = store.users.insert(&user("ANN@example.COM"), &hash("x"), None, None).await;
     assert!(matches!(refused, Err(StoreError::Taken)), "{refused:?}");
 }
 
@@ -63,13 +63,13 @@ async fn a_user_that_was_refused_is_not_kept(on: On) {
     let store = on.open().await;
     store.with_user("ann@example.com").await;
     let refused = user("Ann@example.com");
-    store.users.insert(&refused, &hash("x")).await.unwrap_err();
+    store.users.insert(&refused, &hash("x"), None, None).await.unwrap_err();
     assert_eq!(store.users.get(refused.id).await.unwrap(), None);
 }
 
 async fn of_twenty_with_one_email_one_is_kept(on: On) {
     let store = on.open().await;
-    let inserts = (0..20).map(|_| async { store.users.insert(&user("ann@example.com"), &hash("x")).await });
+    let inserts = (0..20).map(|_| async { store.users.insert(&user("ann@example.com"), &hash("x"), None, None).await });
     let (kept, refused): (Vec<_>, Vec<_>) =
         futures_util::future::join_all(inserts).await.into_iter().partition(Result::is_ok);
     assert_eq!(kept.len(), 1);
@@ -109,7 +109,7 @@ async fn a_cursor_whose_user_is_gone_still_works(on: On) {
     let store = on.open().await;
     let ann = store.with_user("ann@example.com").await;
     let bob = store.with_user("bob@example.com").await;
-    store.users.remove(ann.id, None).await.unwrap();
+    store.users.remove(ann.id, None, None).await.unwrap();
     assert_eq!(store.users.list(&Filter::default(), Some(Cursor(ann.id)), 10).await.unwrap(), [bob]);
 }
 
@@ -128,7 +128,7 @@ async fn a_list_can_be_of_one_role(on: On) {
     let store = on.open().await;
     store.with_user("ann@example.com").await;
     let admin = User { role: Role::Admin, ..user("bob@example.com") };
-    store.users.insert(&admin, &hash("x")).await.unwrap();
+    store.users.insert(&admin, &hash("x"), None, None).await.unwrap();
     let filter = Filter { role: Some(Role::Admin), ..Filter::default() };
     assert_eq!(store.users.list(&filter, None, 10).await.unwrap(), [admin]);
 }
@@ -155,7 +155,7 @@ async fn a_prefix_and_a_role_both_count(on: On) {
     let store = on.open().await;
     store.with_user("ann@example.com").await;
     for email in ["anna@example.com", "bob@example.com"] {
-        store.users.insert(&User { role: Role::Admin, ..user(email) }, &hash("x")).await.unwrap();
+        store.users.insert(&User { role: Role::Admin, ..user(email) }, &hash("x"), None, None).await.unwrap();
     }
     let filter = Filter { role: Some(Role::Admin), ..prefix("ann") };
     assert_eq!(addresses(&store, &filter).await, ["anna@example.com"]);
@@ -172,7 +172,7 @@ async fn an_update_writes_what_may_change(on: On) {
         updated_at: now() + TimeDelta::microseconds(7),
         ..ann.clone()
     };
-    store.users.update(&changed, ann.version).await.unwrap();
+    store.users.update(&changed, ann.version, None).await.unwrap();
     assert_eq!(store.users.get(ann.id).await.unwrap().as_ref(), Some(&changed));
     let (found, _) = store.users.credentials(&changed.email).await.unwrap().unwrap();
     assert_eq!(found, changed);
@@ -183,14 +183,14 @@ async fn an_update_of_another_version_is_stale(on: On) {
     let store = on.open().await;
     let ann = store.with_user("ann@example.com").await;
     let changed = User { name: Name::parse("Lee").unwrap(), version: Version(3), ..ann.clone() };
-    let refused = store.users.update(&changed, Version(2)).await;
+    let refused = store.users.update(&changed, Version(2), None).await;
     assert!(matches!(refused, Err(StoreError::Stale)), "{refused:?}");
     assert_eq!(store.users.get(ann.id).await.unwrap(), Some(ann));
 }
 
 async fn an_update_of_nobody_is_stale(on: On) {
     let store = on.open().await;
-    let refused = store.users.update(&user("ann@example.com"), Version::FIRST).await;
+    let refused = store.users.update(&user("ann@example.com"), Version::FIRST, None).await;
     assert!(matches!(refused, Err(StoreError::Stale)), "{refused:?}");
 }
 
@@ -199,7 +199,7 @@ async fn an_update_to_a_taken_email_is_refused(on: On) {
     store.with_user("ann@example.com").await;
     let bob = store.with_user("bob@example.com").await;
     let changed = User { email: Email::parse("ANN@example.com").unwrap(), ..bob.clone() };
-    let refused = store.users.update(&changed, bob.version).await;
+    let refused = store.users.update(&changed, bob.version, None).await;
     assert!(matches!(refused, Err(StoreError::Taken)), "{refused:?}");
     assert_eq!(store.users.get(bob.id).await.unwrap(), Some(bob));
 }
@@ -208,7 +208,7 @@ async fn of_twenty_updates_of_one_version_one_is_kept(on: On) {
     let store = on.open().await;
     let ann = store.with_user("ann@example.com").await;
     let changed = User { version: ann.version.next(), ..ann.clone() };
-    let updates = (0..20).map(|_| store.users.update(&changed, ann.version));
+    let updates = (0..20).map(|_| store.users.update(&changed, ann.version, None));
     let results = futures_util::future::join_all(updates).await;
     assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
     assert!(results.iter().all(|result| matches!(result, Ok(()) | Err(StoreError::Stale))), "{results:?}");
@@ -219,7 +219,7 @@ async fn a_new_password_ends_other_sessions_but_keep(on: On) {
     let (ann, bob) = (store.with_user("ann@example.com").await, store.with_user("bob@example.com").await);
     let (kept, ended) = (store.with_session(&ann).await, store.with_session(&ann).await);
     let foreign = store.with_session(&bob).await;
-    store.users.set_password(ann.id, &hash("first"), &hash("second"), Some(kept.id)).await.unwrap();
+    store.users.set_password(ann.id, &hash("first"), &hash("second"), Some(kept.id), None).await.unwrap();
     assert_eq!(store.users.password(ann.id).await.unwrap().unwrap().as_str(), hash("second").as_str());
     assert_eq!(store.sessions.recognise(kept.id, now()).await.unwrap(), Some(ann));
     assert_eq!(store.sessions.recognise(ended.id, now()).await.unwrap(), None);
@@ -230,14 +230,14 @@ async fn a_new_password_without_keep_ends_all_sessions(on: On) {
     let store = on.open().await;
     let ann = store.with_user("ann@example.com").await;
     let session = store.with_session(&ann).await;
-    store.users.set_password(ann.id, &hash("first"), &hash("second"), None).await.unwrap();
+    store.users.set_password(ann.id, &hash("first"), &hash("second"), None, None).await.unwrap();
     assert_eq!(store.sessions.recognise(session.id, now()).await.unwrap(), None);
 }
 
 async fn a_new_password_moves_neither_version_nor_time(on: On) {
     let store = on.open().await;
     let ann = store.with_user("ann@example.com").await;
-    store.users.set_password(ann.id, &hash("first"), &hash("second"), None).await.unwrap();
+    store.users.set_password(ann.id, &hash("first"), &hash("second"), None, None).await.unwrap();
     assert_eq!(store.users.get(ann.id).await.unwrap(), Some(ann));
 }
 
@@ -245,7 +245,7 @@ async fn a_new_password_over_another_old_one_is_stale_and_ends_nothing(on: On) {
     let store = on.open().await;
     let ann = store.with_user("ann@example.com").await;
     let session = store.with_session(&ann).await;
-    let refused = store.users.set_password(ann.id, &hash("other"), &hash("second"), None).await;
+    let refused = store.users.set_password(ann.id, &hash("other"), &hash("second"), None, None).await;
     assert!(matches!(refused, Err(StoreError::Stale)), "{refused:?}");
     assert_eq!(store.users.password(ann.id).await.unwrap().unwrap().as_str(), hash("first").as_str());
     assert!(store.sessions.recognise(session.id, now()).await.unwrap().is_some());
@@ -253,7 +253,7 @@ async fn a_new_password_over_another_old_one_is_stale_and_ends_nothing(on: On) {
 
 async fn a_new_password_of_nobody_is_stale(on: On) {
     let store = on.open().await;
-    let refused = store.users.set_password(UserId::generate(), &hash("first"), &hash("second"), None).await;
+    let refused = store.users.set_password(UserId::generate(), &hash("first"), &hash("second"), None, None).await;
     assert!(matches!(refused, Err(StoreError::Stale)), "{refused:?}");
 }
 
@@ -261,7 +261,7 @@ async fn a_removed_user_is_gone_with_its_sessions(on: On) {
     let store = on.open().await;
     let ann = store.with_user("ann@example.com").await;
     let session = store.with_session(&ann).await;
-    store.users.remove(ann.id, Some(ann.version)).await.unwrap();
+    store.users.remove(ann.id, Some(ann.version), None).await.unwrap();
     assert_eq!(store.users.get(ann.id).await.unwrap(), None);
     // All sessions there are have expired by then; none is left to be counted.
     assert_eq!(store.sessions.sweep(session.expires_at, 10).await.unwrap(), 0);
@@ -271,7 +271,7 @@ async fn a_removed_user_is_gone_with_its_sessions(on: On) {
 async fn a_removal_of_another_version_is_stale(on: On) {
     let store = on.open().await;
     let ann = store.with_user("ann@example.com").await;
-    let refused = store.users.remove(ann.id, Some(Version(2))).await;
+    let refused = store.users.remove(ann.id, Some(Version(2)), None).await;
     assert!(matches!(refused, Err(StoreError::Stale)), "{refused:?}");
     assert_eq!(store.users.get(ann.id).await.unwrap(), Some(ann));
 }
@@ -279,14 +279,14 @@ async fn a_removal_of_another_version_is_stale(on: On) {
 async fn a_removal_of_any_version_removes(on: On) {
     let store = on.open().await;
     let ann = store.with_user("ann@example.com").await;
-    store.users.remove(ann.id, None).await.unwrap();
+    store.users.remove(ann.id, None, None).await.unwrap();
     assert_eq!(store.users.get(ann.id).await.unwrap(), None);
 }
 
 async fn a_removal_of_nobody_is_stale(on: On) {
     let store = on.open().await;
     for expected in [None, Some(Version::FIRST)] {
-        let refused = store.users.remove(UserId::generate(), expected).await;
+        let refused = store.users.remove(UserId::generate(), expected, None).await;
         assert!(matches!(refused, Err(StoreError::Stale)), "{refused:?}");
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     domain::{
         Clock, Fault,
         auth::Password,
-        users::{Email, Name, Registration},
+        users::{Email, Name, Registration, Role},
     },
     faults::Switchboard,
     store::Store,
@@ -29,9 +29,8 @@ pub(super) fn user(settings: &Settings, Command::Create(user): Command) -> Resul
         let metrics = Metrics::new(settings.telemetry.max_series);
         let store = Store::open(&settings.store, Tracer::off(), Switchboard::off(), &metrics).await?;
         let users = Stack::build(settings, &store, &Clock::system(), &metrics)?.users;
-        let created =
-            if user.admin { users.register_admin(registration).await } else { users.register(registration).await };
-        let created = created.context("the user was not created")?;
+        let role = if user.admin { Role::Admin } else { Role::User };
+        let created = users.register_by_hand(registration, role).await.context("the user was not created")?;
         print(&format!("{}\n", created.id.0))
     })
 }

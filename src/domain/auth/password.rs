@@ -35,6 +35,13 @@ impl Password {
     }
 }
 
+impl Password {
+    /// For comparing it with a hash.
+    pub(in crate::domain) const fn shown(&self) -> &SecretString {
+        &self.0
+    }
+}
+
 impl fmt::Debug for Password {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Password(…)")

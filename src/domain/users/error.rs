@@ -9,6 +9,9 @@ pub enum Error {
     /// The e-mail address belongs to another account.
     #[error("the e-mail address is taken")]
     EmailTaken,
+    /// The idempotency key was sent before, with something else.
+    #[error("the idempotency key was sent before with another body")]
+    KeyReused,
     /// There is no such user.
     #[error("there is no such user")]
     NotFound,
@@ -38,6 +41,7 @@ impl Error {
     pub const fn kind(&self) -> Kind {
         match self {
             Self::EmailTaken => Kind::Conflict,
+            Self::KeyReused => Kind::Invalid,
             Self::NotFound => Kind::NotFound,
             Self::Stale => Kind::Stale,
             Self::Forbidden | Self::OwnRole | Self::PasswordWrong => Kind::Forbidden,
@@ -51,6 +55,7 @@ impl Error {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::EmailTaken => "email_taken",
+            Self::KeyReused => "idempotency_key_reused",
             Self::NotFound => "user_not_found",
             Self::Stale => "stale",
             Self::Forbidden => "forbidden",

@@ -2,9 +2,11 @@
 
 mod email;
 mod error;
+mod idempotency;
 mod metrics;
 mod name;
 mod page;
+mod register;
 mod store;
 mod user;
 
@@ -14,6 +16,7 @@ use secrecy::SecretString;
 
 pub use email::Email;
 pub use error::Error;
+pub use idempotency::{IdempotencyKey, Once, Receipt};
 pub use metrics::UserMetrics;
 pub use name::Name;
 pub use page::{Cursor, EmailPrefix, Filter, Limit, Page};
@@ -22,6 +25,7 @@ pub use user::{Role, User, UserId, Version};
 
 use super::{
     Clock,
+    audit::{Action, Actor, Entry},
     auth::{Caller, Password, Passwords},
 };
 
@@ -47,7 +51,7 @@ pub struct Change {
     pub role: Option<Role>,
 }
 
-/// Everything that can be done with accounts.
+/// Everything that can be done with accounts. What an admin does to somebody else's leaves an entry in the trail.
 pub struct Users {
     store: Arc<dyn UserStore>,
     passwords: Passwords,
@@ -56,37 +60,13 @@ pub struct Users {
 }
 
 impl Users {
+    /// At most so many keys are forgotten at once, so that no sweep holds a lock for long.
+    const SWEEP_LIMIT: u32 = 1000;
+
     /// Puts the parts together.
     #[must_use]
     pub fn new(store: Arc<dyn UserStore>, passwords: Passwords, clock: Clock, metrics: UserMetrics) -> Self {
         Self { store, passwords, clock, metrics }
-    }
-
-    /// Makes an account with the role `user`.
-    ///
-    /// # Errors
-    /// [`Error::EmailTaken`], [`Error::Hashing`], [`Error::Store`].
-    pub async fn register(&self, registration: Registration) -> Result<User, Error> {
-        self.add(registration, Role::User).await
-    }
-
-    /// Makes an account with the role `admin`: for the command line, where there is no caller yet.
-    ///
-    /// # Errors
-    /// As [`Users::register`].
-    pub async fn register_admin(&self, registration: Registration) -> Result<User, Error> {
-        self.add(registration, Role::Admin).await
-    }
-
-    async fn add(&self, registration: Registration, role: Role) -> Result<User, Error> {
-        let Registration { email, name, password } = registration;
-        let hash = self.passwords.hash(&password).await?;
-        let now = self.clock.now();
-        let id = UserId::generate();
-        let user = User { id, email, name, role, version: Version::FIRST, created_at: now, updated_at: now };
-        self.store.insert(&user, &hash).await?;
-        self.metrics.registered();
-        Ok(user)
     }
 
     /// The account of that id, for itself and for admins.
@@ -163,7 +143,9 @@ impl Users {
         }
         let changed =
             User { version: current.version.next(), updated_at: self.clock.now().max(current.updated_at), ..changed };
-        self.store.update(&changed, current.version).await?;
+        let entry = self.entry(caller, Action::Change, id).map(|entry| entry.changing(&current, &changed));
+        self.store.update(&changed, current.version, entry.as_ref()).await?;
+        tell(entry);
         Ok(changed)
     }
 
@@ -189,7 +171,10 @@ impl Users {
         }
         let hash = self.passwords.hash(new).await?;
         let keep = (caller.user.id == id).then_some(caller.session);
-        Ok(self.store.set_password(id, &stored, &hash, keep).await?)
+        let entry = self.entry(caller, Action::ChangePassword, id);
+        self.store.set_password(id, &stored, &hash, keep, entry.as_ref()).await?;
+        tell(entry);
+        Ok(())
     }
 
     /// Removes an account and ends its sessions, if it is still the version that the caller has seen.
@@ -201,6 +186,21 @@ impl Users {
         if seen.is_some_and(|seen| seen != current.version) {
             return Err(Error::Stale);
         }
-        Ok(self.store.remove(id, seen).await?)
+        let entry = self.entry(caller, Action::Remove, id);
+        self.store.remove(id, seen, entry.as_ref()).await?;
+        tell(entry);
+        Ok(())
+    }
+
+    /// What goes into the trail: nothing, if it is the caller's own account.
+    fn entry(&self, caller: &Caller, action: Action, subject: UserId) -> Option<Entry> {
+        let actor = caller.user.id;
+        (actor != subject).then(|| Entry::new(self.clock.now(), Actor::Admin(actor), action, subject))
+    }
+}
+
+fn tell(entry: Option<Entry>) {
+    if let Some(entry) = entry {
+        entry.tell();
     }
 }

@@ -1,10 +1,7 @@
 //! A part of the list of users: where it begins, how long it is, which users are meant.
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use uuid::Uuid;
-
 use super::{Email, Role, User, UserId};
-use crate::domain::Fault;
+use crate::domain::{Fault, page};
 
 /// Where a page begins: right after one user.
 ///
@@ -14,15 +11,12 @@ use crate::domain::Fault;
 pub struct Cursor(pub UserId);
 
 impl Cursor {
-    /// Tells our cursors from other base64, and one layout from the next.
     const LAYOUT: u8 = 1;
 
     /// The text handed to a client.
     #[must_use]
     pub fn encode(self) -> String {
-        let mut bytes = [Self::LAYOUT; 17];
-        bytes[1..].copy_from_slice(self.0.0.as_bytes());
-        URL_SAFE_NO_PAD.encode(bytes)
+        page::encode(Self::LAYOUT, self.0.0)
     }
 
     /// Reads back what [`Cursor::encode`] wrote.
@@ -30,16 +24,11 @@ impl Cursor {
     /// # Errors
     /// `malformed` for anything else.
     pub fn parse(text: &str) -> Result<Self, Fault> {
-        const MALFORMED: Fault = Fault::new("malformed", "must be the `next` of a page, unchanged");
-        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| MALFORMED)?;
-        match bytes.split_first() {
-            Some((&Self::LAYOUT, id)) => Uuid::from_slice(id).map(|id| Self(UserId(id))).map_err(|_| MALFORMED),
-            _ => Err(MALFORMED),
-        }
+        page::decode(Self::LAYOUT, text).map(|id| Self(UserId(id)))
     }
 }
 
-/// How many users a page has at most: 1 to 100.
+/// How long a page is at most: 1 to 100.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit(u32);
 

@@ -1,21 +1,46 @@
 //! What the domain asks of whoever keeps users.
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 
-use super::{Cursor, Email, Filter, User, UserId, Version};
-use crate::domain::auth::{PasswordHash, SessionId};
+use super::{Cursor, Email, Filter, Once, Receipt, User, UserId, Version};
+use crate::domain::{
+    audit::Entry,
+    auth::{PasswordHash, SessionId},
+};
 
 /// Keeps users.
 ///
 /// Every write is all or nothing, and is durable when the method returns `Ok`.
+/// An entry that is given to a write goes into the trail together with it: both are kept or neither is.
 /// A write that returns [`StoreError::Unavailable`] may or may not have happened: it must not be repeated blindly.
 #[async_trait]
 pub trait UserStore: Send + Sync {
-    /// Adds a user.
+    /// Adds a user, and with it the receipt of the request that asked for it, if that is to happen once.
     ///
     /// # Errors
-    /// [`StoreError::Taken`] if its e-mail belongs to another one, ignoring case.
-    async fn insert(&self, user: &User, password: &PasswordHash) -> Result<(), StoreError>;
+    /// [`StoreError::Taken`] if its e-mail belongs to another one, ignoring case, or there is a receipt for the key:
+    /// then that receipt is to be had.
+    async fn insert(
+        &self,
+        user: &User,
+        password: &PasswordHash,
+        once: Option<&Once>,
+        entry: Option<&Entry>,
+    ) -> Result<(), StoreError>;
+
+    /// The receipt of the registration that was sent with the key of that digest, if there was one and it was not
+    /// swept. It outlives changes of the user, and the user.
+    ///
+    /// # Errors
+    /// Only those of the store itself.
+    async fn receipt(&self, key: &[u8; 32]) -> Result<Option<Receipt>, StoreError>;
+
+    /// Removes at most `limit` receipts that are as old as `until` or older, the oldest first, and says how many.
+    ///
+    /// # Errors
+    /// Only those of the store itself.
+    async fn sweep_receipts(&self, until: DateTime<Utc>, limit: u32) -> Result<u64, StoreError>;
 
     /// The user of that id, if there is one.
     ///
@@ -45,7 +70,7 @@ pub trait UserStore: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError::Stale`] if it is not, or the user is gone; [`StoreError::Taken`] as for `insert`.
-    async fn update(&self, user: &User, expected: Version) -> Result<(), StoreError>;
+    async fn update(&self, user: &User, expected: Version, entry: Option<&Entry>) -> Result<(), StoreError>;
 
     /// Replaces the password, if it is still `old`, and ends all sessions of that user but `keep`.
     /// Neither version nor time of change move: the password is no part of what a client can read.
@@ -58,13 +83,14 @@ pub trait UserStore: Send + Sync {
         old: &PasswordHash,
         new: &PasswordHash,
         keep: Option<SessionId>,
+        entry: Option<&Entry>,
     ) -> Result<(), StoreError>;
 
     /// Removes the user and its sessions, if the stored version is still `expected` (any, if none is given).
     ///
     /// # Errors
     /// [`StoreError::Stale`] if it is not, or the user is gone.
-    async fn remove(&self, id: UserId, expected: Option<Version>) -> Result<(), StoreError>;
+    async fn remove(&self, id: UserId, expected: Option<Version>, entry: Option<&Entry>) -> Result<(), StoreError>;
 }
 
 /// How a store fails.

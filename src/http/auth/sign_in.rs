@@ -13,7 +13,7 @@ use crate::domain::users::Email;
 /// Signs in. What can be no address, or no password, gets the answer of a wrong password, after the same time.
 pub(in crate::http) async fn sign_in(State(api): State<Arc<Api>>, Json(mut fields): Json) -> Result<Response, Problem> {
     let values = (
-        fields.required("email", |text| Ok(Email::parse(text).ok())),
+        fields.required("email", |text| Ok(Email::parse_kept(text).ok())),
         fields.required("password", ShownPassword::parse),
     );
     let (email, password) = fields.finish(values)?;

@@ -2,6 +2,7 @@
 
 mod caller;
 mod fields;
+mod idempotency;
 mod json;
 mod precondition;
 mod query;
@@ -9,7 +10,8 @@ mod target;
 
 pub(super) use caller::Signed;
 pub(super) use fields::Fields;
+pub(super) use idempotency::Once;
 pub(super) use json::{Json, MergePatch};
 pub(super) use precondition::{IfMatch, IfNoneMatch, etag};
-pub(super) use query::Query;
-pub(super) use target::Target;
+pub(super) use query::{Query, refuse_unknown};
+pub(super) use target::{Target, id};

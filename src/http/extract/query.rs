@@ -21,6 +21,18 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
     }
 }
 
+/// Refuses what an operation does not know, which would otherwise be ignored by those that look at no parameter.
+///
+/// # Errors
+/// 422 with every parameter that is unknown or repeated.
+pub(in crate::http) fn refuse_unknown(query: &str, known: &[&str]) -> Result<(), Problem> {
+    let mut fields = parse(query);
+    for name in known {
+        fields.optional(name, |_| Ok(()));
+    }
+    fields.finish((Some(()),)).map(drop)
+}
+
 fn parse(query: &str) -> Fields {
     let mut members = Map::new();
     let mut faults = Vec::new();

@@ -9,7 +9,10 @@ use axum::{
 use uuid::Uuid;
 
 use super::super::{Api, problem::Problem};
-use crate::domain::users::{self, UserId};
+use crate::domain::{
+    Fault,
+    users::{self, UserId},
+};
 
 /// The `{id}` of a path. What can be no id is an account that does not exist: 404.
 pub(in crate::http) struct Target(pub(in crate::http) UserId);
@@ -21,6 +24,14 @@ impl FromRequestParts<Arc<Api>> for Target {
         let text = Path::<String>::from_request_parts(parts, api).await.ok();
         text.and_then(|Path(text)| parse(&text)).map(Self).ok_or_else(|| users::Error::NotFound.into())
     }
+}
+
+/// Reads an id that is a parameter.
+///
+/// # Errors
+/// `malformed`.
+pub(in crate::http) fn id(text: &str) -> Result<UserId, Fault> {
+    parse(text).ok_or(Fault::new("malformed", "must be the id of an account"))
 }
 
 /// Reads the one form that we write; braces, URNs and the form without hyphens are other names.

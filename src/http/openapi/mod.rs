@@ -11,7 +11,7 @@ use axum::{
     body::Bytes,
     extract::{Path, rejection::PathRejection},
     http::{
-        StatusCode,
+        Method, StatusCode,
         header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE},
     },
     response::{IntoResponse, Redirect, Response},
@@ -54,6 +54,7 @@ pub fn document() -> OpenApi {
         .tags(Some([
             described("users", "Accounts: of one's own, and for admins everyone's."),
             described("auth", "Sessions: a pair of tokens, one to show and one to exchange for the next pair."),
+            described("audit", "What admins did to whom."),
         ]))
         .paths(operations::paths())
         .components(Some(schemas::components().security_scheme(parts::BEARER, SecurityScheme::Http(bearer)).build()))
@@ -68,6 +69,14 @@ fn described(tag: &str, description: &str) -> Tag {
 #[must_use]
 pub fn operations() -> Vec<(&'static str, &'static str, &'static str)> {
     operations::ALL.iter().map(Operation::labels).collect()
+}
+
+/// The names of the query's parameters that the operation of that method and template knows.
+pub(super) fn query_parameters(method: &Method, template: &str) -> Vec<&'static str> {
+    // axum answers HEAD by what GET would.
+    let method = if method == Method::HEAD { "GET" } else { method.as_str() };
+    let operation = operations::ALL.iter().find(|operation| (operation.method, operation.path) == (method, template));
+    operation.map(Operation::query_parameters).unwrap_or_default()
 }
 
 /// The document and the page.

@@ -5,18 +5,27 @@ use utoipa::openapi::{HttpMethod, Paths, PathsBuilder, path::PathItem};
 use super::parts::{Input, Operation, Parameter, Success};
 
 /// Errors of every operation, whatever it does.
-const ALWAYS: &[(u16, &str)] =
-    &[(406, "not_acceptable"), (500, "internal"), (503, "store_unavailable"), (504, "timeout")];
+const ALWAYS: &[(u16, &str)] = &[
+    (406, "not_acceptable"),
+    (422, "validation_failed"),
+    (500, "internal"),
+    (503, "store_unavailable"),
+    (504, "timeout"),
+];
 /// The same of those that hash a password.
-const HASHING: &[(u16, &str)] =
-    &[(406, "not_acceptable"), (500, "internal"), (503, "store_unavailable, hashing_overloaded"), (504, "timeout")];
+const HASHING: &[(u16, &str)] = &[
+    (406, "not_acceptable"),
+    (422, "validation_failed"),
+    (500, "internal"),
+    (503, "store_unavailable, hashing_overloaded"),
+    (504, "timeout"),
+];
 /// Errors of every operation that reads a body.
 const WITH_BODY: &[(u16, &str)] = &[
     (400, "body_malformed"),
     (408, "body_too_slow"),
     (413, "body_too_large"),
     (415, "media_type_unsupported, content_coding_unsupported"),
-    (422, "validation_failed"),
 ];
 /// Errors of every operation that wants to know who asks.
 const WITH_CALLER: &[(u16, &str)] = &[(
@@ -38,9 +47,9 @@ pub(super) const ALL: &[Operation] = &[
         method: "POST",
         path: "/api/v1/users",
         tag: "users",
-        summary: "Makes an account. Open to everyone; the role is `user`.",
+        summary: "Makes an account; once, however often it is sent with one key. Open to everyone; the role is `user`.",
         input: Some(Input { schema: "Registration", patch: false }),
-        parameters: &[],
+        parameters: &[Parameter::IdempotencyKey],
         success: Success {
             status: "201",
             description: "The new account.",
@@ -48,7 +57,15 @@ pub(super) const ALL: &[Operation] = &[
             headers: &["ETag", "Location"],
             linked: true,
         },
-        errors: &[HASHING, WITH_BODY, &[(409, "email_taken")]],
+        errors: &[
+            HASHING,
+            WITH_BODY,
+            &[
+                (400, "body_malformed, idempotency_key_malformed"),
+                (409, "email_taken"),
+                (422, "validation_failed, idempotency_key_reused"),
+            ],
+        ],
     },
     Operation {
         id: "list",
@@ -65,7 +82,7 @@ pub(super) const ALL: &[Operation] = &[
             headers: &[],
             linked: false,
         },
-        errors: &[ALWAYS, WITH_CALLER, &[(403, "forbidden"), (422, "validation_failed")]],
+        errors: &[ALWAYS, WITH_CALLER, &[(403, "forbidden")]],
     },
     Operation {
         id: "readOwn",
@@ -170,6 +187,23 @@ pub(super) const ALL: &[Operation] = &[
         parameters: &[],
         success: DONE,
         errors: &[ALWAYS, WITH_CALLER],
+    },
+    Operation {
+        id: "listAudit",
+        method: "GET",
+        path: "/api/v1/audit",
+        tag: "audit",
+        summary: "Lists what admins did to whom, the newest first, page by page. For admins.",
+        input: None,
+        parameters: &[Parameter::Subject, Parameter::Limit, Parameter::AuditCursor],
+        success: Success {
+            status: "200",
+            description: "One page of the trail, and where the next one begins.",
+            schema: Some("Entries"),
+            headers: &[],
+            linked: false,
+        },
+        errors: &[ALWAYS, WITH_CALLER, &[(403, "forbidden")]],
     },
 ];
 

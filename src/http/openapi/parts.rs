@@ -6,6 +6,7 @@ use utoipa::openapi::{
     link::LinkBuilder,
     path::{Operation as Described, OperationBuilder, Parameter as DescribedParameter, ParameterBuilder, ParameterIn},
     request_body::{RequestBody, RequestBodyBuilder},
+    schema::ObjectBuilder,
 };
 
 use super::{
@@ -58,12 +59,21 @@ pub(super) enum Parameter {
     EmailPrefix,
     Limit,
     Cursor,
+    IdempotencyKey,
+    Subject,
+    AuditCursor,
 }
 
 impl Operation {
     /// Method, template and status of success.
     pub(super) const fn labels(&self) -> (&'static str, &'static str, &'static str) {
         (self.method, self.path, self.success.status)
+    }
+
+    /// The names of the query's parameters.
+    pub(super) fn query_parameters(&self) -> Vec<&'static str> {
+        let described = self.parameters.iter().map(|parameter| parameter.parts());
+        described.filter(|(_, place, ..)| *place == ParameterIn::Query).map(|(name, ..)| name).collect()
     }
 
     /// The description.
@@ -122,8 +132,9 @@ impl Success {
 }
 
 impl Parameter {
-    fn build(self) -> DescribedParameter {
-        let (name, place, required, description, schema) = match self {
+    /// Name, place, whether it is required, description and schema.
+    fn parts(self) -> (&'static str, ParameterIn, bool, &'static str, ObjectBuilder) {
+        match self {
             Self::Id => ("id", ParameterIn::Path, true, "Which account.", schemas::id()),
             Self::IfMatch => {
                 ("If-Match", ParameterIn::Header, false, "The ETag that was seen.", schemas::entity_tags())
@@ -140,7 +151,25 @@ impl Parameter {
             }
             Self::Limit => ("limit", ParameterIn::Query, false, "How many at most.", schemas::limit()),
             Self::Cursor => ("cursor", ParameterIn::Query, false, "Where the page begins.", schemas::cursor()),
-        };
+            Self::IdempotencyKey => (
+                "Idempotency-Key",
+                ParameterIn::Header,
+                false,
+                "Names this request, in quotes or without; best a random UUID. For 24 hours, the same request with the \
+                 same key gets the answer of the first one that succeeded, whatever has become of the account.",
+                schemas::idempotency_key(),
+            ),
+            Self::Subject => {
+                ("subject", ParameterIn::Query, false, "Only what was done to this account.", schemas::id())
+            }
+            Self::AuditCursor => {
+                ("cursor", ParameterIn::Query, false, "Where the page begins.", schemas::audit_cursor())
+            }
+        }
+    }
+
+    fn build(self) -> DescribedParameter {
+        let (name, place, required, description, schema) = self.parts();
         ParameterBuilder::new()
             .name(name)
             .parameter_in(place)

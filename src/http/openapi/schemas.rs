@@ -1,5 +1,7 @@
 //! The shapes of what goes in and out, as exact as the code that reads them.
 
+use std::ops::RangeInclusive;
+
 use serde_json::json;
 use utoipa::openapi::{
     ComponentsBuilder, HeaderBuilder, KnownFormat, Ref, SchemaFormat,
@@ -7,12 +9,32 @@ use utoipa::openapi::{
 };
 
 use crate::domain::{
+    audit::{Action, Field},
     auth::{Password, RefreshToken},
     users::{Email, Limit, Name, Role},
 };
 
-/// What [`Name::parse`] accepts, beside its length: no control character, and something that is not white space.
-const NAME_PATTERN: &str = "^[^\\u0000-\\u001f\\u007f-\\u009f]*[^\\u0000-\\u0020\\u007f-\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000][^\\u0000-\\u001f\\u007f-\\u009f]*$";
+/// White space beyond ASCII.
+const SPACES: &str = "\\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
+
+/// What [`Name::parse`] accepts, beside its length: nothing invisible, something that is not white space, joiners only
+/// where they join. What needs another character beside it is said with looks ahead that refuse, as in
+/// [`Email::PATTERN`].
+fn name_pattern() -> String {
+    let text = |char: char| match u32::from(char) {
+        code @ 0..=0xffff => format!("\\u{code:04x}"),
+        _ => char.to_string(),
+    };
+    let range = |range: &RangeInclusive<char>| format!("{}-{}", text(*range.start()), text(*range.end()));
+    let invisible: String = Name::INVISIBLE.iter().map(range).collect();
+    let refused = format!("\\u0000-\\u001f\\u007f-\\u009f{invisible}");
+    let (joiners, selectors) = ("\\u200c\\u200d", "\\ufe0e\\ufe0f");
+    let joined = format!("\\u0000-\\u007f{SPACES}{joiners}");
+    format!(
+        "^(?![{joiners}{selectors}])(?!.*[{joined}{selectors}][{selectors}])(?!.*[{joined}][{joiners}])\
+         (?!.*[{joiners}](?:[{joined}{selectors}]|$))[^{refused}]*[^ {SPACES}{refused}][^{refused}]*$"
+    )
+}
 
 /// Everything that operations refer to by name.
 pub(super) fn components() -> ComponentsBuilder {
@@ -26,6 +48,8 @@ pub(super) fn components() -> ComponentsBuilder {
         .schema("Credentials", credentials())
         .schema("Refresh", refresh())
         .schema("Grant", grant())
+        .schema("Entry", entry())
+        .schema("Entries", entries())
         .schema("Fault", fault())
         .schema("Problem", problem())
         .header("X-Request-ID", header(text("Which request this was: yours if you named it, else ours.", 1, 128)))
@@ -52,21 +76,14 @@ fn text(description: &str, min: usize, max: usize) -> ObjectBuilder {
     string().description(Some(description)).min_length(Some(min)).max_length(Some(max))
 }
 
-/// [`Email::PATTERN`], and at most 64 characters before the `@`. Said with a look ahead that refuses, because programs
-/// that make examples from a pattern can leave such a one out and filter afterwards.
-fn email_pattern() -> String {
-    let pattern = Email::PATTERN;
-    format!("^(?![^@]{{65}}){}", pattern.strip_prefix('^').unwrap_or(pattern))
-}
-
 fn email() -> ObjectBuilder {
     text("ASCII; unique ignoring case; at most 64 characters before the @.", 3, Email::MAX_OCTETS)
-        .pattern(Some(email_pattern()))
+        .pattern(Some(Email::PATTERN))
         .examples(["ann@example.com"])
 }
 
 fn name() -> ObjectBuilder {
-    text("What the user wants to be called.", 1, Name::MAX_CHARS).pattern(Some(NAME_PATTERN)).examples(["Ann Lee"])
+    text("What the user wants to be called.", 1, Name::MAX_CHARS).pattern(Some(name_pattern())).examples(["Ann Lee"])
 }
 
 fn password() -> ObjectBuilder {
@@ -102,6 +119,16 @@ pub(super) fn email_prefix() -> ObjectBuilder {
 /// 17 octets in base64url, of which the first is 1.
 pub(super) fn cursor() -> ObjectBuilder {
     text("The `next` of a page, unchanged.", 23, 23).pattern(Some("^AQ[A-Za-z0-9_-]{20}[AEIMQUYcgkosw048]$"))
+}
+
+/// The same with 2.
+pub(super) fn audit_cursor() -> ObjectBuilder {
+    text("The `next` of a page, unchanged.", 23, 23).pattern(Some("^Ag[A-Za-z0-9_-]{20}[AEIMQUYcgkosw048]$"))
+}
+
+/// A string of RFC 9651, or what would stand in one.
+pub(super) fn idempotency_key() -> ObjectBuilder {
+    string().pattern(Some(r#"^([!#-+\--\[\]-~]{1,255}|"([!#-\[\]-~]|\\["\\]){1,255}")$"#))
 }
 
 pub(super) fn entity_tags() -> ObjectBuilder {
@@ -199,6 +226,42 @@ fn grant() -> ObjectBuilder {
         )
         .property("refresh_token", text("Exchanged once for the next grant.", length, length));
     required(object, &["access_token", "token_type", "expires_in", "refresh_token"])
+}
+
+fn entry() -> ObjectBuilder {
+    let nullable = |schema: ObjectBuilder| schema.schema_type(SchemaType::from_iter([Type::String, Type::Null]));
+    let actor = text("Which admin; `cli` is the command line.", 3, 36).pattern(Some("^(cli|[0-9a-f-]{36})$"));
+    let fields = ArrayBuilder::new()
+        .description(Some("What of the account was changed."))
+        .items(string().enum_values(Some(Field::ALL.map(Field::as_str))))
+        .max_items(Some(Field::ALL.len()));
+    let role = nullable(string()).description(Some("The role that was given, where one was."));
+    let roles = Role::ALL.map(|role| json!(role.as_str())).into_iter().chain([json!(null)]);
+    let request_id = nullable(text("Finds the request in our logs.", 1, 128));
+    let object = closed()
+        .description(Some("What somebody did to somebody else's account. The accounts may be gone."))
+        .property("id", id())
+        .property("at", moment("When, in UTC."))
+        .property("actor", actor)
+        .property("action", string().enum_values(Some(Action::ALL.map(Action::as_str))))
+        .property("subject", id())
+        .property("fields", fields)
+        .property("role", role.enum_values(Some(roles)))
+        .property("request_id", request_id);
+    required(object, &["id", "at", "actor", "action", "subject", "fields", "role", "request_id"])
+}
+
+fn entries() -> ObjectBuilder {
+    let most = usize::try_from(Limit::MAX).unwrap_or(usize::MAX);
+    let page = ArrayBuilder::new().items(Ref::from_schema_name("Entry")).max_items(Some(most));
+    let next = audit_cursor()
+        .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+        .description(Some("The `cursor` of the next page; null on the last one."));
+    let object = closed()
+        .description(Some("A page of the audit trail, the newest first."))
+        .property("entries", page)
+        .property("next", next);
+    required(object, &["entries", "next"])
 }
 
 fn fault() -> ObjectBuilder {

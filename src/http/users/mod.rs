@@ -30,7 +30,7 @@ use super::extract::etag;
 use crate::domain::users::User;
 
 /// Accounts may be kept by the client alone, and only shown again after asking whether they are still the same.
-const PRIVATE: [(axum::http::HeaderName, HeaderValue); 2] =
+pub(super) const PRIVATE: [(axum::http::HeaderName, HeaderValue); 2] =
     [(CACHE_CONTROL, HeaderValue::from_static("private, no-cache")), (VARY, HeaderValue::from_static("authorization"))];
 
 /// An account as clients see it.

@@ -1,4 +1,4 @@
-//! `POST /api/v1/users`: makes an account. Open to everyone.
+//! `POST /api/v1/users`: makes an account; once, however often it is sent with one key. Open to everyone.
 
 use std::sync::Arc;
 
@@ -9,7 +9,11 @@ use axum::{
 };
 
 use super::{
-    super::{Api, extract::Json, problem::Problem},
+    super::{
+        Api,
+        extract::{Json, Once},
+        problem::Problem,
+    },
     shown,
 };
 use crate::domain::{
@@ -20,6 +24,7 @@ use crate::domain::{
 /// Registers.
 pub(in crate::http) async fn register(
     State(api): State<Arc<Api>>,
+    Once(key): Once,
     Json(mut fields): Json,
 ) -> Result<Response, Problem> {
     let values = (
@@ -28,7 +33,11 @@ pub(in crate::http) async fn register(
         fields.required("password", Password::parse),
     );
     let (email, name, password) = fields.finish(values)?;
-    let user = api.users.register(Registration { email, name, password }).await?;
+    let registration = Registration { email, name, password };
+    let user = match key {
+        Some(key) => api.users.register_once(&key, registration).await?,
+        None => api.users.register(registration).await?,
+    };
     let location = format!("/api/v1/users/{}", user.id.0);
     Ok((StatusCode::CREATED, [(LOCATION, location)], shown(&user)).into_response())
 }

@@ -106,4 +106,20 @@ statements! {
     end_other_sessions: "DELETE" "sessions";
     /// now, limit.
     sweep_sessions: "DELETE" "sessions";
+
+    /// digest of the key, digest of the request, user, `password_hash`, `registered_at`.
+    insert_receipt: "INSERT" "idempotency_keys";
+    /// digest of the key.
+    get_receipt: "SELECT" "idempotency_keys";
+    /// until, limit.
+    sweep_receipts: "DELETE" "idempotency_keys";
+
+    /// id, at, actor, action, subject, fields, role, `request_id`.
+    insert_entry: "INSERT" "audit";
+    /// id to begin before, limit.
+    list_entries: "SELECT" "audit";
+    /// id to begin before, limit, subject.
+    list_entries_of_subject: "SELECT" "audit";
+    /// until, limit.
+    sweep_entries: "DELETE" "audit";
 }

@@ -51,6 +51,20 @@ impl<DB: Engine> Transaction<DB> {
         self.connection = None;
         rolled_back
     }
+
+    /// Keeps what was done if all of it was, and forgets it otherwise.
+    ///
+    /// # Errors
+    /// Why it was not done, or what the database says of keeping it.
+    pub async fn end<T, E: From<Failure>>(self, done: Result<T, E>) -> Result<T, E> {
+        if done.is_ok() {
+            self.commit().await?;
+        } else {
+            // That this failed too is told by its span, and comes to the same.
+            drop(self.rollback().await);
+        }
+        done
+    }
 }
 
 impl<DB> Transaction<DB>

@@ -80,4 +80,31 @@ WHERE user_id = $1 AND id <> $2",
 DELETE FROM sessions WHERE id IN (\
 SELECT id FROM sessions WHERE expires_at <= $1 \
 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
+
+    insert_receipt: "\
+INSERT INTO idempotency_keys (key, request, user_id, password_hash, registered_at) \
+VALUES ($1, $2, $3, $4, $5)",
+    get_receipt: "\
+SELECT request, user_id, password_hash, registered_at \
+FROM idempotency_keys WHERE key = $1",
+    sweep_receipts: "\
+DELETE FROM idempotency_keys WHERE key IN (\
+SELECT key FROM idempotency_keys WHERE registered_at <= $1 \
+ORDER BY registered_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
+
+    insert_entry: "\
+INSERT INTO audit (id, at, actor, action, subject, fields, role, request_id) \
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+    list_entries: "\
+SELECT id, at, actor, action, subject, fields, role, request_id \
+FROM audit WHERE id < $1 \
+ORDER BY id DESC LIMIT $2",
+    list_entries_of_subject: "\
+SELECT id, at, actor, action, subject, fields, role, request_id \
+FROM audit WHERE subject = $3 AND id < $1 \
+ORDER BY id DESC LIMIT $2",
+    sweep_entries: "\
+DELETE FROM audit WHERE id IN (\
+SELECT id FROM audit WHERE at <= $1 \
+ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED)",
 });

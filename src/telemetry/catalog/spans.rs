@@ -9,4 +9,6 @@ pub const SPANS: &[Signal] = &[
     Signal { name: "pool wait", meaning: "Waiting for a database connection, where none was free" },
     Signal { name: "hash password", meaning: "Hashing or checking a password, with the wait for a place" },
     Signal { name: "sweep sessions", meaning: "Removing sessions that have expired" },
+    Signal { name: "sweep idempotency keys", meaning: "Forgetting idempotency keys that nobody uses again" },
+    Signal { name: "sweep audit", meaning: "Removing entries of the audit trail that were kept long enough" },
 ];

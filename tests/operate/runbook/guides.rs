@@ -106,11 +106,57 @@ async fn a_schema_goes_forward_and_back_as_the_guide_says() {
     let states = |part: &str| -> Vec<String> {
         gone.answers(part).iter().map(|answer| answer.split(' ').nth(1).unwrap_or_default().to_owned()).collect()
     };
-    assert_eq!(states("migrate status"), ["pending", "pending"]);
+    assert_eq!(states("migrate status"), ["pending", "applied"]);
     assert_eq!(states("migrate up"), ["applied", "applied"]);
-    assert_eq!(states("migrate down"), ["pending"]);
+    let left = gone.answers("migrate status")[1].lines().filter(|line| line.contains("pending")).count();
+    assert_eq!((states("migrate down"), left), (vec!["applied".to_owned()], 1), "the newest alone");
     assert!(gone.answers("ready?verbose")[0].contains("\"migrations\":"));
     assert!(gone.answers("_sqlx_migrations ORDER")[0].contains("success"));
+}
+
+/// Adds an admin of that address.
+fn register_admin(email: &str) -> String {
+    register(email).replacen("--name", "--admin --name", 1)
+}
+
+/// What the guide looks for: an admin that makes somebody else one.
+const PROMOTE: &str = "curl -sf -o /dev/null -X PATCH localhost:8080/api/v1/users/$SUBJECT -H 'If-Match: *' \
+                       -H \"Authorization: Bearer $TOKEN\" -H 'Content-Type: application/json' -H 'X-Request-ID: night-1' \
+                       -d '{\"role\": \"admin\"}'\n";
+
+/// The trail as the guide reads it, with an act in it.
+async fn audited(place: &Place, more: &[&str]) -> Gone {
+    let mut walk = vec![SERVE.to_owned(), READY.to_owned()];
+    walk.extend([register_admin("root@example.com"), register("ada@example.com"), register("mallory@example.com")]);
+    let asked = commands("audit-trail", &["Ask the service"]);
+    let (before, reads) = asked.split_at(asked.len() - 1);
+    walk.extend_from_slice(before);
+    walk.push(PROMOTE.to_owned());
+    walk.extend_from_slice(reads);
+    walk.extend(more.iter().flat_map(|heading| commands("audit-trail", &[heading])));
+    walk.push(STOP.to_owned());
+    Gone::through(place, walk).await
+}
+
+#[tokio::test]
+async fn who_did_what_to_whom_is_asked_of_the_service_and_of_a_file() {
+    let folder = TempDir::new().unwrap();
+    let gone = audited(&place(folder.path(), free()), &["Ask SQLite"]).await;
+    assert!(gone.answers("audit?limit=20")[0].contains("\"actor\": \"cli\""));
+    let of_ada = gone.answers("audit?subject=")[0];
+    assert!(of_ada.contains("\"change\",[\"role\"],\"admin\",\"night-1\"]"), "{of_ada}");
+    assert!(gone.answers("sqlite3")[0].contains("|change|"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_did_what_to_whom_is_asked_of_a_database() {
+    let (folder, server) = (TempDir::new().unwrap(), Postgres::get());
+    let place = place(folder.path(), free()).with("DATABASE_URL", server.database().await);
+    let gone = audited(&place, &["Ask PostgreSQL", "An admin that is none"]).await;
+    assert!(gone.answers("GROUP BY")[0].contains("change"));
+    assert!(gone.answers("role = 'admin'")[0].contains("night-1"));
+    assert_eq!(gone.answers("UPDATE users"), ["UPDATE 1"]);
+    assert_eq!(gone.answers("DELETE FROM sessions"), ["DELETE 0"], "nobody signed in");
 }
 
 const AFTER: &str = "After a restore";

@@ -23,7 +23,8 @@ const PASTED: &[&str] = &[
 ];
 
 /// Guides that are gone through from the first command to the last.
-const GONE_THROUGH: &[&str] = &["backup-and-restore", "migrations", "rotating-keys", "starting-and-stopping"];
+const GONE_THROUGH: &[&str] =
+    &["audit-trail", "backup-and-restore", "migrations", "rotating-keys", "starting-and-stopping"];
 
 /// Guides with a test of their own in this folder's parent.
 const ELSEWHERE: &[&str] = &["profiling"];

@@ -4,7 +4,7 @@ use glasshouse::{
     domain::{
         Clock,
         auth::{HashingMetrics, Password, Passwords},
-        users::{Email, Name, Registration, UserMetrics, Users},
+        users::{Email, Name, Registration, Role, UserMetrics, Users},
     },
     faults::Switchboard,
     store::Store,
@@ -25,7 +25,7 @@ impl Service {
             name: Name::parse("Root").unwrap(),
             password: Password::parse(PASSWORD).unwrap(),
         };
-        users.register_admin(registration).await.unwrap();
+        users.register_by_hand(registration, Role::Admin).await.unwrap();
         store.close().await;
         self.client().signed_in(email).await
     }
