@@ -123,6 +123,12 @@ impl Failure {
         matches!(self.0, Cause::Late(Struck::Deadline(_)))
     }
 
+    /// Whether the connection leads to a server, or into a session, that takes no writes: a standby, mostly, or what has
+    /// become one. It works on, and will refuse writes as long as it is open.
+    pub(super) fn is_read_only(&self) -> bool {
+        self.sqlstate().as_deref() == Some("25006")
+    }
+
     /// Whether another connection has SQLite's file to itself.
     pub(super) fn is_busy(&self) -> bool {
         let error = self.database().filter(|error| error.try_downcast_ref::<SqliteError>().is_some());
@@ -170,16 +176,24 @@ impl Failure {
 
 /// Away, full, too busy, or too slow: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 fn postgres_is_unavailable(code: &str) -> bool {
-    const CLASSES: [&str; 2] = ["08", "53"];
+    // Out of reach; lets nobody in, for now or for this role; out of something; its disk fails.
+    const CLASSES: [&str; 4] = ["08", "28", "53", "58"];
     const CODES: [&str; 9] = ["25006", "40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03", "57P05"];
     // A table or a column that is not there yet: the migration that brings it is on its way.
     const UNMIGRATED: [&str; 2] = ["42P01", "42703"];
-    UNMIGRATED.contains(&code) || CODES.contains(&code) || CLASSES.iter().any(|class| code.starts_with(class))
+    UNMIGRATED.contains(&code)
+        || CODES.contains(&code)
+        || LOCKED_OUT.contains(&code)
+        || CLASSES.iter().any(|class| code.starts_with(class))
 }
 
-/// Of these, what befalls every call: no connection, none left, stopping or starting, statements that take too long.
+/// The database is not there, is closed to everybody, or was dropped: said to whoever connects, so nothing was done.
+const LOCKED_OUT: [&str; 3] = ["3D000", "55000", "57P04"];
+
+/// Of these, what befalls every call: no connection, none for us, none left, stopping or starting, statements that take too long.
 fn postgres_is_away(code: &str) -> bool {
-    code.starts_with("08") || ["53300", "57014", "57P01", "57P02", "57P03", "57P05"].contains(&code)
+    const CODES: [&str; 6] = ["53300", "57014", "57P01", "57P02", "57P03", "57P05"];
+    code.starts_with("08") || code.starts_with("28") || CODES.contains(&code) || LOCKED_OUT.contains(&code)
 }
 
 const SQLITE_BUSY: u32 = 5;

@@ -15,6 +15,7 @@ const EMPTY_NAMES: &[&str] = &[
 const SLEEPS: &[(&str, &str)] = &[
     ("benches/seen/load.rs", "what was exported late belongs to the slice before, so each slice is given a moment"),
     ("benches/seen/server.rs", "a process tells nobody that it is ready: it is asked until it says so"),
+    ("tests/chaos/moments.rs", "faults last for a while and come at any moment, and clients pause between requests"),
     ("tests/process/program.rs", "a process tells nobody what it is about to do: it is asked until it has done it"),
     ("tests/service/support/leaks.rs", "tasks tell nobody that they have ended, and who waits here cannot await"),
     ("tests/service/support/mod.rs", "what nobody announces is looked for until it is there, in this one place"),

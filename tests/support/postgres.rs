@@ -35,7 +35,7 @@ const STARTING: Duration = Duration::from_mins(1);
 const SUPERVISOR: &str = r#"
 server=$1 folder=$2; shift 2
 start() { "$server" -D "$folder/data" "$@" >>"$folder/log" 2>&1 & }
-stop() { kill "-$1" $! 2>/dev/null; wait $!; rm -f "$folder/data/postmaster.pid"; }
+stop() { kill -CONT $! 2>/dev/null; kill "-$1" $! 2>/dev/null; wait $!; rm -f "$folder/data/postmaster.pid"; }
 start "$@"
 while read -r word; do
     case $word in
@@ -74,14 +74,22 @@ impl Postgres {
     pub fn start(extra: &[(&str, &str)]) -> Self {
         let binaries = binaries().expect(MISSING);
         // Nobody's port is free for long: another process may take it between our asking and the server's binding.
-        (0..5).find_map(|_| Self::try_start(&binaries, extra)).expect("five ports were taken before the server was up")
+        let started = (0..5).find_map(|_| Self::try_start(&binaries, extra, None));
+        started.expect("five ports were taken before the server was up")
+    }
+
+    /// A server that follows this one and takes over when it is promoted.
+    pub fn standby(&self, extra: &[(&str, &str)]) -> Self {
+        let binaries = binaries().expect(MISSING);
+        let started = (0..5).find_map(|_| Self::try_start(&binaries, extra, Some(&self.url)));
+        started.expect("five ports were taken before the standby was up")
     }
 
     fn at(url: Url, cluster: Option<Cluster>) -> Self {
         Self { url, cluster, databases: AtomicU32::new(0) }
     }
 
-    fn try_start(binaries: &Path, extra: &[(&str, &str)]) -> Option<Self> {
+    fn try_start(binaries: &Path, extra: &[(&str, &str)], primary: Option<&Url>) -> Option<Self> {
         let owner =
             is_root().then(|| account("postgres").or_else(|| account("nobody")).expect("root needs one of them"));
         let folder = tempfile::Builder::new().prefix("glasshouse-postgres-").tempdir().unwrap().keep();
@@ -97,10 +105,20 @@ impl Postgres {
             command
         };
 
-        let mut initdb = command(&binaries.join("initdb"));
-        initdb.args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-sync", "-D"]);
-        let made = initdb.arg(folder.join("data")).output().unwrap();
-        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        let mut making = match primary {
+            None => {
+                let mut initdb = command(&binaries.join("initdb"));
+                initdb.args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-sync", "-D"]);
+                initdb
+            }
+            Some(primary) => {
+                let mut copy = command(&binaries.join("pg_basebackup"));
+                copy.args(["--checkpoint=fast", "--no-sync", "--write-recovery-conf", "-d", primary.as_str(), "-D"]);
+                copy
+            }
+        };
+        let made = making.arg(folder.join("data")).output().unwrap();
+        assert!(made.status.success(), "the files of a server: {}", String::from_utf8_lossy(&made.stderr));
 
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut supervisor = command(Path::new("/bin/sh"));
@@ -153,6 +171,29 @@ impl Postgres {
         self.wait("start again", Self::is_ready);
     }
 
+    /// Ends every process of the server at once, as a machine does that loses its power; its files stay.
+    ///
+    /// # Panics
+    /// If the server is not ours.
+    pub fn kill(&mut self) {
+        self.signal("KILL");
+        self.stop();
+    }
+
+    /// Sends a signal by its name, such as `STOP`, to every process of the server.
+    ///
+    /// # Panics
+    /// If the server is not ours, or does not run.
+    pub fn signal(&self, name: &str) {
+        let send = |name: &str, processes: &[String]| {
+            let sent = Command::new("kill").arg(format!("-{name}")).args(processes).stderr(Stdio::null()).status();
+            sent.unwrap();
+        };
+        // Stopped, the one that makes the others makes no further ones.
+        send("STOP", &self.processes()[self.processes().len() - 1..]);
+        send(name, &self.processes());
+    }
+
     fn tell(&mut self, word: &str) {
         let cluster = self.cluster.as_mut().expect("only a server of our own is stopped and started");
         writeln!(cluster.supervisor.stdin.as_mut().unwrap(), "{word}").unwrap();
@@ -175,7 +216,24 @@ impl Postgres {
     /// Whether it takes connections: it notes so in the file that names its process.
     fn is_ready(&self) -> bool {
         let notes = fs::read_to_string(self.notes()).unwrap_or_default();
-        notes.lines().nth(7).is_some_and(|status| status.trim() == "ready")
+        notes.lines().nth(7).is_some_and(|status| matches!(status.trim(), "ready" | "standby"))
+    }
+
+    /// Where its databases are asked for, by a user who may do anything.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The first of its processes and all that it has made.
+    ///
+    /// # Panics
+    /// If the server is not ours, or does not run.
+    pub fn processes(&self) -> Vec<String> {
+        let notes = fs::read_to_string(self.notes()).unwrap();
+        let first = notes.lines().next().unwrap().to_owned();
+        let mut processes = children(&first);
+        processes.push(first);
+        processes
     }
 
     /// A fresh database; its URL.
@@ -208,6 +266,12 @@ impl Drop for Cluster {
         drop(self.supervisor.stdin.take());
         self.supervisor.wait().ok();
     }
+}
+
+/// What that process has started and is still there.
+fn children(process: &str) -> Vec<String> {
+    let listed = fs::read_to_string(format!("/proc/{process}/task/{process}/children")).unwrap_or_default();
+    listed.split_whitespace().map(str::to_owned).collect()
 }
 
 /// The folder of the newest server's programs: Debian keeps it off the PATH.

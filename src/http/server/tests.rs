@@ -43,6 +43,7 @@ pub(super) async fn served(max_connections: u32, header_timeout: Duration) -> Se
         max_body_bytes: 1024,
         server_timing: false,
         slow: PATIENT,
+        max_wait: Duration::from_secs(1),
     };
     let metrics = Metrics::new(100);
     let (drain, draining) = drain();

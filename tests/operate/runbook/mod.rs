@@ -20,6 +20,7 @@ const PASTED: &[&str] = &[
     "rate-limits",
     "reading-a-trace",
     "tokio-console",
+    "when-the-database-fails",
 ];
 
 /// Guides that are gone through from the first command to the last.

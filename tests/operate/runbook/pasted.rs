@@ -55,6 +55,9 @@ const SHOWN: &[(&str, &str, &str)] = &[
     ("reading-a-trace", "seriesLabels.db_query_summary", "SELECT"),
     ("reading-a-trace", "X-Force-Trace", "traceresponse: 00-"),
     ("reading-a-trace", "glasshouse signals", "pool wait"),
+    ("when-the-database-fails", "ready?verbose", "\"store\":\"ok\""),
+    ("when-the-database-fails", "pg_settings", "synchronous_commit|"),
+    ("when-the-database-fails", "pg_is_in_recovery", "standby"),
 ];
 
 /// How long the answer to a question may be wrong.

@@ -68,7 +68,9 @@ impl Limits {
     fn script(self) -> String {
         let files = self.open_files.map(|most| format!("ulimit -n {most}\n"));
         let data = self.data_kib.map(|most| format!("ulimit -d {most}\n"));
-        files.into_iter().chain(data).collect()
+        // A file that may not grow fails a write, as on a disk that is full, and ends nobody.
+        let grown = "trap '' XFSZ\n".to_owned();
+        std::iter::once(grown).chain(files).chain(data).collect()
     }
 }
 
