@@ -3,6 +3,7 @@
 
 mod any_bytes;
 mod changing;
+mod circuit;
 mod contract;
 mod failing;
 mod faults;
