@@ -179,8 +179,11 @@ impl Breaker {
                 self.doubted_at.get_or_insert(now);
             }
             (State::HalfOpen { .. }, Outcome::Answered) => self.close(Reason::ProbeAnswered, now),
-            (State::HalfOpen { .. }, Outcome::Failed | Outcome::Silent) => self.open(Reason::ProbeFailed, now, chance),
-            (State::HalfOpen { probes, since }, Outcome::Abandoned) => {
+            // Nobody else is let through, so that silence is the dependency's own, whatever a ping was answered.
+            (State::HalfOpen { .. }, _) if outcome != Outcome::Abandoned => {
+                self.open(Reason::ProbeFailed, now, chance);
+            }
+            (State::HalfOpen { probes, since }, _) => {
                 self.state = State::HalfOpen { probes: probes.saturating_sub(1), since };
             }
             (State::Closed, Outcome::Abandoned) | (State::Open { .. }, _) => {}
@@ -256,7 +259,7 @@ impl Breaker {
     }
 
     fn answered_since(&self, began: Instant) -> bool {
-        self.answered_at.is_some_and(|at| at >= began)
+        self.answered_at.is_some_and(|at| at > began)
     }
 
     fn is_quiet(&self, now: Instant) -> bool {
