@@ -1,17 +1,22 @@
 //! Connections: waiting for one is seen apart from using it, so that a slow pool is not taken for a slow query.
 
-use std::{io, sync::Arc, time::Instant};
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use sqlx::{
     Pool,
     pool::{PoolConnection, PoolOptions},
 };
+use tokio::time::timeout;
 
 use super::{Engine, Failure, call::Observer};
 use crate::{
     faults::Injected,
     store::{Config, metrics::StoreMetrics},
-    telemetry::Request,
+    telemetry::{self, Request},
 };
 
 tokio::task_local! {
@@ -46,6 +51,7 @@ pub(super) struct Connection<DB: Engine> {
     pooled: PoolConnection<DB>,
     observer: Arc<Observer>,
     since: Instant,
+    is_distrusted: bool,
 }
 
 impl<DB: Engine> Connection<DB> {
@@ -56,7 +62,7 @@ impl<DB: Engine> Connection<DB> {
         let is_refused = observer.faults.is_on() && observer.faults.refuses_connection();
         if let Some(pooled) = (!is_refused).then(|| pool.try_acquire()).flatten() {
             metrics.wait_time.observe(&[DB::SYSTEM], began.elapsed().as_secs_f64());
-            return Ok(Self { pooled, observer: Arc::clone(observer), since: Instant::now() });
+            return Ok(Self { pooled, observer: Arc::clone(observer), since: Instant::now(), is_distrusted: false });
         }
         let _pending = metrics.pending.hold(&[DB::SYSTEM]);
         let span = observer.tracer.child("pool wait", || observer.place.clone());
@@ -67,7 +73,9 @@ impl<DB: Engine> Connection<DB> {
         Request::with_current(|request| request.add_wait(waited));
         tracing::debug!(target: "glasshouse::store", { duration_seconds = waited.as_secs_f64() }, "pool wait");
         match acquired {
-            Ok(pooled) => Ok(Self { pooled, observer: Arc::clone(observer), since: Instant::now() }),
+            Ok(pooled) => {
+                Ok(Self { pooled, observer: Arc::clone(observer), since: Instant::now(), is_distrusted: false })
+            }
             Err(error) => {
                 let failure = Failure::from(error);
                 if failure.is_pool_timeout() {
@@ -93,6 +101,7 @@ impl<DB: Engine> Connection<DB> {
 
     /// Closes it instead of giving it back: nobody knows what it is in the middle of.
     pub(super) fn distrust(&mut self) {
+        self.is_distrusted = true;
         self.pooled.close_on_drop();
     }
 }
@@ -102,8 +111,16 @@ fn refused() -> sqlx::Error {
     sqlx::Error::Io(io::Error::new(io::ErrorKind::ConnectionRefused, Injected))
 }
 
+/// How long a connection may take to say that it is whole when it is given back. One that is lost in silence never does,
+/// and would keep its place in the pool for ever.
+const RETURNING: Duration = Duration::from_secs(1);
+
 impl<DB: Engine> Drop for Connection<DB> {
     fn drop(&mut self) {
+        if !self.is_distrusted && tokio::runtime::Handle::try_current().is_ok() {
+            let returning = timeout(RETURNING, self.pooled.return_to_pool());
+            drop(telemetry::spawn("return connection", async move { drop(returning.await) }));
+        }
         self.observer.metrics.use_time.observe(&[DB::SYSTEM], self.since.elapsed().as_secs_f64());
     }
 }

@@ -37,13 +37,15 @@ pub(super) fn patient(config: &Config) -> Result<PgConnectOptions, &'static str>
     Ok(options.application_name("glasshouse").disable_statement_logging())
 }
 
-/// How each connection of the pool is opened. The limit goes with the first message: no further round trip.
+/// How each connection of the pool is opened. The limits go with the first message: no further round trip.
 ///
 /// # Errors
 /// As [`patient`].
 pub(super) fn options(config: &Config) -> Result<PgConnectOptions, &'static str> {
     let limit = config.statement_timeout.as_millis().to_string();
-    Ok(patient(config)?.options([("statement_timeout", limit)]))
+    // The server is never told of a client that is lost in silence: without the second limit it would keep the locks of
+    // its transaction for hours.
+    Ok(patient(config)?.options([("statement_timeout", &limit), ("idle_in_transaction_session_timeout", &limit)]))
 }
 
 /// Where the server is.

@@ -1,6 +1,7 @@
 //! What happens to a database while clients work: each fault is real, and for each it is known what clients are told,
 //! what the probes say, and that all is well again soon after it ends, with nothing lost and nothing done twice.
 
+mod abandoned;
 mod fault;
 mod felt;
 mod scene;

@@ -62,7 +62,7 @@ pub(super) struct Scene {
     pub(super) service: Service,
     postgres: Postgres,
     standby: Option<Postgres>,
-    wire: Wire,
+    pub(super) wire: Wire,
     /// By an administrator, without the wire.
     admin: Url,
     database: String,
@@ -95,6 +95,11 @@ impl Scene {
         let wire = Wire::to(admin.as_str()).await;
         let service = Service::start(&wire.url(url.as_str()), &IMPATIENT, Limits::default()).await;
         Self { service, postgres, standby, wire, admin, database, others: Vec::new() }
+    }
+
+    /// The database, as its administrator reaches it.
+    pub(super) fn admin(&self) -> &Url {
+        &self.admin
     }
 
     /// Where the database is to be read in the end.
@@ -254,10 +259,10 @@ async fn follow(postgres: &Postgres, connection: &mut PgConnection) -> Postgres 
     standby
 }
 
-async fn connect(url: &Url) -> PgConnection {
+pub(super) async fn connect(url: &Url) -> PgConnection {
     PgConnection::connect(url.as_str()).await.unwrap()
 }
 
-async fn said(connection: &mut PgConnection, what: &str) {
+pub(super) async fn said(connection: &mut PgConnection, what: &str) {
     connection.execute(sqlx::AssertSqlSafe(what.to_owned())).await.unwrap_or_else(|error| panic!("{what}: {error}"));
 }
