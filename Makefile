@@ -4,7 +4,7 @@
 DENY_WARNINGS = -- -D warnings
 
 # Handed on as they were given: scripts/rename says what a name may be, loadtest/ what profiles there are.
-export NAME PROFILE FAULT SCALE
+export NAME PROFILE FAULT SCALE SOAK
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check bench fmt golden rename load stack stack-local gameday
@@ -17,15 +17,17 @@ run: ## starts the service, with nothing else installed
 
 test: ## runs every test, on SQLite and on a real PostgreSQL, with what that needs
 	scripts/test-setup
+	cargo test --locked --manifest-path tests/model/Cargo.toml --target-dir target/model
 	cargo test --locked
 
 check: ## everything that can be said without running the service: format, lints, documentation, dependencies
 	cargo fmt --check
+	cargo fmt --check --manifest-path tests/model/Cargo.toml
 	cargo clippy --locked --all-targets $(DENY_WARNINGS)
 	cargo rustdoc --locked --lib $(DENY_WARNINGS)
 	scripts/deny
 
-bench: ## measures the request path, token checking, password hashing and the cost of telemetry
+bench: ## measures the request path, token checking, password hashing, the cost of telemetry, and five times too much load
 	cargo bench --locked
 
 fmt: ## formats the code
@@ -51,6 +53,7 @@ stack-local: ## the same without containers, as far as that goes: PostgreSQL, Pr
 	scripts/test-setup
 	cargo test --locked --quiet --test gameday -- --stack
 
-gameday: ## breaks something under load and follows its alerts: make gameday FAULT=database-down SCALE=60, or FAULT=all
+gameday: ## breaks something under load and follows its alerts: make gameday FAULT=database-down SCALE=60, or SOAK=30m
 	scripts/test-setup
-	cargo test --locked --quiet --test gameday -- --fault "$${FAULT:-all}" --scale "$${SCALE:-60}"
+	cargo test --locked --quiet --test gameday -- \
+		$(if $(SOAK),--soak "$$SOAK",--fault "$${FAULT:-all}" --scale "$${SCALE:-60}")

@@ -1,5 +1,7 @@
 //! What a password costs: hashing it, checking it, and checking one for nobody, which must cost the same.
 
+use std::time::Duration;
+
 use criterion::{Criterion, criterion_group, criterion_main};
 use glasshouse::{
     domain::auth::{HashingMetrics, Password, Passwords},
@@ -10,7 +12,8 @@ use tokio::runtime::Runtime;
 
 fn password(criterion: &mut Criterion) {
     let runtime = Runtime::new().expect("a runtime");
-    let passwords = Passwords::new(1, 1, HashingMetrics::new(&Metrics::new(100)));
+    let metrics = HashingMetrics::new(&Metrics::new(100));
+    let passwords = Passwords::start(1, Duration::from_secs(1), metrics).expect("a thread");
     let text = "a fine password";
     let password = Password::parse(text).expect("long enough");
     let shown = SecretString::from(text);

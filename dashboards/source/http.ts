@@ -13,6 +13,7 @@ const { objective, threshold_seconds: bound } = objectives.latency;
 const SIGN_INS = 'glasshouse_sign_ins_total';
 const HASHING = 'glasshouse_password_hash_duration_seconds';
 const SIGN_IN = '/api/v1/auth/sign-in';
+const SHED = 'glasshouse_requests_shed_total';
 const signingIn = [logs(`http_route="${SIGN_IN}"`), traces(`span.http.route="${SIGN_IN}"`)];
 const onRoute = [logs(`http_route="${label('http_route')}"`), traces(`span.http.route="${label('http_route')}"`)];
 const byType = [logs(`error_type="${label('error_type')}"`), traces(`span.error.type="${label('error_type')}"`)];
@@ -149,6 +150,47 @@ export const http = dashboard(
     ),
 
     row(
+        'Is it too much?',
+        8,
+        timeseries({
+            id: 22,
+            title: 'Shed and limited',
+            width: 12,
+            unit: unit.share,
+            description: `
+                Requests that were turned away, as shares of all: shed with 503 because more arrive than can be done, by
+                what they would have spent; limited with 429 because one client or one account asks too often. Shed ones
+                count against the objective.`,
+            ask: [
+                ask(ratio(sum(rate(SHED), 'class'), `scalar(${requests})`), 'shed: {{class}}'),
+                ask(
+                    ratio(sum(rate('glasshouse_requests_limited_total'), 'reason'), `scalar(${requests})`),
+                    'limited: {{reason}}',
+                ),
+            ],
+            lines: [{ alert: 'RequestsShed', at: 0.01 }],
+            alerts: ['RequestsShed'],
+            see: [logs('error_type="overloaded"'), open('database'), open('runtime')],
+        }),
+        timeseries({
+            id: 46,
+            title: 'Concurrency',
+            width: 12,
+            unit: unit.count,
+            description: `
+                What is worked on against how much may be, by what it spends, and what waits for its turn. The limit is
+                found out: as many as are finished in a fifth of the objective. One that falls is a database or a
+                processor that got slower; one that is reached is load.`,
+            ask: [
+                ask(sum(of('glasshouse_concurrency_limit'), 'class'), 'limit of {{class}}'),
+                ask(sum(of('glasshouse_concurrency_used'), 'class'), '{{class}} under way'),
+                ask(sum(of('glasshouse_concurrency_waiting'), 'class'), '{{class}} waiting'),
+            ],
+            see: [profile, open('database'), open('runtime')],
+        }),
+    ),
+
+    row(
         'Who signs in?',
         8,
         timeseries({
@@ -171,9 +213,25 @@ export const http = dashboard(
             unit: unit.perSecond,
             description: `
                 How many there are. As many as ever, but more of them wrong: a client of ours has a fault. Many more:
-                an attack; what is in front of the service can limit it.`,
+                an attack; limited are those that were too many for one account.`,
             ask: [ask(sum(rate(SIGN_INS), 'outcome'), '{{outcome}}')],
             see: signingIn,
+        }),
+        timeseries({
+            id: 60,
+            title: 'Remembered by the limits',
+            width: 8,
+            unit: unit.count,
+            description: `
+                Addresses and accounts that have asked lately, against how many can be remembered. Near it, or where
+                some are forgotten too early, more clients ask at once than the limits were made for: an attack from
+                everywhere, or limits.max_clients is too small.`,
+            ask: [
+                ask(sum(of('glasshouse_limit_clients'), 'limit'), '{{limit}}'),
+                ask(sum(of('glasshouse_limit_clients_max'), 'limit'), '{{limit}} at most'),
+                ask(sum(rate('glasshouse_limit_evictions_total'), 'limit'), '{{limit}} forgotten a second'),
+            ],
+            see: [logs('http_response_status_code="429"')],
         }),
         timeseries({
             id: 21,

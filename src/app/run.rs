@@ -9,7 +9,7 @@ use tracing::dispatcher::set_default;
 use super::{App, ENDING, Logging, Parts, Ports, migrate::migrate, stack::Stack};
 use crate::{
     domain::Clock,
-    http::{self, Api, ConnectionMetrics},
+    http::{self, Api, ConnectionMetrics, limits::Limits},
     internal::{self, Console, Live, Shown, Watch},
     lifecycle::{Drain, Draining, Latch, Readiness, drain},
     store::Store,
@@ -20,7 +20,7 @@ use crate::{
 /// What has been started and has to be stopped.
 struct Running {
     store: Store,
-    serving: Latch,
+    serving: Arc<Latch>,
     accepting: Drain,
     working: Drain,
     acceptor: JoinHandle<()>,
@@ -102,7 +102,7 @@ impl Parts {
         // Before anything is spawned, since what was spawned before it was on never appears in it.
         let console = Console::start(telemetry.console.clone(), &self.internal, settings.internal.console, metrics);
         // Held before anybody can ask: a service of which no part is known yet would call itself ready.
-        let (serving, migrated) = (readiness.latch("http"), readiness.latch("migrations"));
+        let (serving, migrated) = (Arc::new(readiness.latch("http")), readiness.latch("migrations"));
         let watch = Watch::start(&self.internal, self.main.handle().clone(), &settings.internal, metrics);
         let shown = Shown {
             metrics: metrics.clone(),
@@ -133,8 +133,10 @@ impl Parts {
             auth: Arc::clone(&auth),
             audit: Arc::clone(&audit),
             readiness,
+            serving: Arc::clone(&serving),
             tracer: telemetry.tracer.clone(),
             faults: self.faults.clone(),
+            limits: Limits::new(&settings.limits, metrics),
             config: settings.http.clone(),
             force_trace_token: settings.telemetry.force_trace_token.clone(),
         };
@@ -165,9 +167,9 @@ impl Parts {
         let listener = tokio::net::TcpListener::from_std(port)?;
         let metrics = &self.telemetry.metrics;
         let connections = ConnectionMetrics::new(metrics);
-        let config = api.config.clone();
+        let (config, shared) = (api.config.clone(), api.limits.is_some());
         let router = http::router(api, metrics);
-        Ok(telemetry::spawn("acceptor", http::serve(listener, router, config, draining, connections)))
+        Ok(telemetry::spawn("acceptor", http::serve(listener, router, config, shared, draining, connections)))
     }
 
     async fn stop(&self, running: Running, who: &'static str) {

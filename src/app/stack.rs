@@ -39,7 +39,8 @@ impl Stack {
         let keys = Keys::parse(&auth.signing_key, &auth.verification_keys).context("auth.signing_key")?;
         let tokens =
             Tokens::new(keys, auth.issuer.clone(), auth.audience.clone(), auth.access_token_lifetime, clock.clone());
-        let passwords = Passwords::new(auth.password_workers, auth.password_queue, HashingMetrics::new(metrics));
+        let passwords = Passwords::start(auth.password_workers, auth.password_wait, HashingMetrics::new(metrics))
+            .context("the threads that hash passwords cannot be started")?;
         let store = Guarded::new(store, settings.store.ping_timeout, metrics);
         let users = Users::new(Arc::clone(&store.users), passwords.clone(), clock.clone(), UserMetrics::new(metrics));
         let audit = Audit::new(Arc::clone(&store.audit), settings.audit.clone(), clock.clone());

@@ -34,7 +34,9 @@ pub use sources::{Origin, Sources};
 
 use crate::{
     domain::{audit, auth},
-    http, internal, lifecycle, store,
+    http, internal, lifecycle,
+    resilience::PATIENCE,
+    store,
     telemetry::{self, LogFormat},
 };
 use file::Contents;
@@ -61,6 +63,8 @@ pub struct Settings {
     pub runtime_workers: usize,
     /// The public port.
     pub http: http::Config,
+    /// How often clients may ask.
+    pub limits: http::limits::Config,
     /// The internal port.
     pub internal: internal::Config,
     /// The store.
@@ -126,7 +130,13 @@ pub fn load(sources: &Sources) -> Result<Settings, Faults> {
     let Some(keys) = keys::read(&values, environment, &mut faults) else { return Err(faults) };
 
     let defaulted = rules::defaulted(&values, environment, keys.new.as_deref());
-    let warnings = [defaulted, keys.warning, otel::without_effect(&values, &variables), rules::cut_short(&values)];
+    let warnings = [
+        defaulted,
+        keys.warning,
+        otel::without_effect(&values, &variables),
+        rules::cut_short(&values),
+        rules::unlimited(&values, environment),
+    ];
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let workers = |name: &str| match values.whole(name) {
         0 => cores,
@@ -136,6 +146,7 @@ pub fn load(sources: &Sources) -> Result<Settings, Faults> {
         environment,
         runtime_workers: workers("runtime.workers"),
         http: http(&values),
+        limits: limits(&values),
         internal: internal(&values),
         store,
         auth: auth::Config {
@@ -145,8 +156,11 @@ pub fn load(sources: &Sources) -> Result<Settings, Faults> {
             verification_keys: keys.verifying,
             access_token_lifetime: values.duration("auth.access_token_lifetime"),
             refresh_token_lifetime: values.duration("auth.refresh_token_lifetime"),
-            password_workers: workers("auth.password_workers"),
-            password_queue: values.whole("auth.password_queue"),
+            password_workers: match values.whole("auth.password_workers") {
+                0 => (cores - 1).max(1),
+                workers => workers,
+            },
+            password_wait: values.duration("shed.max_wait") * PATIENCE,
         },
         audit: audit::Config { retention: values.duration("audit.retention") },
         telemetry,
@@ -208,12 +222,25 @@ fn http(values: &Values) -> http::Config {
     http::Config {
         listen: values.address("http.listen"),
         trusted_proxies: values.networks("http.trusted_proxies"),
+        cors_origins: values.texts("http.cors_origins").to_vec(),
         max_connections: values.whole("http.max_connections"),
         header_timeout: values.duration("http.header_timeout"),
         request_timeout: values.duration("http.request_timeout"),
         max_body_bytes: values.whole("http.max_body_bytes"),
         server_timing: values.flag("http.server_timing"),
         slow: values.duration("http.slow"),
+        max_wait: values.duration("shed.max_wait"),
+    }
+}
+
+fn limits(values: &Values) -> http::limits::Config {
+    http::limits::Config {
+        enabled: values.flag("limits.enabled"),
+        address_rate: values.whole("limits.address_rate"),
+        address_burst: values.whole("limits.address_burst"),
+        sign_in_rate: values.whole("limits.sign_in_rate"),
+        sign_in_burst: values.whole("limits.sign_in_burst"),
+        max_clients: values.whole("limits.max_clients"),
     }
 }
 
@@ -238,6 +265,7 @@ fn store(values: &Values) -> store::Config {
         max_lifetime: values.duration("store.max_lifetime"),
         statement_timeout: values.duration("store.statement_timeout"),
         ping_timeout: values.duration("store.ping_timeout"),
+        pooler: values.flag("store.pooler"),
         migrate: values.flag("store.migrate"),
     }
 }

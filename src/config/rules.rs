@@ -37,6 +37,10 @@ pub(super) fn check(values: &Values, environment: Environment, faults: &mut Faul
         let named = budgets.into_iter().find(|name| values.is_set(name)).unwrap_or("shutdown.grace");
         faults.add(values.fault(named, accepted));
     }
+    if values.flag("store.pooler") && values.flag("store.migrate") {
+        let accepted = "false behind a pooler: `glasshouse migrate up` with the server's own URL migrates";
+        faults.add(values.fault("store.migrate", accepted));
+    }
     if environment == Environment::Production && !values.is_set("store.url") {
         faults.add(values.fault("store.url", "in production, a database that is named: DATABASE_URL"));
     }
@@ -80,5 +84,20 @@ pub(super) fn cut_short(values: &Values) -> Option<String> {
             print::duration(request),
             print::duration(grace)
         )
+    })
+}
+
+/// A warning where production limits nobody, or takes all clients of a proxy for one.
+pub(super) fn unlimited(values: &Values, environment: Environment) -> Option<String> {
+    if environment != Environment::Production {
+        return None;
+    }
+    if !values.flag("limits.enabled") {
+        return Some("limits.enabled is false: nobody who asks too often, or guesses passwords, is slowed".to_owned());
+    }
+    values.networks("http.trusted_proxies").is_empty().then(|| {
+        "http.trusted_proxies is empty: clients that come through a proxy have its address, and one limit for them all \
+         (limits.address_rate)"
+            .to_owned()
     })
 }

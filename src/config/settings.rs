@@ -48,6 +48,13 @@ pub(super) const SETTINGS: &[Setting] = &[
         "",
         "Whose X-Forwarded-For and X-Forwarded-Proto are believed; nobody's if empty.",
     ),
+    setting(
+        "http.cors_origins",
+        Shape::Origins,
+        "",
+        "The origins whose pages may read answers (CORS); none if empty. Cookies are never read, so credentials are \
+         never allowed.",
+    ),
     whole(
         "http.max_connections",
         (1, 1_000_000),
@@ -68,6 +75,12 @@ pub(super) const SETTINGS: &[Setting] = &[
     ),
     setting("http.server_timing", Shape::Flag, "true", "Whether answers carry Server-Timing; those to /auth never do."),
     wait("http.slow", "250ms", "A slower request is a warning in the log: the threshold of the latency objective."),
+    wait(
+        "shed.max_wait",
+        "100ms",
+        "How long a request waits for its turn while there is more to do than can be done, before it is answered with \
+         503. In a burst, ten times as long.",
+    ),
     setting(
         "limits.enabled",
         Shape::Flag,
@@ -171,6 +184,13 @@ pub(super) const SETTINGS: &[Setting] = &[
     ),
     wait("store.ping_timeout", "1s", "How long the readiness check waits for the database."),
     setting(
+        "store.pooler",
+        Shape::Flag,
+        "false",
+        "Whether PgBouncer in transaction mode, or its like, is in front of PostgreSQL. Nothing is prepared under a name \
+         then, and each statement has a transaction of its own; store.migrate must be false.",
+    ),
+    setting(
         "store.migrate",
         Shape::Flag,
         "true",
@@ -209,13 +229,8 @@ pub(super) const SETTINGS: &[Setting] = &[
         "auth.password_workers",
         (0, 256),
         "0",
-        "How many passwords are hashed at once, each with a core and 19 MiB for about 30 ms; 0 takes one for each core.",
-    ),
-    whole(
-        "auth.password_queue",
-        (0, 10_000),
-        "64",
-        "How many more passwords may wait to be hashed; beyond it the answer is 503.",
+        "How many passwords are hashed at once, each with a core and 19 MiB for about 30 ms; 0 takes one for each core \
+         but one, which is left to the other requests.",
     ),
     setting(
         "audit.retention",

@@ -47,6 +47,8 @@ pub(super) enum Shape {
     Networks,
     /// Host names.
     Hosts,
+    /// Origins of web pages.
+    Origins,
     /// Words.
     Words,
     /// An `EnvFilter`.
@@ -92,7 +94,7 @@ impl Shape {
 
     /// Whether a file holds it as an array.
     pub(super) const fn is_list(self) -> bool {
-        matches!(self, Self::Paths | Self::Networks | Self::Hosts | Self::Words)
+        matches!(self, Self::Paths | Self::Networks | Self::Hosts | Self::Origins | Self::Words)
     }
 
     /// Reads a value; none if it is not accepted.
@@ -129,6 +131,7 @@ impl Shape {
                 given.items()?.iter().map(|item| network(item)).collect::<Option<_>>().map(Value::Networks)
             }
             Self::Hosts => given.items().filter(|items| items.iter().all(|item| is_host(item))).map(Value::Texts),
+            Self::Origins => given.items().filter(|items| items.iter().all(|item| is_origin(item))).map(Value::Texts),
             Self::Paths | Self::Words => given.items().map(Value::Texts),
             Self::Filter => given
                 .text()
@@ -143,7 +146,7 @@ impl Shape {
     pub(super) const fn empty(self) -> Option<Value> {
         match self {
             Self::Networks => Some(Value::Networks(Vec::new())),
-            Self::Paths | Self::Hosts | Self::Words => Some(Value::Texts(Vec::new())),
+            Self::Paths | Self::Hosts | Self::Origins | Self::Words => Some(Value::Texts(Vec::new())),
             Self::Pairs => Some(Value::Pairs(Vec::new())),
             Self::Headers => Some(Value::Headers(Vec::new())),
             _ => None,
@@ -181,6 +184,9 @@ impl fmt::Display for Shape {
             Self::Endpoint => f.write_str("a URL that begins with http:// or https://, or for grpc a host and port"),
             Self::Networks => f.write_str("a list of IP addresses and networks, such as 10.0.0.0/8"),
             Self::Hosts => f.write_str("a list of host names, without ports"),
+            Self::Origins => {
+                f.write_str("a list of origins as browsers write them, such as https://app.example.com; no `*`")
+            }
             Self::Words => f.write_str("a list of words"),
             Self::Filter => f.write_str(
                 "a level (error, warn, info, debug, trace), or levels by target such as info,glasshouse=debug",
@@ -260,6 +266,13 @@ fn network(text: &str) -> Option<IpNet> {
 fn is_host(text: &str) -> bool {
     (1..=253).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'))
+}
+
+/// Scheme, host, and the port if it is not the scheme's own: what a browser sends as `Origin`, and nothing after it.
+fn is_origin(text: &str) -> bool {
+    Url::parse(text).is_ok_and(|url| {
+        matches!(url.scheme(), "http" | "https") && !text.contains('*') && url.origin().ascii_serialization() == text
+    })
 }
 
 fn is_endpoint(text: &str) -> bool {

@@ -11,6 +11,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed; nobody's by default.
     pub trusted_proxies: Vec<IpNet>,
+    /// The origins whose pages may read answers (CORS): `https://app.example.com`; none by default.
+    pub cors_origins: Vec<String>,
     /// How many connections are open at once; more wait in the kernel's queue.
     pub max_connections: u32,
     /// How long a client may take to send a request's headers.
@@ -23,4 +25,6 @@ pub struct Config {
     pub server_timing: bool,
     /// A slower request is a warning in the log: the latency objective's threshold.
     pub slow: Duration,
+    /// How long a request waits for its turn while there is more to do than can be done; then it is a 503.
+    pub max_wait: Duration,
 }

@@ -13,7 +13,8 @@ pub(super) struct HttpMetrics {
 }
 
 impl HttpMetrics {
-    /// The series of each operation: its success and its 500, so that the first of either is seen as an increase.
+    /// The series of each operation: its success, its 500 and the 503 of an overload, which comes in thousands from one
+    /// scrape to the next, so that the first of each is seen as an increase.
     pub(super) fn new(metrics: &Metrics, operations: &[(&'static str, &'static str, &'static str)]) -> Self {
         let this = Self {
             duration: metrics.histogram(&catalog::HTTP_SERVER_REQUEST_DURATION),
@@ -25,6 +26,7 @@ impl HttpMetrics {
         for (method, route, success) in operations {
             this.duration.appear(&[method, route, success, "", "http"]);
             this.duration.appear(&[method, route, "500", "internal", "http"]);
+            this.duration.appear(&[method, route, "503", "overloaded", "http"]);
             this.active.set(&[method, "http"], 0.0);
             this.request_size.appear(&[method, route]);
             this.response_size.appear(&[method, route]);
@@ -53,6 +55,10 @@ pub(super) enum Refusal {
     HeadersTooLarge,
     /// What arrived was no HTTP.
     Malformed,
+    /// It was much more than its requests can need, or HTTP/2 was used as only attackers do.
+    Flooded,
+    /// Its address had its part of all connections already.
+    Crowded,
     /// The client stopped reading.
     Stalled,
     /// The client broke off.
@@ -60,8 +66,16 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
-    const ALL: [Self; 6] =
-        [Self::Accept, Self::HeaderTimeout, Self::HeadersTooLarge, Self::Malformed, Self::Stalled, Self::Aborted];
+    const ALL: [Self; 8] = [
+        Self::Accept,
+        Self::HeaderTimeout,
+        Self::HeadersTooLarge,
+        Self::Malformed,
+        Self::Flooded,
+        Self::Crowded,
+        Self::Stalled,
+        Self::Aborted,
+    ];
 
     const fn as_str(self) -> &'static str {
         match self {
@@ -69,6 +83,8 @@ impl Refusal {
             Self::HeaderTimeout => "header_timeout",
             Self::HeadersTooLarge => "headers_too_large",
             Self::Malformed => "malformed",
+            Self::Flooded => "flooded",
+            Self::Crowded => "crowded",
             Self::Stalled => "stalled",
             Self::Aborted => "aborted",
         }

@@ -7,7 +7,7 @@ mod extract;
 mod health;
 mod jwks;
 mod layers;
-mod lingering;
+pub mod limits;
 mod metrics;
 pub mod openapi;
 mod problem;
@@ -34,10 +34,12 @@ pub use server::serve;
 use crate::{
     domain::{audit::Audit, auth::Auth, users::Users},
     faults::Switchboard,
-    lifecycle::Readiness,
+    lifecycle::{Latch, Readiness},
+    resilience::GateMetrics,
     telemetry::{Metrics, Tracer},
 };
-use layers::Observer;
+use layers::{Class, Observer, Origins, Shed};
+use limits::Limits;
 use metrics::HttpMetrics;
 use problem::Problem;
 
@@ -51,10 +53,14 @@ pub struct Api {
     pub audit: Arc<Audit>,
     /// What `/health/ready` asks.
     pub readiness: Readiness,
+    /// Held when this port will soon be closed.
+    pub serving: Arc<Latch>,
     /// Makes the requests' spans.
     pub tracer: Tracer,
     /// What requests may meet on purpose.
     pub faults: Switchboard,
+    /// How often clients may ask; none for as often as they like.
+    pub limits: Option<Arc<Limits>>,
     /// Whoever sends this as `X-Force-Trace` has that one request traced.
     pub force_trace_token: Option<SecretString>,
     /// Its settings.
@@ -71,21 +77,41 @@ pub fn router(api: Api, metrics: &Metrics) -> Router {
         server_timing: api.config.server_timing,
         slow: api.config.slow,
     });
-    let (request_timeout, max_body_bytes) = (api.config.request_timeout, api.config.max_body_bytes);
-    let faults = api.faults.clone();
+    let around = Around {
+        observer,
+        origins: Origins::new(&api.config.cors_origins),
+        limits: api.limits.clone(),
+        request_timeout: api.config.request_timeout,
+        max_body_bytes: api.config.max_body_bytes,
+    };
+    let serving = Arc::clone(&api.serving);
 
-    let operations = Router::new()
-        .route("/api/v1/users", post(users::register).get(users::list))
+    // By what they spend: `layers/shed.rs` lets each class have its own.
+    let passwords = Router::new()
+        .route("/api/v1/users", post(users::register))
+        .route("/api/v1/users/{id}/password", put(users::change_password))
+        .route("/api/v1/auth/sign-in", post(auth::sign_in));
+    let other = Router::new()
+        .route("/api/v1/users", get(users::list))
         .route("/api/v1/users/me", get(users::read_own))
         .route("/api/v1/users/{id}", get(users::read).put(users::replace).patch(users::change).delete(users::remove))
-        .route("/api/v1/users/{id}/password", put(users::change_password))
-        .route("/api/v1/auth/sign-in", post(auth::sign_in))
         .route("/api/v1/auth/refresh", post(auth::refresh))
         .route("/api/v1/auth/sign-out", post(auth::sign_out))
-        .route("/api/v1/audit", get(audit::list))
+        .route("/api/v1/audit", get(audit::list));
+    let gates = GateMetrics::new(metrics);
+    let gated = |operations: Router<Arc<Api>>, class| {
         // Innermost, and only here: documents, probes and keys have media types and parameters of their own.
-        .route_layer(from_fn(layers::known_query))
-        .route_layer(from_fn(layers::accept));
+        let operations = operations.route_layer(from_fn(layers::known_query)).route_layer(from_fn(layers::accept));
+        // A layer costs each request something, and where no fault is allowed it would never do anything. All other
+        // layers see a fault as they would see a real one.
+        let operations = if api.faults.is_allowed() {
+            operations.route_layer(from_fn_with_state(api.faults.clone(), layers::faults))
+        } else {
+            operations
+        };
+        operations.route_layer(from_fn_with_state(Arc::new(Shed::new(class, &api.config, &gates)), layers::shed))
+    };
+    let operations = gated(passwords, Class::Passwords).merge(gated(other, Class::Other));
 
     let routes = Router::new()
         .merge(operations)
@@ -94,25 +120,46 @@ pub fn router(api: Api, metrics: &Metrics) -> Router {
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .with_state(Arc::new(api));
-    // A layer costs each request something, and where no fault is allowed it would never do anything.
-    let routes = if faults.is_allowed() { routes.layer(from_fn_with_state(faults, layers::faults)) } else { routes };
-    layered(routes, observer, request_timeout, max_body_bytes)
+    // Outermost: a refusal is an answer too.
+    layered(routes, around).layer(from_fn_with_state(serving, layers::leaving))
+}
+
+/// What the layers around all routes need.
+struct Around {
+    observer: Arc<Observer>,
+    origins: Origins,
+    /// None if nobody is limited.
+    limits: Option<Arc<Limits>>,
+    request_timeout: Duration,
+    max_body_bytes: usize,
 }
 
 /// The routes, what is answered where there is none, and the layers around both.
-fn layered(routes: Router, observer: Arc<Observer>, request_timeout: Duration, max_body_bytes: usize) -> Router {
-    routes
+fn layered(routes: Router, around: Around) -> Router {
+    let Around { observer, origins, limits, request_timeout, max_body_bytes } = around;
+    let mut router = routes
         .fallback(unknown_route)
-        // axum adds `Allow`. There is no CORS here, so `OPTIONS` is a method like any other that a route lacks.
+        // axum adds `Allow`. Where no origin is named, `OPTIONS` is a method like any other that a route lacks.
         .method_not_allowed_fallback(unknown_method)
-        // From the inside out. A body is bounded before anybody reads it,
-        .layer(from_fn_with_state(max_body_bytes, layers::body_limit))
+        // From the inside out, beyond those that only operations have. A body is bounded before anybody reads it,
+        .layer(from_fn_with_state(max_body_bytes, layers::body_limit));
+    // who asks too often is refused before that,
+    if let Some(limits) = limits {
+        router = router.layer(from_fn_with_state(limits, layers::limit));
+    }
+    router = router
+        // and so is what two readers could read differently,
+        .layer(from_fn(layers::host))
         // the clock runs for all that reads and works,
         .layer(from_fn_with_state(request_timeout, layers::deadline))
         // a panic of any of these is still an answer,
-        .layer(from_fn(layers::panics))
-        // and every answer, however it came about, is seen.
-        .layer(from_fn_with_state(observer, layers::observe))
+        .layer(from_fn(layers::panics));
+    // pages of other origins may read all of these answers, if they may read any,
+    if !origins.is_empty() {
+        router = router.layer(from_fn_with_state(Arc::new(origins), layers::cors));
+    }
+    // and every answer, however it came about, is seen.
+    router.layer(from_fn_with_state(observer, layers::observe))
 }
 
 async fn unknown_route() -> Problem {

@@ -14,17 +14,19 @@ use axum::{
 };
 use serde::Serialize;
 
+use super::limits::{Limited, tell};
 use crate::{
     domain::{Fault, Kind, auth, users},
     faults::Injected,
+    resilience::Refusal,
     telemetry::{Request, traces},
 };
 
 /// The media type of every error.
 pub(super) const MEDIA_TYPE: &str = "application/problem+json";
 
-/// Clients that were told 503 come back after so many seconds: a queue of hashes is worked off in less.
-const RETRY_AFTER_SECONDS: &str = "1";
+/// Clients that were told 503 come back after so many seconds, if nothing else is said: a queue is worked off in less.
+const RETRY_AFTER_SECONDS: u64 = 1;
 
 /// Why a request was not answered as it wished.
 #[derive(Debug)]
@@ -53,7 +55,7 @@ pub(super) struct FieldFault {
 }
 
 /// A header that tells how to do better.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 enum Hint {
     None,
     /// `WWW-Authenticate` for somebody who has shown no token.
@@ -64,6 +66,10 @@ enum Hint {
     Media(bool),
     /// `Accept-Encoding`: that a body may have none (RFC 9110, section 12.5.3).
     Uncoded,
+    /// `Retry-After`, and which limit it was.
+    Limited(Box<Limited>),
+    /// `Retry-After`, in seconds.
+    Later(u64),
 }
 
 /// Travels with the answer to `observe`: what to call the failure, and what lies below it.
@@ -163,6 +169,20 @@ impl Problem {
         Self::from(auth::Error::RefreshInvalid)
     }
 
+    /// 429 for a client that asks too often, whatever for.
+    pub(super) fn too_many_requests(limited: Limited) -> Self {
+        let detail = "this address asks too often; see `Retry-After`";
+        let problem = Self::new(status(Kind::TooMany), "too_many_requests", detail);
+        Self { hint: Hint::Limited(Box::new(limited)), ..problem }
+    }
+
+    /// 429 for too many attempts at one account, whether or not there is such an account.
+    pub(super) fn too_many_sign_ins(limited: Limited) -> Self {
+        let detail = "too many attempts to sign in with this e-mail address; see `Retry-After`";
+        let problem = Self::new(status(Kind::TooMany), "too_many_sign_ins", detail);
+        Self { hint: Hint::Limited(Box::new(limited)), ..problem }
+    }
+
     /// 500 after a panic; the panic hook has told the rest.
     pub(super) fn panic() -> Self {
         let problem = Self::of(Kind::Internal, "internal");
@@ -173,6 +193,17 @@ impl Problem {
     pub(super) fn timeout() -> Self {
         let problem = Self::of(Kind::Timeout, "timeout");
         Self { error_type: Some("timeout"), ..problem }
+    }
+
+    /// 503: there is more to do than can be done, and nothing has been done for this one.
+    pub(super) fn overloaded(refusal: Refusal, retry_after: u64) -> Self {
+        Self { hint: Hint::Later(retry_after), ..Self::told(Kind::Unavailable, "overloaded", refusal) }
+    }
+
+    /// 400: how long the client waits cannot be read.
+    pub(super) const fn request_timeout_invalid() -> Self {
+        let detail = "X-Request-Timeout must be a number of seconds above zero, such as 2 or 0.5";
+        Self::new(StatusCode::BAD_REQUEST, "request_timeout_invalid", detail)
     }
 
     /// A problem of the domain that says no more than its kind does.
@@ -265,9 +296,16 @@ impl IntoResponse for Problem {
             Hint::Uncoded => {
                 headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
             }
+            Hint::Limited(limited) => {
+                headers.insert(RETRY_AFTER, HeaderValue::from(limited.wait_seconds()));
+                tell(headers, &limited);
+            }
+            Hint::Later(seconds) => {
+                headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+            }
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+            headers.entry(RETRY_AFTER).or_insert(HeaderValue::from(RETRY_AFTER_SECONDS));
         }
         response.extensions_mut().insert(Failure { error_type: error_type.unwrap_or(code), code, cause });
         response

@@ -13,7 +13,14 @@ use futures_util::{FutureExt, StreamExt, stream};
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 
-use super::{extract::Json, layered, layers::Observer, metrics::HttpMetrics, problem::Problem};
+use super::{
+    Around,
+    extract::Json,
+    layered,
+    layers::{Observer, Origins},
+    metrics::HttpMetrics,
+    problem::Problem,
+};
 use crate::{
     domain::users,
     telemetry::{Metrics, Tracer, catalog},
@@ -42,7 +49,9 @@ fn layers(request_timeout: Duration) -> Layers {
         .route("/never", get(std::future::pending::<&'static str>))
         .route("/broken", get(async || -> Problem { broken().into() }))
         .route("/read", post(async |Json(fields): Json| fields.finish((Some(()),)).map(|_| "read")));
-    Layers { router: layered(routes, observer, request_timeout, MAX_BODY), metrics }
+    let around =
+        Around { observer, origins: Origins::new(&[]), limits: None, request_timeout, max_body_bytes: MAX_BODY };
+    Layers { router: layered(routes, around), metrics }
 }
 
 fn broken() -> users::Error {
@@ -54,7 +63,8 @@ fn patient() -> Layers {
 }
 
 fn request(method: Method, path: &str, body: impl Into<Body>) -> Request<Body> {
-    let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+    let request =
+        Request::builder().method(method).uri(path).header("host", "a").header("content-type", "application/json");
     request.body(body.into()).expect("it is a request")
 }
 
@@ -125,6 +135,8 @@ async fn every_answer_names_its_request_and_its_trace() {
         let trace = response.headers()["traceresponse"].to_str().expect("it is text").to_owned();
         assert!(trace.starts_with("00-0af7651916cd43dd8448eb211c80319c-"), "{path}: {trace}");
         assert_eq!(response.headers()["x-content-type-options"], "nosniff", "{path}");
+        assert_eq!(response.headers()["x-frame-options"], "DENY", "{path}");
+        assert_eq!(response.headers()["cache-control"], "no-store", "{path}");
         if status >= 400 {
             assert_eq!(response.headers()["content-type"], "application/problem+json", "{path}");
             let body = text(response).await;
@@ -196,7 +208,8 @@ async fn a_request_is_under_way_until_its_answer_is_written() {
 #[tokio::test]
 async fn a_body_that_says_it_is_too_long_is_not_looked_at() {
     // Nobody would read it: its media type is not accepted.
-    let request = Request::post("/read").body(Body::from("x".repeat(MAX_BODY + 1))).expect("it is a request");
+    let request =
+        Request::post("/read").header("host", "a").body(Body::from("x".repeat(MAX_BODY + 1))).expect("it is a request");
     let response = patient().router.oneshot(request).await.expect("it never fails");
     assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
 }

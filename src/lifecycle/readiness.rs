@@ -126,6 +126,11 @@ impl Latch {
         self.gauge.set(&[self.name], 1.0);
     }
 
+    /// Whether its owner can serve and is not about to stop.
+    pub fn is_released(&self) -> bool {
+        self.open.load(SeqCst)
+    }
+
     /// The owner cannot, or soon will not.
     pub fn hold(&self) {
         self.open.store(false, SeqCst);

@@ -2,5 +2,16 @@
 
 pub mod backoff;
 pub mod breaker;
+mod bucket;
 pub mod circuit;
+mod concurrency;
+pub mod deadline;
+mod gate;
 pub mod retry;
+#[cfg(test)]
+mod simulated;
+
+pub use bucket::{Buckets, Quota, Taken};
+pub use concurrency::{Bounds, Outcome};
+pub use deadline::Deadline;
+pub use gate::{Gate, GateMetrics, PATIENCE, Permit, Refusal};

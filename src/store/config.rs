@@ -26,6 +26,9 @@ pub struct Config {
     pub statement_timeout: Duration,
     /// How long the readiness check waits for an answer.
     pub ping_timeout: Duration,
+    /// Whether a pooler in front of PostgreSQL gives a connection of the server to each transaction, and not to each
+    /// client.
+    pub pooler: bool,
     /// Whether migrations run at start.
     pub migrate: bool,
 }

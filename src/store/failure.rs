@@ -7,12 +7,23 @@ use sqlx::{
     sqlite::SqliteError,
 };
 
-use crate::{domain::users::StoreError, faults::Injected};
+use crate::{
+    domain::users::StoreError,
+    faults::Injected,
+    resilience::deadline::{Struck, Whose},
+};
 
 /// Why a call failed.
 ///
 /// Neither `Display` nor `Debug` ever shows a value: what a database says of a value it refuses often repeats it.
-pub struct Failure(sqlx::Error);
+pub struct Failure(Cause);
+
+enum Cause {
+    /// What the database or the way to it says.
+    Sqlx(sqlx::Error),
+    /// Nobody waits any more.
+    Late(Struck),
+}
 
 /// `error.type` of a failure that has no code of its own.
 mod word {
@@ -22,6 +33,10 @@ mod word {
     pub(super) const TLS: &str = "tls";
     pub(super) const PROTOCOL: &str = "protocol";
     pub(super) const DECODE: &str = "decode";
+    pub(super) const DEADLINE: &str = "deadline";
+    /// A client that gave up beforehand is one that has given up.
+    pub(super) const CANCELLED: &str = crate::store::database::CANCELLED;
+    pub(super) const CEILING: &str = "ceiling";
     pub(super) const OTHER: &str = "_OTHER";
 }
 
@@ -32,7 +47,13 @@ impl Failure {
         if let Some(code) = self.status_code() {
             return Cow::Owned(code);
         }
-        Cow::Borrowed(match &self.0 {
+        let error = match &self.0 {
+            Cause::Sqlx(error) => error,
+            Cause::Late(Struck::Deadline(Whose::Ours)) => return Cow::Borrowed(word::DEADLINE),
+            Cause::Late(Struck::Deadline(Whose::Client)) => return Cow::Borrowed(word::CANCELLED),
+            Cause::Late(Struck::Ceiling) => return Cow::Borrowed(word::CEILING),
+        };
+        Cow::Borrowed(match error {
             sqlx::Error::PoolTimedOut => word::TIMEOUT,
             sqlx::Error::PoolClosed => word::CLOSED,
             sqlx::Error::Io(_) => word::IO,
@@ -52,36 +73,54 @@ impl Failure {
     /// Whether no connection came free in time.
     #[must_use]
     pub fn is_pool_timeout(&self) -> bool {
-        matches!(self.0, sqlx::Error::PoolTimedOut)
+        matches!(self.0, Cause::Sqlx(sqlx::Error::PoolTimedOut))
     }
 
     /// Whether the pool is closed: it is we who are stopping.
     #[must_use]
     pub fn is_pool_closed(&self) -> bool {
-        matches!(self.0, sqlx::Error::PoolClosed)
+        matches!(self.0, Cause::Sqlx(sqlx::Error::PoolClosed))
     }
 
     /// Whether the database itself is away or too slow, so that other calls will fare no better: of what is
     /// unavailable, all but what concerns some calls only, such as a lock, a full disk or a table that is not there yet.
     #[must_use]
     pub fn is_away(&self) -> bool {
-        match &self.0 {
-            sqlx::Error::Database(error) => match error.try_downcast_ref::<SqliteError>() {
-                Some(_) => error.code().is_some_and(|code| sqlite_is_away(&code)),
-                None => error.code().is_some_and(|code| postgres_is_away(&code)),
-            },
-            _ => self.is_unavailable(),
-        }
+        let Some(error) = self.database() else { return self.is_unavailable() };
+        error.code().is_some_and(|code| match error.try_downcast_ref::<SqliteError>() {
+            Some(_) => sqlite_is_away(&code),
+            None => postgres_is_away(&code),
+        })
     }
 
     /// Whether it was the connection that failed, so that another one may do.
     #[must_use]
     pub fn is_dead_connection(&self) -> bool {
         match &self.0 {
-            sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => true,
+            Cause::Sqlx(sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed) => true,
             // Shut down by an administrator, by a crash, or for being idle; the connection does not exist.
             _ => matches!(self.sqlstate().as_deref(), Some("25P03" | "57P01" | "57P02" | "57P05" | "08003" | "08006")),
         }
+    }
+
+    /// Whether the database has answered, so that the connection is free for the next call.
+    pub(super) fn is_answer(&self) -> bool {
+        self.database().is_some() && !self.is_dead_connection()
+    }
+
+    /// Whether the database did not answer in the time that it has for an answer.
+    pub(super) const fn is_silence(&self) -> bool {
+        matches!(self.0, Cause::Late(Struck::Ceiling))
+    }
+
+    /// Whether the client would not wait any longer, which says nothing of the database.
+    pub(super) const fn is_given_up(&self) -> bool {
+        matches!(self.0, Cause::Late(Struck::Deadline(Whose::Client)))
+    }
+
+    /// Whether nobody waited any longer.
+    pub(super) const fn is_late(&self) -> bool {
+        matches!(self.0, Cause::Late(Struck::Deadline(_)))
     }
 
     /// Whether the connection leads to a server, or into a session, that takes no writes: a standby, mostly, or what has
@@ -99,7 +138,11 @@ impl Failure {
     /// Whether the database is away, full, too busy, or too slow, so that later may be better.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
-        match &self.0 {
+        let error = match &self.0 {
+            Cause::Sqlx(error) => error,
+            Cause::Late(_) => return true,
+        };
+        match error {
             sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
             // A proxy whose server is gone takes a connection and hangs up.
@@ -120,7 +163,10 @@ impl Failure {
     }
 
     fn database(&self) -> Option<&dyn DatabaseError> {
-        self.0.as_database_error()
+        match &self.0 {
+            Cause::Sqlx(error) => error.as_database_error(),
+            Cause::Late(_) => None,
+        }
     }
 
     fn sqlstate(&self) -> Option<Cow<'_, str>> {
@@ -182,8 +228,19 @@ fn sqlite_primary(code: &str) -> Option<u32> {
 
 impl From<sqlx::Error> for Failure {
     fn from(error: sqlx::Error) -> Self {
-        Self(error)
+        Self(Cause::Sqlx(error))
     }
+}
+
+impl From<Struck> for Failure {
+    fn from(struck: Struck) -> Self {
+        Self(Cause::Late(struck))
+    }
+}
+
+/// Whether the server has no connection to spare, and may have one in a moment.
+pub(super) fn is_full(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(DatabaseError::code).is_some_and(|code| code == "53300")
 }
 
 /// An answer of the database that a fault has made up: nobody has a rule for its code, as for that of a real surprise.
@@ -223,6 +280,7 @@ impl From<Failure> for StoreError {
         match failure.database().map(DatabaseError::kind) {
             Some(ErrorKind::UniqueViolation) => Self::Taken,
             Some(ErrorKind::ForeignKeyViolation) => Self::Stale,
+            _ if failure.is_late() => Self::Late(Box::new(failure)),
             _ if failure.is_unavailable() => Self::Unavailable(Box::new(failure)),
             _ => Self::Broken(Box::new(failure)),
         }
@@ -233,7 +291,13 @@ impl std::error::Error for Failure {}
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
+        let error = match &self.0 {
+            Cause::Sqlx(error) => error,
+            Cause::Late(Struck::Deadline(Whose::Ours)) => return f.write_str("the request's time is over"),
+            Cause::Late(Struck::Deadline(Whose::Client)) => return f.write_str("the client does not wait so long"),
+            Cause::Late(Struck::Ceiling) => return f.write_str("the database has not answered in time"),
+        };
+        match error {
             sqlx::Error::Database(error) => {
                 let code = error.code().unwrap_or_default();
                 // Classes 22 and 23 are about values, and their messages repeat them.

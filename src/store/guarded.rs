@@ -79,13 +79,13 @@ impl Guarded {
     }
 }
 
-/// A database that refuses is there. Waiting for a connection in vain is no proof that it is away: perhaps too many want
-/// one.
+/// A database that refuses is there. Waiting for a connection in vain, or until the request has no time left, is no
+/// proof that it is away: perhaps too many want one.
 fn outcome(failure: &Failure) -> Outcome {
-    if failure.is_pool_timeout() {
-        Outcome::Silent
-    } else if failure.is_pool_closed() {
+    if failure.is_pool_closed() || failure.is_given_up() {
         Outcome::Abandoned
+    } else if failure.is_pool_timeout() || failure.is_late() {
+        Outcome::Silent
     } else if failure.is_away() {
         Outcome::Failed
     } else {
@@ -119,7 +119,9 @@ impl<S: ?Sized> Behind<S> {
             },
         };
         permit.end(match &called {
-            Err(StoreError::Unavailable(cause)) => cause.downcast_ref().map_or(Outcome::Failed, outcome),
+            Err(StoreError::Unavailable(cause) | StoreError::Late(cause)) => {
+                cause.downcast_ref().map_or(Outcome::Failed, outcome)
+            }
             Ok(_) | Err(StoreError::Taken | StoreError::Stale | StoreError::Broken(_)) => Outcome::Answered,
         });
         called

@@ -54,7 +54,8 @@ pub struct Store {
 #[derive(Clone)]
 enum Kept {
     Sqlite(Database<Sqlite>, SqliteConnectOptions),
-    Postgres(Database<Postgres>, PgConnectOptions),
+    /// Nobody migrates through a pooler.
+    Postgres(Database<Postgres>, Option<PgConnectOptions>),
 }
 
 /// Why a store cannot be opened, whatever the database says.
@@ -98,7 +99,8 @@ impl Store {
             }
             "postgres" | "postgresql" => {
                 let options = postgres::options(config).map_err(OpenError::Url)?;
-                let patient = postgres::patient(config).map_err(OpenError::Url)?;
+                let patient =
+                    (!config.pooler).then(|| postgres::patient(config)).transpose().map_err(OpenError::Url)?;
                 let location = postgres::location(&options);
                 let database = database(config, options, location, (tracer, faults), metrics);
                 let users = Arc::new(Users::<Postgres>(database.clone()));
@@ -143,7 +145,7 @@ impl Store {
     pub async fn migrate_up(&self) -> Result<(), MigrateError> {
         match &self.kept {
             Kept::Sqlite(_, patient) => migrate::sqlite::up(patient).await,
-            Kept::Postgres(_, patient) => migrate::postgres::up(patient).await,
+            Kept::Postgres(_, patient) => migrate::postgres::up(direct(patient.as_ref())?).await,
         }
     }
 
@@ -154,7 +156,7 @@ impl Store {
     pub async fn migrate_down(&self) -> Result<(), MigrateError> {
         match &self.kept {
             Kept::Sqlite(_, patient) => migrate::sqlite::down(patient).await,
-            Kept::Postgres(_, patient) => migrate::postgres::down(patient).await,
+            Kept::Postgres(_, patient) => migrate::postgres::down(direct(patient.as_ref())?).await,
         }
     }
 
@@ -166,9 +168,13 @@ impl Store {
     pub async fn migrations(&self) -> Result<Vec<Migration>, MigrateError> {
         match &self.kept {
             Kept::Sqlite(_, patient) => migrate::sqlite::status(patient).await,
-            Kept::Postgres(_, patient) => migrate::postgres::status(patient).await,
+            Kept::Postgres(_, patient) => migrate::postgres::status(direct(patient.as_ref())?).await,
         }
     }
+}
+
+fn direct(patient: Option<&PgConnectOptions>) -> Result<&PgConnectOptions, MigrateError> {
+    patient.ok_or(MigrateError::Pooled)
 }
 
 /// `db.query.summary` of everything that is ever asked of a database, migrations aside.

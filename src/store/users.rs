@@ -25,7 +25,11 @@ macro_rules! user_store {
     ($($engine:ty),*) => {$(
         /// Values of what is run by itself or in a transaction.
         impl Users<$engine> {
-            fn bound<'q>(query: Writes<'q, $engine>, user: &'q User, password: &'q PasswordHash) -> Writes<'q, $engine> {
+            fn bound<'q>(
+                query: Writes<'q, $engine>,
+                user: &'q User,
+                password: &'q PasswordHash,
+            ) -> Writes<'q, $engine> {
                 query
                     .bind(user.id.0)
                     .bind(user.email.as_str())

@@ -1,5 +1,7 @@
 //! What the program is asked for: by `cargo test`, by `make gameday`, by `make stack-local`.
 
+use std::time::Duration;
+
 use crate::{fault::Fault, faults};
 
 /// How much faster than in production time goes when nobody says.
@@ -13,6 +15,8 @@ pub(crate) enum Asked {
     List,
     /// The stack alone, until it is interrupted.
     Standing,
+    /// Faults that come and go, for so long.
+    Soak(Duration),
     Drills(Drills),
 }
 
@@ -31,6 +35,10 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Asked
         match argument.as_str() {
             "--list" => return Ok(Asked::List),
             "--stack" => return Ok(Asked::Standing),
+            "--soak" => {
+                let length = humantime::parse_duration(&value()?);
+                return length.map(Asked::Soak).map_err(|error| format!("--soak: {error}, such as 30m"));
+            }
             "--fault" => wanted.get_or_insert_default().extend(named(&value()?)?),
             "--scale" => scale = number(&value()?).filter(|scale| (1.0..=100_000.0).contains(scale)).ok_or(SCALES)?,
             "--lanes" => {
@@ -40,7 +48,7 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Asked
             "--nocapture" | "--show-output" | "-q" | "--quiet" | "--exact" | "--include-ignored" => {}
             "--test-threads" | "--skip" | "--format" | "--color" => drop(value()?),
             _ if argument.starts_with('-') => {
-                return Err(format!("{argument} is not known: --fault --scale --lanes --stack"));
+                return Err(format!("{argument} is not known: --fault --scale --lanes --soak --stack"));
             }
             filter => {
                 let matching = faults::all().filter(|fault| fault.name.contains(filter));

@@ -96,8 +96,9 @@ async fn restarting_one_after_the_other_costs_no_request() {
     let value = |metric: &str, value: &str| summary["metrics"][metric]["values"][value].as_f64().unwrap();
     let told = || format!("{}\n{}", load.last_lines(), proxy.last_lines());
     // Of each metric that k6 calls a rate, `passes` are those that it holds for.
-    let counts = [value("http_req_failed", "passes"), value("checks", "fails")];
-    assert_eq!(counts, [0.0, 0.0], "requests that failed, and answers that were not due:\n{}", told());
+    for (metric, bad) in [("http_req_failed", "passes"), ("checks", "fails")] {
+        assert!(value(metric, bad) < 1.0, "requests that failed, or answers that were not due:\n{}", told());
+    }
     assert!(value("http_reqs", "count") > 100.0 && value("iterations", "count") > 10.0, "hardly any load: {summary}");
     // Nor did the proxy have anything to hide.
     for hidden in ["retry_warnings", "redispatch_warnings", "connection_errors", "response_errors"] {

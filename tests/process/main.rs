@@ -1,6 +1,8 @@
 //! The built executable, as an operator meets it: its exit codes, its faults, its signals, its first start.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, and says where")]
 
+#[path = "../support/canaries.rs"]
+mod canaries;
 mod faults;
 mod program;
 mod repeating;

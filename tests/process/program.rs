@@ -12,6 +12,8 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::canaries::Canaries;
+
 /// The executable with nothing of this environment but what is given.
 pub(crate) fn command(arguments: &[&str], environment: &[(&str, &str)], folder: &TempDir) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_glasshouse"));
@@ -109,6 +111,10 @@ impl Drop for Program {
     fn drop(&mut self) {
         self.child.kill().ok();
         self.child.wait().ok();
+        if !thread::panicking() {
+            let log: String = self.lines().iter().map(|(_, line)| format!("{line}\n")).collect();
+            assert_eq!(Canaries::default().leak(&log), None, "the log shows a secret");
+        }
     }
 }
 

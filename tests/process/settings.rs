@@ -12,7 +12,7 @@ fn every_fault_is_reported_at_once_before_a_port_is_bound() {
         &[
             ("GLASSHOUSE_HTTP__LISTEN", &address),
             ("GLASSHOUSE_HTTP__SLOW", "soon"),
-            ("GLASSHOUSE_AUTH__PASSWORD_QUEUE", "-1"),
+            ("GLASSHOUSE_AUTH__PASSWORD_WORKERS", "-1"),
             ("GLASSHOUSE_HTP__LISTEN", "127.0.0.1:1"),
             ("DATABASE_URL", "mysql://user:canary-secret@host/db"),
             ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/ca.pem"),
@@ -20,9 +20,13 @@ fn every_fault_is_reported_at_once_before_a_port_is_bound() {
     );
     assert_eq!(output.status.code(), Some(78));
     let said = String::from_utf8(output.stderr).unwrap();
-    for name in
-        ["http.slow", "auth.password_queue", "GLASSHOUSE_HTP__LISTEN", "DATABASE_URL", "OTEL_EXPORTER_OTLP_CERTIFICATE"]
-    {
+    for name in [
+        "http.slow",
+        "auth.password_workers",
+        "GLASSHOUSE_HTP__LISTEN",
+        "DATABASE_URL",
+        "OTEL_EXPORTER_OTLP_CERTIFICATE",
+    ] {
         assert!(said.contains(name), "{name} is missing: {said}");
     }
     assert!(!said.contains("canary-secret"), "{said}");

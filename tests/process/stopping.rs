@@ -60,6 +60,34 @@ fn a_request_under_way_is_finished_and_new_ones_are_refused() {
 }
 
 #[test]
+fn who_still_asks_during_the_notice_is_answered_and_sent_elsewhere() {
+    let program = Program::start(&[("GLASSHOUSE_SHUTDOWN__NOTICE", "20s"), ("GLASSHOUSE_SHUTDOWN__GRACE", "2s")]);
+    let ask = |stream: &mut TcpStream| {
+        stream.write_all(b"GET /.well-known/jwks.json HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"}") {
+            let mut some = [0; 4096];
+            let read = stream.read(&mut some).unwrap();
+            assert_ne!(read, 0, "it is closed before it has answered");
+            answer.extend_from_slice(&some[..read]);
+        }
+        String::from_utf8(answer).unwrap()
+    };
+    let mut kept = TcpStream::connect(program.public).unwrap();
+    assert!(!ask(&mut kept).contains("connection: close"));
+    program.signal("TERM");
+    until("stopping has begun", || program.lines().iter().any(|(_, line)| line["message"] == "asked to stop"));
+    // What has been idle until now is not closed yet, and neither is the port.
+    for stream in [&mut kept, &mut TcpStream::connect(program.public).unwrap()] {
+        let answer = ask(stream);
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("\r\nconnection: close\r\n"), "{answer}");
+        assert_eq!(stream.read(&mut [0]).unwrap(), 0, "and then it is closed");
+    }
+    program.signal("TERM");
+    assert_eq!(program.wait().code, Some(1));
+}
+
+#[test]
 fn a_second_signal_stops_at_once() {
     let program = Program::start(&[("GLASSHOUSE_SHUTDOWN__NOTICE", "8s"), ("GLASSHOUSE_SHUTDOWN__GRACE", "5s")]);
     program.signal("TERM");

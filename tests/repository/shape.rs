@@ -17,6 +17,7 @@ const SLEEPS: &[(&str, &str)] = &[
     ("benches/seen/server.rs", "a process tells nobody that it is ready: it is asked until it says so"),
     ("tests/chaos/moments.rs", "faults last for a while and come at any moment, and clients pause between requests"),
     ("tests/process/program.rs", "a process tells nobody what it is about to do: it is asked until it has done it"),
+    ("tests/service/support/leaks.rs", "tasks tell nobody that they have ended, and who waits here cannot await"),
     ("tests/service/support/mod.rs", "what nobody announces is looked for until it is there, in this one place"),
     (
         "tests/support/stack/mod.rs",

@@ -169,7 +169,7 @@ fn nobody_is_told_that_it_is_ready_before_it_is() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn too_many_passwords_at_once_are_refused_and_not_queued_for_ever() {
-    let settings = [("GLASSHOUSE_AUTH__PASSWORD_WORKERS", "1"), ("GLASSHOUSE_AUTH__PASSWORD_QUEUE", "0")];
+    let settings = [("GLASSHOUSE_AUTH__PASSWORD_WORKERS", "1"), ("GLASSHOUSE_SHED__MAX_WAIT", "1ms")];
     let service = Service::start_with(Engine::Sqlite, &settings).await;
     assert_eq!(service.client().register("ann@example.com").await.status, 201);
     let client = service.client();
@@ -177,12 +177,12 @@ async fn too_many_passwords_at_once_are_refused_and_not_queued_for_ever() {
     let replies = futures_util::future::join_all(all).await;
     let (granted, refused): (Vec<_>, Vec<_>) = replies.iter().partition(|reply| reply.status == 200);
     assert!(!granted.is_empty() && !refused.is_empty());
-    for reply in &refused {
-        assert_eq!((reply.status.as_u16(), reply.code()), (503, "hashing_overloaded"));
-        assert_eq!(reply.header("retry-after"), "1");
-    }
+    assert!(refused.iter().all(|reply| reply.status == 503 && !reply.header("retry-after").is_empty()), "{refused:?}");
+    // The gate lets four begin; a hash takes longer than the rest of them may wait for its thread.
+    let hashes = refused.iter().filter(|reply| reply.code() == "hashing_overloaded").count();
+    assert!(hashes > 0 && refused.iter().any(|reply| reply.code() == "overloaded"), "{refused:?}");
     let count = service.metric("glasshouse_password_hashes_refused_total").await.unwrap();
-    assert_eq!(format!("{count}"), refused.len().to_string());
+    assert_eq!(format!("{count}"), hashes.to_string());
     assert_eq!(service.client().sign_in("ann@example.com", PASSWORD).await.status, 200, "later it works");
 }
 

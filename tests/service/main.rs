@@ -3,17 +3,24 @@
 
 mod any_bytes;
 mod auditing;
+mod browsers;
 mod changing;
+mod connections;
 mod contract;
+mod deadlines;
 mod failing;
 mod faults;
 mod following;
 mod identity;
 mod internal_port;
+mod leaking;
+mod limiting;
 mod listing;
 mod logs;
 mod metrics;
+mod overload;
 mod permissions;
+mod pooler;
 mod reading;
 mod registering;
 mod removing;

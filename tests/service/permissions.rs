@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::TimeDelta;
 use glasshouse::http::openapi;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -16,30 +17,52 @@ enum Caller {
     Itself,
     Other,
     Admin,
+    /// The admin, and the account is its own.
+    Own,
+    /// An admin until a moment ago: its token is from before.
+    Demoted,
     Removed,
     SignedOut,
+    Expired,
+    /// Another scheme than the one that is asked for.
+    Basic,
+    /// The right token, in two headers.
+    Twice,
 }
 
-use Caller::{Admin, Garbage, Itself, Nobody, Other, Removed, SignedOut};
+use Caller::{Admin, Basic, Demoted, Expired, Garbage, Itself, Nobody, Other, Own, Removed, SignedOut, Twice};
 
-const CALLERS: [Caller; 7] = [Nobody, Garbage, Itself, Other, Admin, Removed, SignedOut];
+const CALLERS: [Caller; 12] =
+    [Nobody, Garbage, Itself, Other, Admin, Demoted, Removed, SignedOut, Expired, Basic, Twice, Own];
+
+impl Caller {
+    /// Why it is not recognised, if it is not.
+    const fn refusal(self) -> &'static str {
+        match self {
+            Nobody => "token_missing",
+            Garbage | Basic | Twice => "token_malformed",
+            Expired => "token_expired",
+            Itself | Other | Admin | Own | Demoted | Removed | SignedOut => "session_ended",
+        }
+    }
+}
 
 /// What each caller is answered, operation by operation. What is open to everyone looks at no token.
 #[rustfmt::skip]
-const TABLE: &[(&str, [u16; 7])] = &[
-    // ................ nobody  garbage  itself  other  admin  removed  signed out
-    ("register",       [201,    201,     201,    201,   201,   201,     201]),
-    ("signIn",         [200,    200,     200,    200,   200,   200,     200]),
-    ("refresh",        [200,    200,     200,    200,   200,   200,     200]),
-    ("signOut",        [401,    401,     204,    204,   204,   401,     401]),
-    ("list",           [401,    401,     403,    403,   200,   401,     401]),
-    ("listAudit",      [401,    401,     403,    403,   200,   401,     401]),
-    ("readOwn",        [401,    401,     200,    200,   200,   401,     401]),
-    ("read",           [401,    401,     200,    403,   200,   401,     401]),
-    ("replace",        [401,    401,     200,    403,   200,   401,     401]),
-    ("change",         [401,    401,     200,    403,   200,   401,     401]),
-    ("changePassword", [401,    401,     204,    403,   204,   401,     401]),
-    ("remove",         [401,    401,     204,    403,   204,   401,     401]),
+const TABLE: &[(&str, [u16; 12])] = &[
+    // ................ nobody  garbage  itself  other  admin  demoted  removed  signed out  expired  basic  twice  own
+    ("register",       [201,    201,     201,    201,   201,   201,     201,     201,        201,     201,   201,   201]),
+    ("signIn",         [200,    200,     200,    200,   200,   200,     200,     200,        200,     200,   200,   200]),
+    ("refresh",        [200,    200,     200,    200,   200,   200,     200,     200,        200,     200,   200,   200]),
+    ("signOut",        [401,    401,     204,    204,   204,   204,     401,     401,        401,     401,   401,   204]),
+    ("list",           [401,    401,     403,    403,   200,   403,     401,     401,        401,     401,   401,   200]),
+    ("listAudit",      [401,    401,     403,    403,   200,   403,     401,     401,        401,     401,   401,   200]),
+    ("readOwn",        [401,    401,     200,    200,   200,   200,     401,     401,        401,     401,   401,   200]),
+    ("read",           [401,    401,     200,    403,   200,   403,     401,     401,        401,     401,   401,   200]),
+    ("replace",        [401,    401,     200,    403,   200,   403,     401,     401,        401,     401,   401,   200]),
+    ("change",         [401,    401,     200,    403,   200,   403,     401,     401,        401,     401,   401,   200]),
+    ("changePassword", [401,    401,     204,    403,   204,   403,     401,     401,        401,     401,   401,   204]),
+    ("remove",         [401,    401,     204,    403,   204,   403,     401,     401,        401,     401,   401,   204]),
 ];
 
 /// Everybody who asks, and who is asked about.
@@ -48,8 +71,10 @@ struct Cast {
     target: Session,
     other: Session,
     admin: Session,
+    demoted: Client,
     removed: Client,
     signed_out: Client,
+    expired: Client,
 }
 
 impl Cast {
@@ -57,35 +82,61 @@ impl Cast {
         let join = async |who: &str| service.client().joined(&format!("{who}-{operation}@example.com")).await;
         let removed = join("removed").await;
         assert_eq!(removed.client.remove(&removed.id).await.status, 204);
+        // Signed in long ago, as the service's clock goes.
+        service.pass(TimeDelta::hours(-1));
+        let expired = join("expired").await.client;
+        service.pass(TimeDelta::hours(1));
         let target = join("target").await;
         let gone = service.client().signed_in(&target.email).await;
         assert_eq!(gone.client.sign_out().await.status, 204);
+        let admin = service.admin(&format!("admin-{operation}@example.com")).await;
+        let demoted = service.admin(&format!("demoted-{operation}@example.com")).await;
+        assert_eq!(admin.client.change(&demoted.id, "*", &json!({ "role": "user" })).await.status, 200);
         Self {
             nobody: service.client(),
             target,
             other: join("other").await,
-            admin: service.admin(&format!("admin-{operation}@example.com")).await,
+            admin,
+            demoted: demoted.client,
             removed: removed.client,
             // Of the target itself: only that it has signed out stands against it.
             signed_out: gone.client,
+            expired,
         }
+    }
+
+    /// Whose account is asked about.
+    fn target(&self, caller: Caller) -> &Session {
+        if caller == Own { &self.admin } else { &self.target }
     }
 
     fn client(&self, caller: Caller) -> Client {
         match caller {
-            Nobody => self.nobody.clone(),
+            // What these show, they show in a header of their own.
+            Nobody | Basic | Twice => self.nobody.clone(),
             Garbage => self.nobody.as_bearer("garbage"),
             Itself => self.target.client.clone(),
             Other => self.other.client.clone(),
-            Admin => self.admin.client.clone(),
+            Admin | Own => self.admin.client.clone(),
+            Demoted => self.demoted.clone(),
             Removed => self.removed.clone(),
             SignedOut => self.signed_out.clone(),
+            Expired => self.expired.clone(),
+        }
+    }
+
+    /// The headers by which some callers say who they are.
+    fn shown(&self, caller: Caller) -> Vec<String> {
+        match caller {
+            Basic => vec!["Basic YW5uQGV4YW1wbGUuY29tOnBhc3N3b3Jk".to_owned()],
+            Twice => vec![format!("Bearer {}", self.target.access_token); 2],
+            _ => Vec::new(),
         }
     }
 
     /// A body that is in order, so that nothing but the caller can be refused.
     fn body(&self, operation: &str, caller: Caller) -> Option<Value> {
-        let target = &self.target;
+        let target = self.target(caller);
         match operation {
             "register" => {
                 Some(json!({ "email": format!("new-{caller:?}@example.com"), "password": PASSWORD, "name": "New" }))
@@ -129,8 +180,11 @@ async fn every_caller_may_do_what_the_table_says_and_nothing_else() {
         let (method, template) = &operations[*id];
         let mut cast = Cast::gather(&service, id).await;
         for (caller, expected) in CALLERS.into_iter().zip(*expected) {
-            let path = template.replace("{id}", &cast.target.id);
+            let path = template.replace("{id}", &cast.target(caller).id);
             let mut request = cast.client(caller).request(method.clone(), &path).header("if-match", "*");
+            for header in cast.shown(caller) {
+                request = request.header("authorization", header);
+            }
             if let Some(body) = cast.body(id, caller) {
                 request = request.json(&body);
             }
@@ -139,13 +193,18 @@ async fn every_caller_may_do_what_the_table_says_and_nothing_else() {
                 faults.push(format!("{id} by {caller:?}: {} and not {expected}", reply.status));
             }
             if [401, 403].contains(&reply.status.as_u16()) {
-                reply.code();
+                let code = reply.code();
+                assert!(reply.status != 401 || code == caller.refusal(), "{id} by {caller:?}: {code}");
                 assert_eq!(reply.header("www-authenticate").is_empty(), reply.status == 403, "{reply:?}");
             }
             // What has been done to the target must not be in the way of who asks next.
             match *id {
-                "remove" if reply.status == 204 => cast.target = service.client().joined(&cast.target.email).await,
+                "remove" if reply.status == 204 && caller != Own => {
+                    cast.target = service.client().joined(&cast.target.email).await
+                }
+                "signOut" if caller == Admin => cast.admin = service.client().signed_in(&cast.admin.email).await,
                 "signOut" if caller == Itself => cast.target = service.client().signed_in(&cast.target.email).await,
+                "refresh" if caller == Own => {}
                 "refresh" => cast.target.refresh_token = reply.json["refresh_token"].as_str().unwrap().to_owned(),
                 _ => {}
             }

@@ -56,7 +56,8 @@ on_both_stores! {
         let client = service.client();
         let first = register(&client, KEY, &ann()).await;
         let session = client.signed_in("ann@example.com").await;
-        let changed = session.client.change(&session.id, "*", &json!({ "email": "lee@example.com", "name": "Lee" })).await;
+        let other = json!({ "email": "lee@example.com", "name": "Lee" });
+        let changed = session.client.change(&session.id, "*", &other).await;
         assert_eq!(changed.status, 200, "{}", changed.text);
         assert_eq!(told(&register(&client, KEY, &ann()).await), told(&first), "after another address and name");
         assert_eq!(session.client.change_password(&session.id, PASSWORD, "another password").await.status, 204);
@@ -85,8 +86,10 @@ on_both_stores! {
     async fn of_many_with_one_key_and_two_bodies_one_body_wins(engine) {
         let service = Service::on(engine).await;
         let client = service.client();
-        let bodies = ["ann", "bob"].map(|name| json!({ "email": format!("{name}@example.com"), "password": PASSWORD, "name": "Ann" }));
-        let all = futures_util::future::join_all((0..8).map(|number| register(&client, KEY, &bodies[number % 2]))).await;
+        let bodies = ["ann@example.com", "bob@example.com"]
+            .map(|email| json!({ "email": email, "password": PASSWORD, "name": "Ann" }));
+        let requests = (0..8).map(|number| register(&client, KEY, &bodies[number % 2]));
+        let all = futures_util::future::join_all(requests).await;
         let mut statuses: Vec<_> = all.iter().map(|reply| reply.status.as_u16()).collect();
         statuses.sort_unstable();
         assert_eq!(statuses, [201, 201, 201, 201, 422, 422, 422, 422]);

@@ -68,7 +68,8 @@ on_both_stores! {
         };
         keep(nobody.register("canary.ann@example.com").await);
         keep(nobody.send(keyed("Bob")).await);
-        keep(nobody.send(nobody.request(Method::POST, "/api/v1/users").header("idempotency-key", format!("{IDEMPOTENCY},"))).await);
+        let two = nobody.request(Method::POST, "/api/v1/users").header("idempotency-key", format!("{IDEMPOTENCY},"));
+        keep(nobody.send(two).await);
         keep(nobody.post("/api/v1/users", &json!({ "email": "canary.bad", "password": "cánary", "name": "", "extra": PASSWORD })).await);
         keep(nobody.sign_in("canary.ann@example.com", TYPED_WRONG).await);
         keep(nobody.refresh(&format!("{}x", ann.refresh_token)).await);

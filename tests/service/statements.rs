@@ -78,7 +78,9 @@ on_both_stores! {
         let made = counting.count("register", 201, request(&nobody, post.clone(), "/api/v1/users", &new)).await;
         counting.count("register a taken address", 409, request(&nobody, post.clone(), "/api/v1/users", &new)).await;
         let other = format!("/api/v1/users/{}", made["id"].as_str().unwrap());
-        let keyed = |body: &Value, key: &str| request(&nobody, post.clone(), "/api/v1/users", body).header("idempotency-key", key);
+        let keyed = |body: &Value, key: &str| {
+            request(&nobody, post.clone(), "/api/v1/users", body).header("idempotency-key", key)
+        };
         let once = json!({ "email": "once@example.com", "password": PASSWORD, "name": "Once" });
         counting.count("register under a key", 201, keyed(&once, "one")).await;
         counting.count("register again under the key", 201, keyed(&once, "one")).await;

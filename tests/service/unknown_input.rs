@@ -1,5 +1,5 @@
-//! What an operation does not know it refuses, by name: members of bodies, parameters of queries. Walks the contract, so
-//! that a new operation is asked as well.
+//! What an operation does not know it refuses, by name: members of bodies, parameters of queries. Walks the contract,
+//! so that a new operation is asked as well.
 
 use glasshouse::http::openapi;
 use reqwest::Method;

@@ -8,7 +8,7 @@ use glasshouse::domain::{
 
 use crate::support::{On, Opened, hash, now, user};
 
-crate::on_both! {
+crate::on_all! {
     an_entry_is_read_back_as_it_was_written,
     each_write_leaves_its_entry,
     a_write_that_is_refused_leaves_no_entry,

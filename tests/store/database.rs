@@ -12,7 +12,7 @@ use glasshouse::{
 use prometheus::proto::MetricType;
 use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
 
-use crate::support::{On, Opened, config, hash, session, user};
+use crate::support::{Engine, On, Opened, config, hash, session, user};
 
 crate::on_both! {
     each_call_is_counted_once_with_its_outcome,
@@ -58,6 +58,8 @@ async fn a_url_that_cannot_work_is_refused_in_words() {
         ("sqlite://users.db?mode=ro", "mode rwc or rw"),
         ("sqlite://users.db?mode=odd", "mode rwc or rw"),
         ("postgres://ann:s3cret-canary@db/users?sslmode=odd", "sslmode=require"),
+        ("postgres:///users", "with a host"),
+        ("postgres:users?sslmode=disable", "with a host"),
     ] {
         let config = config(url);
         let accepted = config.fault().expect(url);
@@ -70,15 +72,50 @@ async fn a_url_that_cannot_work_is_refused_in_words() {
 
 #[tokio::test]
 async fn a_server_that_is_away_is_unavailable_and_its_password_is_not_told() {
-    // Nobody listens on port 1.
+    // Nobody listens on port 1, and who is refused does not wait for the end of its time.
     let mut config = config("postgres://ann:s3cret-canary@127.0.0.1:1/users");
-    config.acquire_timeout = Duration::from_millis(50);
-    let store = Store::open(&config, Tracer::off(), Switchboard::off(), &Metrics::new(1000)).await.unwrap();
-    let told = store.ping().await.unwrap_err();
+    config.acquire_timeout = Duration::from_hours(1);
+    let metrics = Metrics::new(1000);
+    let store = Store::open(&config, Tracer::off(), Switchboard::off(), &metrics).await.unwrap();
+    let told = tokio::time::timeout(Duration::from_mins(1), store.ping()).await.unwrap().unwrap_err();
+    assert_eq!(value(&metrics, "db_client_connection_timeouts_total"), 0.0);
     assert!(!told.contains("s3cret-canary"), "{told}");
     let failed = store.users.get(UserId::generate()).await.unwrap_err();
     assert!(matches!(failed, StoreError::Unavailable(_)), "{failed:?}");
     assert!(!format!("{failed:?}").contains("s3cret-canary"));
+}
+
+/// A role whose connections are used up: only then does a server say so of somebody who is no superuser.
+#[tokio::test]
+async fn who_finds_the_server_full_waits_until_a_connection_is_free() {
+    let fresh = On::Postgres.open().await;
+    let ann = fresh.with_user("ann@example.com").await;
+    let mut root = PgConnection::connect(&fresh.fresh.url).await.unwrap();
+    let role = format!("narrow_{}", std::process::id());
+    let make = format!("DROP ROLE IF EXISTS {role}; CREATE ROLE {role} LOGIN CONNECTION LIMIT 1");
+    root.execute(sqlx::AssertSqlSafe(make)).await.unwrap();
+    root.execute(sqlx::AssertSqlSafe(format!("GRANT SELECT ON users TO {role}"))).await.unwrap();
+    let mut narrow: url::Url = fresh.fresh.url.parse().unwrap();
+    narrow.set_username(&role).unwrap();
+    let taken = PgConnection::connect(narrow.as_str()).await.unwrap();
+
+    let config = config(narrow.as_str());
+    let metrics = Metrics::new(1000);
+    let store = Store::open(&config, Tracer::off(), Switchboard::off(), &metrics).await.unwrap();
+    let waits = async {
+        while value(&metrics, "db_client_connection_pending_requests") < 1.0 {
+            tokio::task::yield_now().await;
+        }
+        // Whoever asked before us has been refused when we are.
+        for _ in 0..3 {
+            PgConnection::connect(narrow.as_str()).await.unwrap_err();
+        }
+        taken.close().await.unwrap();
+    };
+    let (read, ()) = tokio::join!(store.users.get(ann.id), waits);
+    assert_eq!(read.unwrap(), Some(ann));
+    store.close().await;
+    root.execute(sqlx::AssertSqlSafe(format!("DROP OWNED BY {role}; DROP ROLE {role}"))).await.unwrap();
 }
 
 #[tokio::test]
@@ -200,13 +237,13 @@ enum Other {
 
 impl Other {
     async fn in_the_way_of_writes(on: On, store: &Opened) -> Self {
-        match on {
-            On::Sqlite => {
+        match on.engine() {
+            Engine::Sqlite => {
                 let mut connection = SqliteConnection::connect(&store.fresh.url).await.unwrap();
                 connection.execute("BEGIN IMMEDIATE").await.unwrap();
                 Self::Sqlite(connection)
             }
-            On::Postgres => {
+            Engine::Postgres => {
                 let mut connection = PgConnection::connect(&store.fresh.url).await.unwrap();
                 connection.execute("BEGIN; LOCK TABLE users IN EXCLUSIVE MODE").await.unwrap();
                 Self::Postgres(connection)
@@ -248,9 +285,11 @@ async fn a_row_that_means_nothing_is_broken(on: On) {
     let store = on.open().await;
     let ann = store.with_user("ann@example.com").await;
     let spoil = "UPDATE users SET email = 'canary'";
-    match on {
-        On::Sqlite => drop(SqliteConnection::connect(&store.fresh.url).await.unwrap().execute(spoil).await.unwrap()),
-        On::Postgres => drop(PgConnection::connect(&store.fresh.url).await.unwrap().execute(spoil).await.unwrap()),
+    match on.engine() {
+        Engine::Sqlite => {
+            drop(SqliteConnection::connect(&store.fresh.url).await.unwrap().execute(spoil).await.unwrap())
+        }
+        Engine::Postgres => drop(PgConnection::connect(&store.fresh.url).await.unwrap().execute(spoil).await.unwrap()),
     }
     let failed = store.users.get(ann.id).await.unwrap_err();
     assert!(matches!(failed, StoreError::Broken(_)), "{failed:?}");

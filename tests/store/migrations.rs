@@ -8,7 +8,7 @@ use glasshouse::{
 
 use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
 
-use crate::support::{On, config, now};
+use crate::support::{Engine, On, config, now};
 
 crate::on_both! {
     migrations_go_up_and_down_and_up,
@@ -72,11 +72,11 @@ async fn a_store_opens_before_its_database_has_a_schema(on: On) {
 
 async fn the_program_before_runs_on_the_schema_of_the_one_after(on: On) {
     let store = on.open().await;
-    let note = async |statement: &'static str| match on {
-        On::Sqlite => {
+    let note = async |statement: &'static str| match on.engine() {
+        Engine::Sqlite => {
             SqliteConnection::connect(&store.fresh.url).await.unwrap().execute(statement).await.unwrap();
         }
-        On::Postgres => {
+        Engine::Postgres => {
             PgConnection::connect(&store.fresh.url).await.unwrap().execute(statement).await.unwrap();
         }
     };

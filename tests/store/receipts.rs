@@ -5,7 +5,7 @@ use glasshouse::domain::users::{Email, Once, Receipt, StoreError, User};
 
 use crate::support::{On, Opened, hash, now, user};
 
-crate::on_both! {
+crate::on_all! {
     a_receipt_is_read_back_as_it_was_written,
     an_unknown_key_has_no_receipt,
     a_user_that_was_refused_leaves_no_receipt,

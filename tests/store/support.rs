@@ -82,6 +82,14 @@ pub(crate) struct Fresh {
 }
 
 impl On {
+    /// Which one it is, whatever is in front of it.
+    pub(crate) const fn engine(self) -> Engine {
+        match self {
+            Self::Sqlite | Self::Guarded(Engine::Sqlite) => Engine::Sqlite,
+            Self::Postgres | Self::Guarded(Engine::Postgres) => Engine::Postgres,
+        }
+    }
+
     /// A new, empty database.
     pub(crate) async fn fresh(self) -> Fresh {
         let folder = tempfile::tempdir().unwrap();
@@ -105,15 +113,13 @@ impl On {
         let mut config = config(&fresh.url);
         change(&mut config);
         let metrics = Metrics::new(1000);
-        let store = Store::open(&config, Tracer::off(), Switchboard::off(), &metrics).await.unwrap();
+        let mut store = Store::open(&config, Tracer::off(), Switchboard::off(), &metrics).await.unwrap();
         store.migrate_up().await.unwrap();
         let guard = matches!(self, Self::Guarded(_)).then(|| Guarded::new(&store, config.ping_timeout, &metrics));
-        let store = match &guard {
-            Some(Guarded { users, sessions, .. }) => {
-                Store { users: Arc::clone(users), sessions: Arc::clone(sessions), ..store }
-            }
-            None => store,
-        };
+        if let Some(guard) = &guard {
+            (store.users, store.sessions) = (Arc::clone(&guard.users), Arc::clone(&guard.sessions));
+            store.audit = Arc::clone(&guard.audit);
+        }
         Opened { store, metrics, fresh, _guard: guard }
     }
 }
@@ -159,6 +165,7 @@ pub(crate) fn config(url: &str) -> Config {
         max_lifetime: Duration::from_mins(30),
         statement_timeout: Duration::from_secs(30),
         ping_timeout: Duration::from_secs(1),
+        pooler: false,
         migrate: true,
     }
 }

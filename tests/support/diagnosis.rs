@@ -41,6 +41,8 @@ pub(crate) const DIAGNOSES: &[(&str, &[Sign])] = &[
     ("HighLatencyP99", &[First(ROUTE)]),
     ("AvailabilityBurnFast", &[First(ROUTE), Anywhere(INJECTED)]),
     ("LatencyBurnFast", &[First(ROUTE)]),
+    // A statement that takes its connection for long, asked for by more than there are connections.
+    ("RequestsShed", &[First("class=\"other\""), First(ROUTE), First("SELECT sessions")]),
     // error, delay at STATEMENT
     ("DatabaseErrors", &[First(STATEMENT), Anywhere(INJECTED)]),
     ("DatabaseSlow", &[First(STATEMENT)]),
@@ -55,7 +57,7 @@ pub(crate) const DIAGNOSES: &[(&str, &[Sign])] = &[
     // panic at ROUTE
     ("Panics", &[Anywhere("error_type=\"panic\""), Anywhere("injected_panic")]),
     // Wrong passwords; tokens that are none, at ROUTE.
-    ("SignInFailures", &[Anywhere("\"error.type\":\"credentials_wrong\"")]),
+    ("SignInFailures", &[Anywhere("\"error.type\":\"too_many_sign_ins\"")]),
     ("TokenRejections", &[Anywhere("\"error.type\":\"token_")]),
     // error, delay at ROUTE, seldom
     ("AvailabilityBurnSlow", &[First(ROUTE)]),

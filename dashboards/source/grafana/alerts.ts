@@ -7,6 +7,7 @@ export const severity = {
     ErrorBudgetLow: 'ticket',
     HighErrorRate: 'page',
     HighLatencyP99: 'page',
+    RequestsShed: 'ticket',
     TrafficVanished: 'page',
     DatabaseDown: 'page',
     DatabaseErrors: 'ticket',

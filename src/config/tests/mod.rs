@@ -284,8 +284,28 @@ fn production_refuses_every_default_that_development_warns_of() {
         with(&[("GLASSHOUSE_ENVIRONMENT", "production")]).faults().into_iter().map(|f| f.setting).collect();
     assert_eq!(names, ["store.url", "auth.signing_key_file"]);
     let given = with(&[("GLASSHOUSE_ENVIRONMENT", "production"), ("DATABASE_URL", "postgres://db/users")])
-        .set("GLASSHOUSE_AUTH__SIGNING_KEY", pem());
+        .set("GLASSHOUSE_AUTH__SIGNING_KEY", pem())
+        .set("GLASSHOUSE_HTTP__TRUSTED_PROXIES", "10.0.0.0/8");
     assert!(given.settings().warnings.is_empty());
+}
+
+#[test]
+fn production_is_warned_where_it_limits_nobody_or_all_clients_as_one() {
+    let warnings = |name: &str, value: &str| {
+        let given = with(&[("GLASSHOUSE_ENVIRONMENT", "production"), ("DATABASE_URL", "postgres://db/users")])
+            .set("GLASSHOUSE_AUTH__SIGNING_KEY", pem())
+            .set(name, value);
+        given.settings().warnings
+    };
+    for (name, value, said) in [
+        ("GLASSHOUSE_LIMITS__ENABLED", "false", "limits.enabled is false"),
+        ("GLASSHOUSE_LIMITS__ENABLED", "true", "http.trusted_proxies is empty"),
+    ] {
+        let warnings = warnings(name, value);
+        let [warning] = warnings.as_slice() else { panic!("one warning and not {warnings:?}") };
+        assert!(warning.starts_with(said), "{warning}");
+    }
+    assert!(with(&[("GLASSHOUSE_LIMITS__ENABLED", "false")]).settings().warnings.len() < 2, "development is not told");
 }
 
 #[test]
@@ -361,6 +381,14 @@ fn a_stall_is_found_before_it_fails_liveness() {
     let fault = with(&[("GLASSHOUSE_INTERNAL__STALL_AFTER", "10s")]).fault();
     assert!(fault.contains("internal.stall_after") && fault.ends_with("internal.stall_limit, which is 10s"), "{fault}");
     with(&[("GLASSHOUSE_INTERNAL__STALL_AFTER", "9s")]).settings();
+}
+
+#[test]
+fn nobody_migrates_through_a_pooler() {
+    let behind = with(&[("GLASSHOUSE_STORE__POOLER", "true")]);
+    let fault = behind.fault();
+    assert!(fault.starts_with("store.migrate") && fault.contains("the server's own URL"), "{fault}");
+    behind.set("GLASSHOUSE_STORE__MIGRATE", "false").settings();
 }
 
 #[test]

@@ -21,6 +21,6 @@ pub struct Config {
     pub refresh_token_lifetime: Duration,
     /// How many passwords are hashed at once. Each takes a core and 19 MiB for about 30 ms.
     pub password_workers: usize,
-    /// How many more may wait for that; beyond it the answer is 503.
-    pub password_queue: usize,
+    /// How long one may wait for that; then the answer is 503.
+    pub password_wait: Duration,
 }

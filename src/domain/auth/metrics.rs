@@ -24,7 +24,7 @@ impl AuthMetrics {
             rejections: metrics.counter(&catalog::TOKEN_REJECTIONS),
             swept: metrics.counter(&catalog::SESSIONS_SWEPT),
         };
-        for outcome in ["success", "credentials_wrong", "failed"] {
+        for outcome in ["success", "credentials_wrong", "limited", "failed"] {
             this.sign_ins.add(&[outcome], 0);
         }
         for grant in ["sign_in", "refresh"] {

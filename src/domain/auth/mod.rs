@@ -3,6 +3,7 @@
 mod caller;
 mod config;
 mod error;
+mod hashing;
 mod keys;
 mod metrics;
 mod password;
@@ -90,6 +91,11 @@ impl Auth {
             Err(_) => "failed",
         });
         result
+    }
+
+    /// Counts an attempt that an edge did not let through because there were too many.
+    pub fn limited_sign_in(&self) {
+        self.metrics.signed_in("limited");
     }
 
     async fn try_sign_in(&self, email: Option<&Email>, password: &SecretString) -> Result<Grant, Error> {

@@ -1,15 +1,17 @@
-//! Passwords: what is accepted, and hashing them away from the async threads, a bounded number at once.
+//! Passwords: what is accepted, and hashing them on threads of their own.
 
-use std::{fmt, sync::Arc, time::Instant};
+use std::{
+    fmt, io,
+    time::{Duration, Instant},
+};
 
 use argon2::{
     Argon2,
     password_hash::{PasswordHasher, PasswordVerifier, phc},
 };
-use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::{Semaphore, TryAcquireError};
+use secrecy::{ExposeSecret, SecretString, zeroize::Zeroize};
 
-use super::metrics::HashingMetrics;
+use super::{hashing::Threads, metrics::HashingMetrics};
 use crate::domain::{Fault, Kind};
 
 /// 8 to 128 characters of any kind: NIST SP 800-63B, section 5.1.1, asks for length and against composition rules.
@@ -66,6 +68,13 @@ impl PasswordHash {
     }
 }
 
+/// Nothing of it is left in memory.
+impl Drop for PasswordHash {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
 impl fmt::Debug for PasswordHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PasswordHash(…)")
@@ -75,15 +84,15 @@ impl fmt::Debug for PasswordHash {
 /// Why a password could not be hashed or checked.
 #[derive(Debug, thiserror::Error)]
 pub enum HashingError {
-    /// So many wait already that waiting would be in vain.
+    /// Its turn did not come in time.
     #[error("too many passwords wait to be hashed")]
     Overloaded,
     /// The stored hash cannot be read, or the machine is out of memory.
     #[error("the password hash failed")]
     Failed(#[source] argon2::password_hash::Error),
     /// The thread that hashed it panicked.
-    #[error("the hashing thread ended early")]
-    Lost(#[source] tokio::task::JoinError),
+    #[error("the hash was lost in a panic")]
+    Lost,
 }
 
 impl HashingError {
@@ -92,7 +101,7 @@ impl HashingError {
     pub const fn kind(&self) -> Kind {
         match self {
             Self::Overloaded => Kind::Unavailable,
-            Self::Failed(_) | Self::Lost(_) => Kind::Internal,
+            Self::Failed(_) | Self::Lost => Kind::Internal,
         }
     }
 
@@ -101,26 +110,27 @@ impl HashingError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Overloaded => "hashing_overloaded",
-            Self::Failed(_) | Self::Lost(_) => "internal",
+            Self::Failed(_) | Self::Lost => "internal",
         }
     }
 }
 
-/// Hashes and checks passwords on blocking threads: some at once, some more in a queue, the rest refused.
+/// Hashes and checks passwords: some at once, some more wait for a while, the rest is refused. Cheap to clone.
 #[derive(Clone)]
 pub struct Passwords {
-    workers: Arc<Semaphore>,
-    /// One permit for each password that is hashed or waits.
-    places: Arc<Semaphore>,
+    threads: Threads,
+    /// How long one waits for its turn.
+    wait: Duration,
     metrics: HashingMetrics,
 }
 
 impl Passwords {
-    /// So many `workers` at once (at least one), and so many more in the `queue`.
-    #[must_use]
-    pub fn new(workers: usize, queue: usize, metrics: HashingMetrics) -> Self {
-        let workers = workers.max(1);
-        Self { workers: Arc::new(Semaphore::new(workers)), places: Arc::new(Semaphore::new(workers + queue)), metrics }
+    /// So many `workers` at once (at least one); whoever waits longer than that for one of them is refused.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(workers: usize, wait: Duration, metrics: HashingMetrics) -> io::Result<Self> {
+        Ok(Self { threads: Threads::start(workers.max(1))?, wait, metrics })
     }
 
     /// Hashes with argon2id and a fresh salt, 19 MiB and 2 passes: OWASP's first choice of parameters.
@@ -163,25 +173,15 @@ impl Passwords {
         &self,
         work: impl FnOnce() -> Result<T, argon2::password_hash::Error> + Send + 'static,
     ) -> Result<T, HashingError> {
-        let place = match Arc::clone(&self.places).try_acquire_owned() {
-            Ok(place) => place,
-            Err(TryAcquireError::NoPermits | TryAcquireError::Closed) => {
-                self.metrics.refused();
-                return Err(HashingError::Overloaded);
-            }
-        };
         let waiting = self.metrics.waiting();
-        let worker = Arc::clone(&self.workers).acquire_owned().await.expect("the semaphore is never closed");
+        let Ok(thread) = tokio::time::timeout(self.wait, self.threads.turn()).await else {
+            self.metrics.refused();
+            return Err(HashingError::Overloaded);
+        };
         drop(waiting);
         let started = Instant::now();
-        let result = tokio::task::spawn_blocking(move || {
-            // Held by the thread, not by the caller: a client that goes away does not make room for another hash
-            // while its own is still being computed.
-            let _held = (place, worker);
-            work()
-        })
-        .await;
+        let result = thread.run(work).await;
         self.metrics.hashed(started.elapsed());
-        result.map_err(HashingError::Lost)?.map_err(HashingError::Failed)
+        result.ok_or(HashingError::Lost)?.map_err(HashingError::Failed)
     }
 }

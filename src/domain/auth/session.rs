@@ -9,7 +9,10 @@ use std::fmt;
 
 use aws_lc_rs::digest;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use secrecy::SecretString;
+use secrecy::{
+    SecretString,
+    zeroize::{Zeroize, Zeroizing},
+};
 use uuid::Uuid;
 
 use crate::domain::Fault;
@@ -54,8 +57,10 @@ impl RefreshToken {
     /// `malformed` for anything else.
     pub fn parse(text: &str) -> Result<Self, Fault> {
         const MALFORMED: Fault = Fault::new("malformed", "must be a refresh token, unchanged");
-        let bytes: [u8; 48] =
-            URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| bytes.try_into().ok()).ok_or(MALFORMED)?;
+        let mut bytes = Zeroizing::new([0; 48]);
+        if text.len() != Self::TEXT_LENGTH || URL_SAFE_NO_PAD.decode_slice(text, &mut *bytes) != Ok(bytes.len()) {
+            return Err(MALFORMED);
+        }
         let (family, secret) = bytes.split_at(16);
         Ok(Self {
             family: Family(Uuid::from_slice(family).map_err(|_| MALFORMED)?),
@@ -66,8 +71,8 @@ impl RefreshToken {
     /// The text handed to a client.
     #[must_use]
     pub fn text(&self) -> SecretString {
-        let bytes = [self.family.0.as_bytes().as_slice(), &self.secret].concat();
-        SecretString::from(URL_SAFE_NO_PAD.encode(bytes))
+        let bytes = Zeroizing::new([self.family.0.as_bytes().as_slice(), &self.secret].concat());
+        SecretString::from(URL_SAFE_NO_PAD.encode(&*bytes))
     }
 
     /// What the store keeps of it.
@@ -76,6 +81,13 @@ impl RefreshToken {
         let mut out = [0; 32];
         out.copy_from_slice(digest::digest(&digest::SHA256, &self.secret).as_ref());
         SecretDigest(out)
+    }
+}
+
+/// Nothing of it is left in memory.
+impl Drop for RefreshToken {
+    fn drop(&mut self) {
+        self.secret.zeroize();
     }
 }
 

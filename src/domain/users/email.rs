@@ -169,7 +169,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_accepted_has_nothing_that_cannot_be_seen(text in "\\PC{0,80}|[a-z@.\\x00-\\x20\\x7f-]{0,20}@[a-z.-]{1,20}") {
+        fn what_is_accepted_has_nothing_that_cannot_be_seen(
+            text in "\\PC{0,80}|[a-z@.\\x00-\\x20\\x7f-]{0,20}@[a-z.-]{1,20}",
+        ) {
             if let Ok(email) = Email::parse(&text) {
                 prop_assert!(email.as_str().bytes().all(|byte| byte.is_ascii_graphic()));
                 prop_assert_eq!(email.as_str(), text);

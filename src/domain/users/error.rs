@@ -85,6 +85,7 @@ impl StoreError {
             Self::Taken => Kind::Conflict,
             Self::Stale => Kind::Stale,
             Self::Unavailable(_) => Kind::Unavailable,
+            Self::Late(_) => Kind::Timeout,
             Self::Broken(_) => Kind::Internal,
         }
     }
@@ -96,6 +97,7 @@ impl StoreError {
             Self::Taken => "taken",
             Self::Stale => "stale",
             Self::Unavailable(_) => "store_unavailable",
+            Self::Late(_) => "timeout",
             Self::Broken(_) => "internal",
         }
     }

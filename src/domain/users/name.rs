@@ -181,7 +181,7 @@ mod tests {
             text in "\\PC{0,120}|[a-cé\u{200b}-\u{200f}\u{2028}-\u{202e}\u{fe0f}\u{300}-\u{302}👩 ]{0,12}",
         ) {
             if let Ok(name) = Name::parse(&text) {
-                let hidden = |char| Name::INVISIBLE.iter().any(|range| range.contains(&char)) || char.is_control();
+                let hidden = |char: char| Name::INVISIBLE.iter().any(|range| range.contains(&char)) || char.is_control();
                 prop_assert!(!name.as_str().contains(hidden));
                 prop_assert!((1..=Name::MAX_CHARS).contains(&name.as_str().chars().count()));
                 prop_assert_eq!(Name::parse(name.as_str()).expect("it was accepted"), name);

@@ -13,7 +13,8 @@ use crate::domain::{
 ///
 /// Every write is all or nothing, and is durable when the method returns `Ok`.
 /// An entry that is given to a write goes into the trail together with it: both are kept or neither is.
-/// A write that returns [`StoreError::Unavailable`] may or may not have happened: it must not be repeated blindly.
+/// A write that returns [`StoreError::Unavailable`] or [`StoreError::Late`] may or may not have happened: it must not be
+/// repeated blindly.
 #[async_trait]
 pub trait UserStore: Send + Sync {
     /// Adds a user, and with it the receipt of the request that asked for it, if that is to happen once.
@@ -105,6 +106,9 @@ pub enum StoreError {
     /// The store is away, full or too slow; later may be better.
     #[error("the store is unavailable")]
     Unavailable(#[source] BoxError),
+    /// Nobody waited any longer: the request's deadline came first.
+    #[error("the store was not waited for any longer")]
+    Late(#[source] BoxError),
     /// The store answered with something that it must not: a bug, or a broken database.
     #[error("the store is broken")]
     Broken(#[source] BoxError),

@@ -2,21 +2,42 @@
 
 use std::sync::Arc;
 
-use axum::{extract::State, response::Response};
+use axum::{Extension, extract::State, response::Response};
 
 use super::{
-    super::{Api, extract::Json, problem::Problem, shown_password::ShownPassword},
+    super::{Api, extract::Json, layers::Client, problem::Problem, shown_password::ShownPassword},
     granted,
 };
-use crate::domain::users::Email;
+use crate::domain::{auth::Error, users::Email};
 
 /// Signs in. What can be no address, or no password, gets the answer of a wrong password, after the same time.
-pub(in crate::http) async fn sign_in(State(api): State<Arc<Api>>, Json(mut fields): Json) -> Result<Response, Problem> {
+///
+/// Attempts are counted by account before anything is looked up, and alike for accounts that nobody has.
+pub(in crate::http) async fn sign_in(
+    State(api): State<Arc<Api>>,
+    client: Option<Extension<Client>>,
+    Json(mut fields): Json,
+) -> Result<Response, Problem> {
     let values = (
         fields.required("email", |text| Ok(Email::parse_kept(text).ok())),
         fields.required("password", ShownPassword::parse),
     );
     let (email, password) = fields.finish(values)?;
-    let grant = api.auth.sign_in(email.as_ref(), &password.possible()).await?;
-    Ok(granted(&grant))
+    let from = client.map(|Extension(client)| client.network());
+    let attempt = match (&api.limits, &email) {
+        (Some(limits), Some(email)) => Some(limits.sign_ins.attempt(email, from).map_err(|limited| {
+            api.auth.limited_sign_in();
+            Problem::too_many_sign_ins(limited)
+        })?),
+        _ => None,
+    };
+    let result = api.auth.sign_in(email.as_ref(), &password.possible()).await;
+    if let Some(attempt) = attempt {
+        match &result {
+            Ok(_) => attempt.succeeded(),
+            Err(Error::CredentialsWrong) => drop(attempt),
+            Err(_) => attempt.undecided(),
+        }
+    }
+    Ok(granted(&result?))
 }

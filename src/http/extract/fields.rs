@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
+use secrecy::zeroize::Zeroize;
 use serde_json::{Map, Value};
 
 use super::super::problem::{FieldFault, Problem};
@@ -52,7 +53,12 @@ impl Fields {
     ) -> Option<Option<T>> {
         let read = match self.members.remove(name) {
             None => return Some(None),
-            Some(Value::String(text)) => parse(&text),
+            Some(Value::String(mut text)) => {
+                let read = parse(&text);
+                // It may have been a password, and who reads one keeps it in a type that is wiped, too.
+                text.zeroize();
+                read
+            }
             Some(_) => Err(Fault::new("wrong_type", "must be a string")),
         };
         match read {

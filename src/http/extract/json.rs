@@ -57,7 +57,7 @@ async fn read(request: Request, patch: bool) -> Result<Fields, Problem> {
 }
 
 /// Why a body did not arrive: it is longer than `layers/body_limit.rs` lets through, or its sender broke off.
-fn unreadable(error: &axum::Error) -> Problem {
+pub(in crate::http) fn unreadable(error: &axum::Error) -> Problem {
     let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = source {
         if error.is::<LengthLimitError>() {
@@ -96,6 +96,8 @@ fn parse(body: &Bytes) -> Result<Fields, Problem> {
     let read = serde_json::from_slice::<Body>(body).map_err(|error| {
         // Only the place is told: serde_json's own words may repeat a part of the body.
         let what = match error.classify() {
+            // It has no class of its own.
+            Category::Syntax if error.to_string().starts_with("recursion limit exceeded") => "too many levels",
             Category::Data => "the same member twice",
             Category::Syntax | Category::Eof | Category::Io => "no JSON",
         };

@@ -11,7 +11,7 @@ mod target;
 pub(super) use caller::Signed;
 pub(super) use fields::Fields;
 pub(super) use idempotency::Once;
-pub(super) use json::{Json, MergePatch};
+pub(super) use json::{Json, MergePatch, unreadable};
 pub(super) use precondition::{IfMatch, IfNoneMatch, etag};
 pub(super) use query::{Query, refuse_unknown};
 pub(super) use target::{Target, id};

@@ -1,6 +1,6 @@
 //! Who is at the other end: the peer of the connection, or whoever a trusted proxy says it speaks for.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use axum::http::{HeaderMap, HeaderName};
 use ipnet::IpNet;
@@ -14,14 +14,40 @@ pub(in crate::http) struct Peer(pub(in crate::http) SocketAddr);
 
 /// Who asks, and by which scheme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Client {
+pub(in crate::http) struct Client {
     /// The nearest address that no trusted proxy has.
     pub(super) address: IpAddr,
     /// `http`, or `https` if a trusted proxy says so: this port itself speaks no TLS.
     pub(super) scheme: &'static str,
 }
 
+/// What counts as one client: an IPv4 address, or the 64 bits with which IPv6 addresses begin, since nobody is given
+/// fewer addresses than begin with them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(in crate::http) enum Network {
+    V4(Ipv4Addr),
+    V6([u16; 4]),
+}
+
+impl Network {
+    /// The network of an address.
+    pub(in crate::http) fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(address) => Self::V4(address),
+            IpAddr::V6(address) => {
+                let [first, second, third, fourth, ..] = address.segments();
+                Self::V6([first, second, third, fourth])
+            }
+        }
+    }
+}
+
 impl Client {
+    /// What it counts as.
+    pub(in crate::http) fn network(&self) -> Network {
+        Network::of(self.address)
+    }
+
     /// Reads what trusted proxies say; from anybody else the headers are hearsay.
     pub(super) fn of(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
         let peer = peer.to_canonical();
@@ -48,7 +74,7 @@ fn entries<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item 
     values.flat_map(|value| value.to_str().unwrap_or_default().rsplit(',').map(str::trim))
 }
 
-fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
+pub(in crate::http) fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
     trusted.iter().any(|net| net.contains(&address))
 }
 
@@ -67,7 +93,7 @@ mod tests {
     use ipnet::IpNet;
     use proptest::prelude::*;
 
-    use super::{Client, X_FORWARDED_FOR, X_FORWARDED_PROTO, parse};
+    use super::{Client, Network, X_FORWARDED_FOR, X_FORWARDED_PROTO, parse};
 
     fn client(peer: &str, forwarded: &[&str]) -> String {
         let trusted: [IpNet; 2] = ["10.0.0.0/8".parse().expect("a net"), "fd00::/8".parse().expect("a net")];
@@ -104,6 +130,16 @@ mod tests {
         let peer: IpAddr = "10.0.0.1".parse().expect("an address");
         assert_eq!(Client::of(peer, &headers, &[]).scheme, "http");
         assert_eq!(Client::of(peer, &headers, &["10.0.0.0/8".parse().expect("a net")]).scheme, "https");
+    }
+
+    #[test]
+    fn addresses_of_one_owner_are_one_client() {
+        let network = |address: &str| Network::of(address.parse().expect(address));
+        assert_eq!(network("2001:db8::1"), network("2001:db8::ffff:0:0:2"));
+        assert_ne!(network("2001:db8::1"), network("2001:db8:0:1::1"));
+        assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.1"));
+        assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
+        assert_ne!(network("::"), network("0.0.0.0"));
     }
 
     proptest! {

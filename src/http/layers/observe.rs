@@ -10,9 +10,7 @@ use axum::{
     extract::{MatchedPath, Request as HttpRequest, State},
     http::{
         HeaderMap, HeaderName, HeaderValue, Version,
-        header::{
-            CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, REFERRER_POLICY, USER_AGENT, X_CONTENT_TYPE_OPTIONS,
-        },
+        header::{CONNECTION, USER_AGENT},
     },
     middleware::Next,
     response::Response,
@@ -22,6 +20,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     account::{Account, Ending, Route, label},
+    browsers::restrain,
     client::{Client, Peer},
     request_id::{X_REQUEST_ID, request_id},
     safe_path::safe_path,
@@ -120,6 +119,9 @@ impl Observer {
         let body = std::mem::take(http.body_mut());
         *http.body_mut() = Received::counted(body, &upload);
         http.extensions_mut().insert(Arc::clone(&upload));
+        if let Some(client) = client {
+            http.extensions_mut().insert(client);
+        }
         Account {
             observer: Arc::clone(self),
             request,
@@ -157,11 +159,7 @@ fn tell(account: &Account, headers: &mut HeaderMap) {
     if account.observer.server_timing && !account.route.is_about_secrets() {
         headers.extend(HeaderValue::try_from(timing(account)).ok().map(|value| (SERVER_TIMING, value)));
     }
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    let nothing = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
-    headers.entry(CONTENT_SECURITY_POLICY).or_insert(nothing);
-    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    restrain(headers, account.client.is_some_and(|client| client.scheme == "https"));
 }
 
 fn timing(account: &Account) -> String {

@@ -40,7 +40,8 @@ pub fn document() -> OpenApi {
     let mut info = Info::new("Glasshouse", env!("CARGO_PKG_VERSION"));
     info.description = Some(
         "Accounts and sessions. Every answer names its request in `X-Request-ID`; every error is a problem document \
-         (RFC 9457) with a stable `code`. `OPTIONS` and whatever else a path lacks is 405 with `Allow`."
+         (RFC 9457) with a stable `code`. Whoever waits for a shorter time than the service says so in \
+         `X-Request-Timeout`, and is answered when it is over. `OPTIONS` and whatever else a path lacks is 405 with `Allow`."
             .to_owned(),
     );
     info.license = Some(License::new(env!("CARGO_PKG_LICENSE")));

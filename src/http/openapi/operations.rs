@@ -6,23 +6,28 @@ use super::parts::{Input, Operation, Parameter, Success};
 
 /// Errors of every operation, whatever it does.
 const ALWAYS: &[(u16, &str)] = &[
+    (400, "host_invalid, request_timeout_invalid"),
     (406, "not_acceptable"),
+    (413, "body_too_large"),
     (422, "validation_failed"),
+    (429, "too_many_requests"),
     (500, "internal"),
-    (503, "store_unavailable"),
+    (503, "store_unavailable, overloaded"),
     (504, "timeout"),
 ];
 /// The same of those that hash a password.
 const HASHING: &[(u16, &str)] = &[
+    (400, "host_invalid, request_timeout_invalid"),
     (406, "not_acceptable"),
     (422, "validation_failed"),
+    (429, "too_many_requests"),
     (500, "internal"),
-    (503, "store_unavailable, hashing_overloaded"),
+    (503, "store_unavailable, overloaded, hashing_overloaded"),
     (504, "timeout"),
 ];
 /// Errors of every operation that reads a body.
 const WITH_BODY: &[(u16, &str)] = &[
-    (400, "body_malformed"),
+    (400, "host_invalid, request_timeout_invalid, body_malformed"),
     (408, "body_too_slow"),
     (413, "body_too_large"),
     (415, "media_type_unsupported, content_coding_unsupported"),
@@ -164,7 +169,7 @@ pub(super) const ALL: &[Operation] = &[
         input: Some(Input { schema: "Credentials", patch: false }),
         parameters: &[],
         success: GRANT,
-        errors: &[HASHING, WITH_BODY, &[(401, "credentials_wrong")]],
+        errors: &[HASHING, WITH_BODY, &[(401, "credentials_wrong"), (429, "too_many_requests, too_many_sign_ins")]],
     },
     Operation {
         id: "refresh",

@@ -62,6 +62,8 @@ pub(super) enum Parameter {
     IdempotencyKey,
     Subject,
     AuditCursor,
+    /// Every operation has it.
+    RequestTimeout,
 }
 
 impl Operation {
@@ -84,7 +86,7 @@ impl Operation {
             .summary(Some(self.summary))
             .request_body(self.input.as_ref().map(Input::build))
             .response(self.success.status, self.success.build());
-        for parameter in self.parameters {
+        for parameter in self.parameters.iter().chain(&[Parameter::RequestTimeout]) {
             operation = operation.parameter(parameter.build());
         }
         if self.parameters.contains(&Parameter::IfNoneMatch) {
@@ -165,6 +167,13 @@ impl Parameter {
             Self::AuditCursor => {
                 ("cursor", ParameterIn::Query, false, "Where the page begins.", schemas::audit_cursor())
             }
+            Self::RequestTimeout => (
+                "X-Request-Timeout",
+                ParameterIn::Header,
+                false,
+                "For how many seconds the client waits, if that is shorter than the service's own limit; 504 then.",
+                schemas::request_timeout(),
+            ),
         }
     }
 
@@ -187,6 +196,7 @@ fn problem(status: u16, codes: &str) -> Response {
         .content(problem::MEDIA_TYPE, Content::new(Some(named("Problem"))));
     let headers: &[&str] = match status {
         401 => &["WWW-Authenticate"],
+        429 => &["Retry-After", "RateLimit", "RateLimit-Policy"],
         503 => &["Retry-After"],
         _ => &[],
     };

@@ -56,7 +56,12 @@ pub(super) fn components() -> ComponentsBuilder {
         .header("ETag", header(text("Which version of the account this is; for If-Match.", 1, 80)))
         .header("Location", header(text("Where the account is.", 1, 60)))
         .header("WWW-Authenticate", header(text("Bearer, and what is wrong with the one shown.", 1, 300)))
-        .header("Retry-After", header(text("After how many seconds to try again.", 1, 5)))
+        .header("Retry-After", header(text("After how many seconds to try again.", 1, 20)))
+        .header("RateLimit", header(text("What is left of each limit, and in how many seconds more.", 1, 200)))
+        .header(
+            "RateLimit-Policy",
+            header(text("Each limit: how many at once, and in how many seconds again.", 1, 200)),
+        )
 }
 
 fn header(schema: ObjectBuilder) -> utoipa::openapi::Header {
@@ -133,6 +138,11 @@ pub(super) fn idempotency_key() -> ObjectBuilder {
 
 pub(super) fn entity_tags() -> ObjectBuilder {
     string()
+}
+
+/// Text, since a number could be written with an exponent.
+pub(super) fn request_timeout() -> ObjectBuilder {
+    text("Seconds above zero.", 1, 16).pattern(Some(r"^([1-9][0-9]{0,8}(\.[0-9]{1,6})?|0\.[0-9]{0,5}[1-9])$"))
 }
 
 fn moment(description: &str) -> ObjectBuilder {

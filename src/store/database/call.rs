@@ -1,6 +1,12 @@
 //! What is seen of a call: one client span, one duration, one outcome, one more on the request's account.
 
-use std::{borrow::Cow, future::Future, time::Instant};
+use std::{
+    borrow::Cow,
+    future::Future,
+    time::{Duration, Instant},
+};
+
+use sqlx::SqlStr;
 
 use super::{
     super::{failure::InjectedAnswer, metrics::StoreMetrics},
@@ -8,11 +14,12 @@ use super::{
 };
 use crate::{
     faults::Switchboard,
+    resilience::deadline,
     telemetry::{KeyValue, Request, Span, Tracer, semconv},
 };
 
 /// The outcome of a call whose caller did not wait for the end.
-const CANCELLED: &str = "cancelled";
+pub(in crate::store) const CANCELLED: &str = "cancelled";
 
 /// Sees every call to one database.
 pub(super) struct Observer {
@@ -20,12 +27,24 @@ pub(super) struct Observer {
     pub(super) tracer: Tracer,
     pub(super) faults: Switchboard,
     pub(super) metrics: StoreMetrics,
+    /// How long a call waits for a connection.
+    pub(super) patience: Duration,
+    /// How long a call may take. The server's own limit comes first, if it knows one and can tell.
+    pub(super) ceiling: Duration,
+    /// Behind a pooler that gives a connection to each transaction, how such a transaction begins.
+    pub(super) pooled_begin: Option<SqlStr>,
     /// What all calls have in common: which database it is, and where.
     pub(super) place: Vec<KeyValue>,
 }
 
 impl Observer {
-    /// Runs the work of one call, which answers with how many rows came back or were written, where that is known.
+    /// Whether each connection lasts for one transaction.
+    pub(super) const fn is_pooled(&self) -> bool {
+        self.pooled_begin.is_some()
+    }
+
+    /// Runs the work of one call, which answers with how many rows came back or were written, where that is known. It
+    /// takes no longer than a call may, and than the request has left; where nothing is left, it does not begin.
     pub(super) async fn call<T>(
         &self,
         statement: &'static Statement,
@@ -46,7 +65,7 @@ impl Observer {
             }
             work.await
         };
-        match span.within(work).await {
+        match span.within(deadline::within(self.ceiling, work)).await.map_err(Failure::from).and_then(answered) {
             Ok((value, rows)) => {
                 call.error_type = None;
                 if let Some(rows) = rows {
@@ -54,8 +73,7 @@ impl Observer {
                 }
                 Ok(value)
             }
-            Err(error) => {
-                let failure = Failure::from(error);
+            Err(failure) => {
                 if let Some(code) = failure.status_code() {
                     span.set(|| vec![KeyValue::new(semconv::DB_RESPONSE_STATUS_CODE, code)]);
                 }
@@ -76,6 +94,10 @@ impl Observer {
         attributes.push(KeyValue::new(semconv::DB_QUERY_TEXT, statement.sql));
         attributes
     }
+}
+
+fn answered<T>(answer: Result<T, sqlx::Error>) -> Result<T, Failure> {
+    answer.map_err(Failure::from)
 }
 
 /// OpenTelemetry names rows that came back and has no name for rows that were written.

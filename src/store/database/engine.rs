@@ -1,13 +1,13 @@
 //! What the door must know of an engine beyond what sqlx knows.
 
-use std::future::Future;
+use std::{future::Future, time::Duration};
 
-use sqlx::IntoArguments;
+use sqlx::{IntoArguments, SqlStr, database::HasStatementCache};
 
 use super::Statements;
 
 /// A database that the store can be kept in.
-pub trait Engine: sqlx::Database<Arguments: IntoArguments<Self>> {
+pub trait Engine: sqlx::Database<Arguments: IntoArguments<Self>> + HasStatementCache {
     /// `db.system.name`; names the pool too.
     const SYSTEM: &'static str;
     /// Everything that is ever asked of it, migrations aside.
@@ -16,9 +16,13 @@ pub trait Engine: sqlx::Database<Arguments: IntoArguments<Self>> {
     /// How many rows a statement wrote.
     fn rows_affected(result: &Self::QueryResult) -> u64;
 
+    /// Whether a new connection is what it was asked to be, where no pooler is known to be in between.
+    fn opened(connection: &mut Self::Connection) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
+
+    /// How a transaction begins whose connection is its own for just as long. Such a connection keeps no settings, so
+    /// the transaction has to be told how long each of its statements may take.
+    fn pooled_begin(ceiling: Duration) -> SqlStr;
+
     /// Runs a statement without values or rows, unprepared: BEGIN, COMMIT, ROLLBACK.
-    fn control(
-        connection: &mut Self::Connection,
-        sql: &'static str,
-    ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
+    fn control(connection: &mut Self::Connection, sql: SqlStr) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
 }

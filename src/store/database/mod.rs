@@ -6,14 +6,16 @@
 mod call;
 mod connection;
 mod engine;
+mod pool;
 mod statement;
 mod transaction;
 
 use std::{sync::Arc, time::Duration};
 
-use sqlx::{Executor, FromRow, Pool, query::Query, query::QueryAs};
+use sqlx::{Executor, FromRow, query::Query, query::QueryAs};
 
-use self::{call::Observer, connection::Connection};
+pub(in crate::store) use self::call::CANCELLED;
+use self::{call::Observer, connection::Connection, pool::Pool};
 pub use self::{
     engine::Engine,
     statement::{Sql, Statement, Statements},
@@ -28,6 +30,10 @@ use crate::{
     },
     telemetry::{KeyValue, Tracer, semconv},
 };
+
+/// How much longer than the server's own limit a call is waited for. The server's answer is better: the connection stays
+/// whole, and the server's work has ended.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// A statement whose values are being bound, for rows of `T`.
 pub type Rows<'q, DB, T> = QueryAs<'q, DB, T, <DB as sqlx::Database>::Arguments>;
@@ -77,17 +83,25 @@ impl<DB: Engine> Database<DB> {
             attributes.push(KeyValue::new(semconv::SERVER_ADDRESS, address));
             attributes.push(KeyValue::new(semconv::SERVER_PORT, i64::from(port)));
         }
-        let pool = connection::options(config, &metrics).connect_lazy_with(options);
         let retries = Arc::new(Retries::new(BEFORE_AGAIN, metrics.retries.clone()));
-        let observer = Observer { system: DB::SYSTEM, tracer, faults, metrics, place: attributes };
+        let pool = Pool::new(config, options, metrics.clone());
+        let observer = Observer {
+            system: DB::SYSTEM,
+            tracer,
+            faults,
+            metrics,
+            patience: config.acquire_timeout,
+            ceiling: config.statement_timeout + GRACE,
+            pooled_begin: config.pooler.then(|| DB::pooled_begin(config.statement_timeout)),
+            place: attributes,
+        };
         Self { pool, observer: Arc::new(observer), retries }
     }
 
     /// How many connections are idle and how many are used, at this moment.
     #[must_use]
     pub fn connections(&self) -> (u32, u32) {
-        let idle = u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX);
-        (idle, self.pool.size().saturating_sub(idle))
+        self.pool.connections()
     }
 
     /// Waits for connections in use to be given back, and closes all.
@@ -106,17 +120,14 @@ impl<DB: Engine> Database<DB> {
         }
     }
 
-    /// After a call met a dead connection, no idle one is trusted: what ended one has mostly ended all.
-    /// Says whether that is what happened.
+    /// After a call met a connection that is dead or mute, no idle one is trusted: what befell one has mostly befallen
+    /// all. Says whether the call is worth another try: after silence, too much time has passed.
     fn retires(&self, failure: &Failure) -> bool {
-        if !failure.is_dead_connection() {
-            return false;
+        let is_dead = failure.is_dead_connection();
+        if is_dead || failure.is_silence() {
+            self.pool.close_idle();
         }
-        for _ in 0..self.pool.size() {
-            let Some(mut idle) = self.pool.try_acquire() else { break };
-            idle.close_on_drop();
-        }
-        true
+        is_dead
     }
 }
 
@@ -140,14 +151,30 @@ where
     {
         let mut tries = self.retries.call();
         loop {
-            let mut connection = self.acquire(&mut tries).await?;
-            let fetched = fetch_all(&self.observer, &mut connection, statement, bind(query_as(statement))).await;
-            drop(connection);
+            let fetched = self.fetch_once(&mut tries, statement, &bind).await;
             match fetched {
                 Err(failure) if self.retires(&failure) && statement.is_read() && tries.again().await => {}
                 fetched => return fetched,
             }
         }
+    }
+
+    async fn fetch_once<'q, T>(
+        &self,
+        tries: &mut Tries<'_>,
+        statement: &'static Statement,
+        bind: impl Fn(Rows<'q, DB, T>) -> Rows<'q, DB, T>,
+    ) -> Result<Vec<T>, Failure>
+    where
+        T: for<'r> FromRow<'r, DB::Row> + Send + Unpin,
+    {
+        let mut connection = self.acquire(tries).await?;
+        if self.observer.is_pooled() {
+            let mut transaction = Transaction::begin(connection, &self.observer).await?;
+            let rows = transaction.fetch_all(statement, bind).await?;
+            return transaction.commit().await.map(|()| rows);
+        }
+        fetch_all(&self.observer, &mut connection, statement, bind(query_as(statement, &self.observer))).await
     }
 
     /// The row of a statement that has at most one; otherwise as [`Database::fetch_all`].
@@ -174,12 +201,23 @@ where
         statement: &'static Statement,
         bind: impl Fn(Writes<'q, DB>) -> Writes<'q, DB>,
     ) -> Result<u64, Failure> {
-        let mut connection = self.acquire(&mut self.retries.call()).await?;
-        let executed = execute(&self.observer, &mut connection, statement, bind(query(statement))).await;
-        drop(connection);
-        executed.inspect_err(|failure| {
+        self.execute_once(statement, bind).await.inspect_err(|failure| {
             self.retires(failure);
         })
+    }
+
+    async fn execute_once<'q>(
+        &self,
+        statement: &'static Statement,
+        bind: impl Fn(Writes<'q, DB>) -> Writes<'q, DB>,
+    ) -> Result<u64, Failure> {
+        let mut connection = self.acquire(&mut self.retries.call()).await?;
+        if self.observer.is_pooled() {
+            let mut transaction = Transaction::begin(connection, &self.observer).await?;
+            let rows = transaction.execute(statement, bind).await?;
+            return transaction.commit().await.map(|()| rows);
+        }
+        execute(&self.observer, &mut connection, statement, bind(query(statement, &self.observer))).await
     }
 
     /// Begins a transaction. If the connection turns out to be dead, another one is tried: nothing was written.
@@ -218,13 +256,13 @@ where
     T: for<'r> FromRow<'r, DB::Row> + Send + Unpin,
 {
     let work = async {
-        let rows = query.fetch_all(connection.get()).await?;
+        let rows = query.fetch_all(connection.lend()).await?;
         let count = u64::try_from(rows.len()).ok();
         Ok((rows, count))
     };
-    let fetched = observer.call(statement, work).await;
-    connection.heed(&fetched);
-    fetched
+    let outcome = observer.call(statement, work).await;
+    connection.settled(&outcome);
+    outcome
 }
 
 async fn execute<DB>(
@@ -238,20 +276,25 @@ where
     for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
 {
     let work = async {
-        let rows = DB::rows_affected(&query.execute(connection.get()).await?);
+        let rows = DB::rows_affected(&query.execute(connection.lend()).await?);
         Ok((rows, Some(rows)))
     };
-    let executed = observer.call(statement, work).await;
-    connection.heed(&executed);
-    executed
+    let outcome = observer.call(statement, work).await;
+    connection.settled(&outcome);
+    outcome
 }
 
+/// Nothing is prepared under a name on a connection that is somebody else's next.
 #[expect(clippy::disallowed_methods, reason = "this is the door")]
-fn query_as<'q, DB: Engine, T: for<'r> FromRow<'r, DB::Row>>(statement: &'static Statement) -> Rows<'q, DB, T> {
-    sqlx::query_as(statement.sql)
+fn query_as<'q, DB: Engine, T>(statement: &'static Statement, observer: &Observer) -> Rows<'q, DB, T>
+where
+    T: for<'r> FromRow<'r, DB::Row>,
+{
+    sqlx::query_as(statement.sql).persistent(!observer.is_pooled())
 }
 
+/// The same for what writes.
 #[expect(clippy::disallowed_methods, reason = "this is the door")]
-fn query<'q, DB: Engine>(statement: &'static Statement) -> Writes<'q, DB> {
-    sqlx::query(statement.sql)
+fn query<'q, DB: Engine>(statement: &'static Statement, observer: &Observer) -> Writes<'q, DB> {
+    sqlx::query(statement.sql).persistent(!observer.is_pooled())
 }

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use sqlx::{Executor, FromRow};
+use sqlx::{Executor, FromRow, SqlStr};
 
-use super::{Engine, Failure, Rows, Statement, Writes, call::Observer, connection::Connection, execute, fetch_all};
-use super::{query, query_as};
+use super::{
+    Engine, Failure, Rows, Statement, Writes, call::Observer, connection::Connection, execute, fetch_all,
+    pool::SETTLING, query, query_as,
+};
 use crate::telemetry::{self, Place};
 
 /// A transaction that has begun. Dropped before [`Transaction::commit`] it is rolled back, as a call like any other,
@@ -21,7 +23,9 @@ impl<DB: Engine> Transaction<DB> {
     pub(super) async fn begin(connection: Connection<DB>, observer: &Arc<Observer>) -> Result<Self, Failure> {
         let mut beginning = Beginning(Some(connection));
         let connection = beginning.0.as_mut().expect("taken only below");
-        control(&DB::STATEMENTS.begin, connection, observer).await?;
+        let begin = &DB::STATEMENTS.begin;
+        let sql = observer.pooled_begin.clone().unwrap_or(SqlStr::from_static(begin.sql));
+        control(begin, sql, connection, observer).await?;
         Ok(Self { connection: beginning.0.take(), observer: Arc::clone(observer), place: Place::current() })
     }
 
@@ -36,7 +40,8 @@ impl<DB: Engine> Transaction<DB> {
     /// What the database says. Whether anything was kept is then unknown.
     pub async fn commit(mut self) -> Result<(), Failure> {
         let (connection, observer) = self.open();
-        control(&DB::STATEMENTS.commit, connection, observer).await?;
+        let commit = &DB::STATEMENTS.commit;
+        control(commit, SqlStr::from_static(commit.sql), connection, observer).await?;
         self.connection = None;
         Ok(())
     }
@@ -85,7 +90,7 @@ where
         T: for<'r> FromRow<'r, DB::Row> + Send + Unpin,
     {
         let (connection, observer) = self.open();
-        fetch_all(observer, connection, statement, bind(query_as(statement))).await
+        fetch_all(observer, connection, statement, bind(query_as(statement, observer))).await
     }
 
     /// The row of a statement that has at most one.
@@ -113,13 +118,14 @@ where
         bind: impl FnOnce(Writes<'q, DB>) -> Writes<'q, DB>,
     ) -> Result<u64, Failure> {
         let (connection, observer) = self.open();
-        execute(observer, connection, statement, bind(query(statement))).await
+        execute(observer, connection, statement, bind(query(statement, observer))).await
     }
 }
 
 /// What cannot be rolled back is closed, which comes to the same.
 async fn rollback<DB: Engine>(connection: &mut Connection<DB>, observer: &Observer) -> Result<(), Failure> {
-    let rolled_back = control(&DB::STATEMENTS.rollback, connection, observer).await;
+    let rollback = &DB::STATEMENTS.rollback;
+    let rolled_back = control(rollback, SqlStr::from_static(rollback.sql), connection, observer).await;
     if rolled_back.is_err() {
         connection.distrust();
     }
@@ -128,14 +134,17 @@ async fn rollback<DB: Engine>(connection: &mut Connection<DB>, observer: &Observ
 
 async fn control<DB: Engine>(
     statement: &'static Statement,
+    sql: SqlStr,
     connection: &mut Connection<DB>,
     observer: &Observer,
 ) -> Result<(), Failure> {
     let work = async {
-        DB::control(connection.get(), statement.sql).await?;
+        DB::control(connection.lend(), sql).await?;
         Ok(((), None))
     };
-    observer.call(statement, work).await
+    let outcome = observer.call(statement, work).await;
+    connection.settled(&outcome);
+    outcome
 }
 
 impl<DB: Engine> Drop for Transaction<DB> {
@@ -147,8 +156,12 @@ impl<DB: Engine> Drop for Transaction<DB> {
         }
         let (observer, place) = (Arc::clone(&self.observer), self.place.clone());
         drop(telemetry::spawn("rollback", async move {
-            // The caller is gone; that it failed is told by its span.
-            drop(place.within(rollback(&mut connection, &observer)).await);
+            // The caller is gone; that it failed is told by its span. A statement that is still running would be waited
+            // for: closing the connection ends it, and the transaction with it.
+            let rolled_back = place.within(rollback(&mut connection, &observer));
+            if tokio::time::timeout(SETTLING, rolled_back).await.is_err() {
+                connection.distrust();
+            }
         }));
     }
 }

@@ -32,6 +32,9 @@ pub enum MigrateError {
     /// The database is away, or refuses something that is no migration.
     #[error("the database cannot be migrated")]
     Database(#[source] Failure),
+    /// Migrating wants a connection that is the server's own: it holds a lock for longer than a transaction.
+    #[error("behind a pooler nothing is migrated: use the server's own URL, with store.pooler=false")]
+    Pooled,
     /// That migration was refused.
     #[error("migration {0} failed")]
     Failed(i64, #[source] Failure),

@@ -5,7 +5,7 @@ mod statements;
 use std::{path::Path, time::Duration};
 
 use sqlx::{
-    ConnectOptions, Executor, Sqlite,
+    ConnectOptions, Executor, SqlStr, Sqlite,
     sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteQueryResult, SqliteSynchronous},
 };
 
@@ -23,7 +23,16 @@ impl Engine for Sqlite {
         result.rows_affected()
     }
 
-    async fn control(connection: &mut SqliteConnection, sql: &'static str) -> Result<(), sqlx::Error> {
+    async fn opened(_: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+        Ok(())
+    }
+
+    /// Nobody stands between us and a file.
+    fn pooled_begin(_: Duration) -> SqlStr {
+        SqlStr::from_static(STATEMENTS.begin.sql)
+    }
+
+    async fn control(connection: &mut SqliteConnection, sql: SqlStr) -> Result<(), sqlx::Error> {
         connection.execute(sql).await.map(drop)
     }
 }

@@ -47,6 +47,23 @@ metrics! {
         "How many connections may be open at once";
     HTTP_SERVER_REFUSED_CONNECTIONS: Counter, "glasshouse_http_connection_failures_total", ["reason"],
         "Connections that ended without an answer of ours: what could not be read, or took too long";
+    REQUESTS_LIMITED: Counter, "glasshouse_requests_limited_total", ["reason"],
+        "Requests that were answered with 429, by whether the address or the attempts at one account were too many";
+    LIMIT_CLIENTS: Gauge, "glasshouse_limit_clients", ["limit"],
+        "Clients of which a limit remembers that they have asked lately: addresses, accounts, addresses known for one";
+    LIMIT_CLIENTS_MAX: Gauge, "glasshouse_limit_clients_max", ["limit"],
+        "How many clients a limit can remember; 0 where limits are off";
+    LIMIT_EVICTIONS: Counter, "glasshouse_limit_evictions_total", ["limit"],
+        "Clients that a limit forgot before their time because there were too many";
+
+    REQUESTS_SHED: Counter, "glasshouse_requests_shed_total", ["class", "reason"],
+        "Requests that were answered with 503 because there is more to do than can be done, by what they would have spent";
+    CONCURRENCY_LIMIT: Gauge, "glasshouse_concurrency_limit", ["class"],
+        "How many requests may be worked on at once, by what they spend: as many as are finished in good time";
+    CONCURRENCY_USED: Gauge, "glasshouse_concurrency_used", ["class"],
+        "Requests that are worked on";
+    CONCURRENCY_WAITING: Gauge, "glasshouse_concurrency_waiting", ["class"],
+        "Requests that wait until they are worked on";
 
     // The database.
     DB_CLIENT_OPERATION_DURATION: Histogram(DB_SECONDS), "db_client_operation_duration_seconds", ["db_system_name", "db_operation_name", "db_collection_name", "db_query_summary", "error_type"],

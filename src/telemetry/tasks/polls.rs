@@ -6,16 +6,12 @@
 
 use std::{
     marker::PhantomData,
-    sync::{
-        Arc, LazyLock, Mutex, PoisonError,
-        atomic::{
-            AtomicU64,
-            Ordering::{Acquire, Relaxed, Release},
-        },
-    },
+    sync::{Arc, LazyLock, Mutex, PoisonError},
     thread::{self, ThreadId},
     time::{Duration, Instant},
 };
+
+use super::polled::Polled;
 
 /// A thread on which tasks are polled.
 #[derive(Debug)]
@@ -26,10 +22,8 @@ pub struct Poller {
     pub tid: i32,
     /// Its name; empty if it has none.
     pub name: String,
-    /// The task that is being polled, or [`NONE`].
-    task: AtomicU64,
-    /// When that poll began, in nanoseconds since [`BASE`].
-    since: AtomicU64,
+    /// The task that is being polled, and when that began, in nanoseconds since [`BASE`].
+    polled: Polled,
 }
 
 /// One poll that is under way. Two polls of one task are not equal.
@@ -41,8 +35,6 @@ pub struct Poll {
     pub since: Instant,
 }
 
-/// Tasks are counted from 1.
-const NONE: u64 = 0;
 static BASE: LazyLock<Instant> = LazyLock::new(Instant::now);
 static POLLERS: Mutex<Vec<Arc<Poller>>> = Mutex::new(Vec::new());
 
@@ -69,12 +61,7 @@ impl Poller {
     /// What the thread polls now; none between two polls, and none where one has just ended and another begun.
     #[must_use]
     pub fn poll(&self) -> Option<Poll> {
-        let task = self.task.load(Acquire);
-        let since = self.since.load(Acquire);
-        // A time that belongs to an outer poll, which has just been returned to, must not be taken for the inner one's.
-        if task == NONE || self.task.load(Relaxed) != task {
-            return None;
-        }
+        let (task, since) = self.polled.look()?;
         Some(Poll { task, since: *BASE + Duration::from_nanos(since) })
     }
 }
@@ -93,8 +80,7 @@ impl Own {
             thread: current.id(),
             tid: tid(),
             name: current.name().unwrap_or_default().to_owned(),
-            task: AtomicU64::new(NONE),
-            since: AtomicU64::new(0),
+            polled: Polled::new(),
         });
         POLLERS.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&poller));
         Self(poller)
@@ -130,29 +116,14 @@ impl Polling {
     pub(super) fn begin(task: u64) -> Self {
         let now = u64::try_from(BASE.elapsed().as_nanos()).unwrap_or(u64::MAX);
         // A thread that is ending has no record any more.
-        let outer = OWN.try_with(|Own(own)| {
-            let outer = (own.task.load(Relaxed), own.since.load(Relaxed));
-            // In this order: whoever sees the task sees its time, or a younger one.
-            own.since.store(now, Release);
-            own.task.store(task, Release);
-            outer
-        });
+        let outer = OWN.try_with(|Own(own)| own.polled.begin(task, now));
         Self { outer: outer.unwrap_or_default(), thread: PhantomData }
     }
 }
 
 impl Drop for Polling {
     fn drop(&mut self) {
-        let (task, since) = self.outer;
-        OWN.try_with(|Own(own)| {
-            own.task.store(task, Release);
-            // Where nothing is polled any more the time stays: whoever is between its two looks at a task that is polled
-            // again at once must not take an older time for that poll's.
-            if task != NONE {
-                own.since.store(since, Release);
-            }
-        })
-        .ok();
+        OWN.try_with(|Own(own)| own.polled.end(self.outer)).ok();
     }
 }
 
@@ -160,7 +131,7 @@ impl Drop for Polling {
 mod tests {
     use std::{panic::catch_unwind, sync::Arc, thread};
 
-    use super::{Poll, Poller, Polling, Relaxed, pollers, under_way};
+    use super::{Poll, Poller, Polling, pollers, under_way};
 
     fn own() -> Option<Arc<Poller>> {
         pollers(&[thread::current().id()]).pop()
@@ -190,15 +161,6 @@ mod tests {
         );
         drop(outer);
         assert_eq!(polled(), None);
-    }
-
-    #[test]
-    fn an_older_time_never_stands_where_the_next_poll_is_looked_for() {
-        drop(Polling::begin(7));
-        let since = || own().unwrap().since.load(Relaxed);
-        let before = since();
-        drop(Polling::begin(7));
-        assert!(since() > before);
     }
 
     #[test]

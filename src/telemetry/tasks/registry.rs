@@ -4,12 +4,8 @@ use std::{
     collections::HashMap,
     panic::Location,
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
-        atomic::{
-            AtomicBool, AtomicU64,
-            Ordering::{Relaxed, SeqCst},
-            fence,
-        },
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
     },
     task::Waker,
     time::Instant,
@@ -20,7 +16,7 @@ use tokio::{
     task,
 };
 
-use super::dump::Question;
+use super::{asking::Asking, dump::Question};
 use crate::telemetry::timeline;
 
 /// A task that was begun with [`super::spawn`].
@@ -36,11 +32,7 @@ pub struct Task {
     pub since: Instant,
     /// Whose task it is: there may be several services in one process.
     pub runtime: Id,
-    /// Known from its first poll on.
-    begun: OnceLock<Begun>,
-    /// Whether there is a question, so that nobody takes a lock to find none.
-    asked: AtomicBool,
-    question: Mutex<Option<Question>>,
+    asking: Asking<Begun, Question>,
 }
 
 /// What a task knows of itself once it has been polled.
@@ -55,48 +47,30 @@ impl Task {
     /// Tokio's number for it, which its hooks are told; none before its first poll.
     #[must_use]
     pub fn tokio_id(&self) -> Option<task::Id> {
-        self.begun.get().and_then(|begun| begun.tokio_id)
+        self.asking.waker().and_then(|begun| begun.tokio_id)
     }
 
     /// Puts a question, in place of one that it has not answered, and has it come to it.
     pub(super) fn ask(&self, question: Question) {
-        *self.question() = Some(question);
-        self.asked.store(true, Relaxed);
-        // Either the waker is here to be seen, and a poll after the wake sees that something is asked; or the first poll
-        // sees it.
-        fence(SeqCst);
-        if let Some(begun) = self.begun.get() {
-            begun.waker.wake_by_ref();
-        }
+        self.asking.ask(question, |begun| begun.waker.wake_by_ref());
     }
 
     /// Takes the question back, if it has not been answered.
     pub(super) fn take_question(&self) -> Option<Question> {
-        if !self.is_asked() {
-            return None;
-        }
-        self.asked.store(false, Relaxed);
-        self.question().take()
+        self.asking.take()
     }
 
-    #[inline]
+    #[cfg(test)]
     pub(super) fn is_asked(&self) -> bool {
-        self.asked.load(Relaxed)
-    }
-
-    fn question(&self) -> std::sync::MutexGuard<'_, Option<Question>> {
-        self.question.lock().unwrap_or_else(PoisonError::into_inner)
+        self.asking.is_asked()
     }
 
     /// Says that a poll begins. Only the task itself says so.
     #[inline]
     pub(super) fn begin(&self, waker: &Waker) {
-        if self.begun.get().is_none() {
-            self.begun.get_or_init(|| Begun { waker: waker.clone(), tokio_id: task::try_id() });
-            fence(SeqCst);
-        }
+        self.asking.begin(|| Begun { waker: waker.clone(), tokio_id: task::try_id() });
         debug_assert!(
-            self.begun.get().is_some_and(|begun| begun.waker.will_wake(waker)),
+            self.asking.waker().is_some_and(|begun| begun.waker.will_wake(waker)),
             "the waker that is kept is not the task's any more"
         );
     }
@@ -140,9 +114,7 @@ impl Listed {
             spawned_at,
             since: Instant::now(),
             runtime: Handle::current().id(),
-            begun: OnceLock::new(),
-            asked: AtomicBool::new(false),
-            question: Mutex::new(None),
+            asking: Asking::new(),
         });
         with_shard(id, |tasks| tasks.insert(id, Arc::clone(&task)));
         Self(task)

@@ -29,6 +29,12 @@ faults! {
         lasts: Duration::from_millis(2500),
         readiness: Readiness::Lost,
     };
+    /// The same behind a pooler in transaction mode, which keeps its clients' connections meanwhile.
+    a_database_behind_a_pooler_that_is_killed: Fault {
+        kind: scene::Kind::Pooled,
+        lasts: Duration::from_millis(2500),
+        readiness: Readiness::Lost,
+    };
     /// The processes that serve the service's connections are killed, upon which the server begins anew by itself.
     a_database_whose_connections_are_killed: Fault {
         kind: scene::Kind::BackendsKilled,

@@ -1,7 +1,7 @@
 //! What clients see: errors, slowness, or that nobody comes through to the service.
 
 use crate::{
-    cause::Cause::{EndedLoad, Injected},
+    cause::Cause::{EndedLoad, Injected, Readers},
     fault::Fault,
 };
 
@@ -21,6 +21,29 @@ pub(super) const FAULTS: &[Fault] = &[
         others: &["AvailabilityBurnSlow", "ErrorBudgetLow"],
         causes: &[Injected(r#"[{"fault": "error", "route": "/api/v1/users/me"}]"#)],
         journeys: 1.0,
+        ..Fault::NONE
+    },
+    // Two connections and a statement of 100 ms make twenty requests a second; three times as many are asked for.
+    Fault {
+        name: "overload",
+        alerts: &["RequestsShed"],
+        others: &[
+            "HighErrorRate",
+            "AvailabilityBurnFast",
+            "AvailabilityBurnSlow",
+            "ErrorBudgetLow",
+            "HighLatencyP99",
+            "LatencyBurnFast",
+            "LatencyBurnSlow",
+            "DatabaseSlow",
+            "PoolSaturated",
+        ],
+        causes: &[
+            Readers { per_second: 60 },
+            Injected(r#"[{"fault": "delay", "statement": "SELECT sessions", "for": "100ms"}]"#),
+        ],
+        settings: &[("GLASSHOUSE_STORE__MAX_CONNECTIONS", "2"), ("GLASSHOUSE_SHED__MAX_WAIT", "100ms")],
+        pace: 0.5,
         ..Fault::NONE
     },
     Fault {

@@ -37,6 +37,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "DatabaseDown",
             "DatabaseSlow",
             "PoolSaturated",
+            "RequestsShed",
             "HighErrorRate",
             "AvailabilityBurnFast",
             "AvailabilityBurnSlow",

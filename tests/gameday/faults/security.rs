@@ -10,6 +10,12 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "sign-in-guessing",
         alerts: &["SignInFailures"],
         causes: &[WrongPasswords],
+        // The load comes from one address as well, so only the limit by account is in the way of who guesses.
+        settings: &[
+            ("GLASSHOUSE_LIMITS__ENABLED", "true"),
+            ("GLASSHOUSE_LIMITS__ADDRESS_RATE", "1000000"),
+            ("GLASSHOUSE_LIMITS__ADDRESS_BURST", "1000000"),
+        ],
         pace: 0.5,
         ..Fault::NONE
     },

@@ -15,6 +15,7 @@ pub(crate) const PROMISED: &[(&str, &str, u64, &str)] = &[
     ("ErrorBudgetLow", "overview", 12, "Error budget left"),
     ("HighErrorRate", "overview", 13, "Errors"),
     ("HighLatencyP99", "overview", 14, "Latency"),
+    ("RequestsShed", "http", 22, "Shed and limited"),
     ("TrafficVanished", "overview", 15, "Requests"),
     ("TargetDown", "overview", 16, "Targets"),
     ("TargetAbsent", "overview", 16, "Targets"),

@@ -18,7 +18,7 @@ impl Service {
     pub(crate) async fn admin(&self, email: &str) -> Session {
         let metrics = Metrics::new(1000);
         let store = Store::open(&self.store, Tracer::off(), Switchboard::off(), &metrics).await.unwrap();
-        let passwords = Passwords::new(1, 0, HashingMetrics::new(&metrics));
+        let passwords = Passwords::start(1, std::time::Duration::from_secs(10), HashingMetrics::new(&metrics)).unwrap();
         let users = Users::new(store.users.clone(), passwords, Clock::system(), UserMetrics::new(&metrics));
         let registration = Registration {
             email: Email::parse(email).unwrap(),

@@ -5,12 +5,15 @@ use std::net::SocketAddr;
 use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
 
+use super::canaries::Canaries;
+
 /// Speaks to one service, perhaps as somebody.
 #[derive(Clone)]
 pub(crate) struct Client {
     http: reqwest::Client,
     base: String,
     token: Option<String>,
+    canaries: Canaries,
 }
 
 /// An answer, read to its end.
@@ -39,7 +42,12 @@ pub(crate) const PASSWORD: &str = "canary-password-7b1f";
 
 impl Client {
     pub(crate) fn new(http: reqwest::Client, address: SocketAddr) -> Self {
-        Self { http, base: format!("http://{address}"), token: None }
+        Self { http, base: format!("http://{address}"), token: None, canaries: Canaries::default() }
+    }
+
+    /// The same; the tokens that it is granted must be seen nowhere.
+    pub(super) fn minding(self, canaries: &Canaries) -> Self {
+        Self { canaries: canaries.clone(), ..self }
     }
 
     pub(crate) fn as_bearer(&self, token: &str) -> Self {
@@ -64,6 +72,7 @@ impl Client {
         let (status, headers) = (response.status(), response.headers().clone());
         let text = response.text().await.unwrap();
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
+        self.canaries.note(&json);
         Reply { status, headers, text, json }
     }
 

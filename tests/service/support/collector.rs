@@ -36,8 +36,9 @@ pub(crate) struct Collector {
     tasks: Vec<tokio::task::JoinHandle<()>>,
 }
 
+/// What has been received; outlives the collector.
 #[derive(Clone, Default)]
-struct Kept {
+pub(crate) struct Kept {
     traces: Arc<Mutex<Vec<ExportTraceServiceRequest>>>,
     logs: Arc<Mutex<Vec<ExportLogsServiceRequest>>>,
     refusing: Arc<AtomicU64>,
@@ -101,7 +102,12 @@ impl Collector {
 
     /// Everything received, as text: for those who look for what must not be there.
     pub(crate) fn everything(&self) -> String {
-        format!("{:?}{:?}", self.kept.traces.lock().unwrap(), self.kept.logs.lock().unwrap())
+        self.kept.everything()
+    }
+
+    /// What it keeps, for whoever looks at it later.
+    pub(crate) fn kept(&self) -> Kept {
+        self.kept.clone()
     }
 }
 
@@ -114,6 +120,10 @@ impl Drop for Collector {
 }
 
 impl Kept {
+    pub(crate) fn everything(&self) -> String {
+        format!("{:?}{:?}", self.traces.lock().unwrap(), self.logs.lock().unwrap())
+    }
+
     fn is_refusing(&self) -> bool {
         self.refusing.load(SeqCst) > 0
     }

@@ -1,8 +1,12 @@
 //! What every service test stands on: a whole service in this process, a client, and a collector of its own.
 
 mod admin;
+#[path = "../../support/canaries.rs"]
+mod canaries;
 mod client;
 mod collector;
+pub(crate) mod leaks;
+mod lock;
 #[path = "../../support/pgbouncer.rs"]
 mod pgbouncer;
 #[path = "../../support/postgres.rs"]
@@ -12,6 +16,7 @@ mod service;
 
 pub(crate) use client::{Client, PASSWORD, Reply, Session};
 pub(crate) use collector::{Collector, attribute, hex};
+pub(crate) use lock::{Lock, at_work};
 pub(crate) use pgbouncer::PgBouncer;
 pub(crate) use postgres::Postgres;
 pub(crate) use proxy::Proxy;

@@ -7,6 +7,7 @@ use std::{
 
 use tokio::{
     net::{TcpListener, TcpStream},
+    sync::watch,
     task::{AbortHandle, JoinSet},
 };
 
@@ -20,6 +21,7 @@ pub(crate) struct Proxy {
 #[derive(Default)]
 struct State {
     is_cut: bool,
+    is_held: watch::Sender<bool>,
     wires: JoinSet<()>,
 }
 
@@ -38,10 +40,15 @@ impl Proxy {
                 let mut state = shared.lock().unwrap();
                 // A connection that is dropped at once looks like a server that has just gone.
                 if !state.is_cut {
+                    let mut held = state.is_held.subscribe();
                     state.wires.spawn(async move {
-                        if let Ok(mut far) = TcpStream::connect(target).await {
-                            tokio::io::copy_bidirectional(&mut near, &mut far).await.ok();
+                        let Ok(mut far) = TcpStream::connect(target).await else { return };
+                        tokio::select! {
+                            _ = tokio::io::copy_bidirectional(&mut near, &mut far) => return,
+                            _ = async { held.wait_for(|is_held| *is_held).await.map(drop) } => {}
                         }
+                        // Held, both ends stay open.
+                        std::future::pending::<()>().await;
                     });
                 }
             }
@@ -64,9 +71,16 @@ impl Proxy {
         state.wires.abort_all();
     }
 
+    /// Carries nothing any more, and ends nothing: what is on its way never arrives.
+    pub(crate) fn hold(&self) {
+        self.state.lock().unwrap().is_held.send_replace(true);
+    }
+
     /// Carries new connections again.
     pub(crate) fn mend(&self) {
-        self.state.lock().unwrap().is_cut = false;
+        let mut state = self.state.lock().unwrap();
+        state.is_cut = false;
+        state.is_held.send_replace(false);
     }
 }
 

@@ -1,10 +1,12 @@
 //! A whole service in this process: its own store, ports, threads, registry and log.
 
 use std::{
-    io::{self, Write},
-    net::SocketAddr,
+    io::{self, Read, Write},
+    net::{SocketAddr, TcpStream},
+    panic::{catch_unwind, resume_unwind},
     sync::{Arc, Mutex},
     thread::JoinHandle,
+    time::Duration,
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -18,7 +20,13 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
-use super::{Client, Collector, Postgres};
+use super::{Client, Collector, Postgres, canaries::Canaries, collector::Kept, leaks};
+
+/// How long the end of a test waits for a service that does not answer, or does not end.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Whether each test is held to leave nothing running. Those of other binaries, which share this file, plant leaks.
+const LEAVES_NOTHING: bool = matches!(env!("CARGO_CRATE_NAME").as_bytes(), b"service");
 
 /// Which store a service keeps its users in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,8 +46,15 @@ pub(crate) struct Service {
     http: reqwest::Client,
     stops: mpsc::Sender<&'static str>,
     running: Option<JoinHandle<anyhow::Result<()>>>,
+    /// Ends when the service has.
+    ended: std::sync::mpsc::Receiver<()>,
+    canaries: Canaries,
+    /// What its collector keeps, if it exports to one of these tests.
+    exported: Option<Kept>,
     log: Log,
     ahead: Arc<Mutex<TimeDelta>>,
+    /// Once it was ready.
+    pub(crate) at_rest: Option<leaks::AtRest>,
     _folder: TempDir,
 }
 
@@ -72,7 +87,9 @@ impl Service {
             ("OTEL_BSP_SCHEDULE_DELAY", "50"),
         ];
         settings.extend_from_slice(more);
-        Self::start_with(engine, &settings).await
+        let mut service = Self::start_with(engine, &settings).await;
+        service.exported = Some(collector.kept());
+        service
     }
 
     /// With settings of its own, as the environment would give them.
@@ -87,8 +104,9 @@ impl Service {
 
     /// On a database that is somewhere already.
     pub(crate) async fn start_on(folder: TempDir, database_url: &str, settings: &[(&str, &str)]) -> Self {
-        let service = Self::started_on(folder, database_url, settings);
+        let mut service = Self::started_on(folder, database_url, settings);
         service.ready().await;
+        service.at_rest = Some(leaks::AtRest::now(&service.main));
         service
     }
 
@@ -104,6 +122,8 @@ impl Service {
             ("GLASSHOUSE_LIMITS__ENABLED", "false"),
             ("GLASSHOUSE_LOG__FORMAT", "json"),
             ("GLASSHOUSE_RUNTIME__WORKERS", "2"),
+            // On a machine that runs many tests at once, what is done in good time elsewhere takes longer.
+            ("GLASSHOUSE_SHED__MAX_WAIT", "1s"),
             ("GLASSHOUSE_SHUTDOWN__NOTICE", "0s"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
@@ -126,7 +146,11 @@ impl Service {
         let app = App::build(settings, output, Logging::Threads).unwrap();
         let (public, internal) = (app.public_address().unwrap(), app.internal_address().unwrap());
         let main = app.main_runtime().clone();
-        let running = std::thread::spawn(move || app.run(&clock, || Ok(requests)));
+        let (ending, ended) = std::sync::mpsc::channel();
+        let running = std::thread::spawn(move || {
+            let _ending: std::sync::mpsc::Sender<()> = ending;
+            app.run(&clock, || Ok(requests))
+        });
         Self {
             public,
             internal,
@@ -135,8 +159,12 @@ impl Service {
             http: reqwest::Client::new(),
             stops,
             running: Some(running),
+            ended,
+            canaries: Canaries::default(),
+            exported: None,
             log,
             ahead,
+            at_rest: None,
             _folder: folder,
         }
     }
@@ -152,7 +180,7 @@ impl Service {
 
     /// A client that is nobody yet.
     pub(crate) fn client(&self) -> Client {
-        Client::new(self.http.clone(), self.public)
+        Client::new(self.http.clone(), self.public).minding(&self.canaries)
     }
 
     /// Lets the service's clock run ahead.
@@ -198,17 +226,56 @@ impl Service {
 
     /// Asks it to stop, waits until it has, and says what it left.
     pub(crate) async fn stop(mut self) -> Stopped {
+        self.assert_secret_pages();
+        if LEAVES_NOTHING {
+            let (main, public, at_rest) = (self.main.clone(), self.public, self.at_rest);
+            tokio::task::spawn_blocking(move || leaks::none_is_left(&main, public, at_rest)).await.unwrap();
+        }
         self.stops.send("the test").await.unwrap();
         let running = self.running.take().unwrap();
         let outcome = tokio::task::spawn_blocking(move || running.join().unwrap()).await.unwrap();
         let log = self.log.text();
+        self.assert_secret_log();
         Stopped { outcome, lines: parsed(&log), log }
     }
+}
+
+impl Service {
+    /// No secret is on the pages that anybody reads who looks after it. By hand: when a value is dropped, nothing can be
+    /// awaited. A port that does not answer shows nothing.
+    fn assert_secret_pages(&self) {
+        for path in ["/metrics", "/debug/config"] {
+            let page = page(self.internal, path).unwrap_or_default();
+            assert_eq!(self.canaries.leak(&page), None, "{path} shows a secret");
+        }
+    }
+
+    /// Nor in its log, nor in what it exported.
+    fn assert_secret_log(&self) {
+        assert_eq!(self.canaries.leak(&self.log.text()), None, "the log shows a secret");
+        let exported = self.exported.as_ref().map(Kept::everything).unwrap_or_default();
+        assert_eq!(self.canaries.leak(&exported), None, "a span or a record shows a secret");
+    }
+}
+
+fn page(address: SocketAddr, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).ok()?;
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").ok()?;
+    let mut page = Vec::new();
+    stream.read_to_end(&mut page).ok()?;
+    Some(String::from_utf8_lossy(&page).into_owned())
 }
 
 impl Drop for Service {
     fn drop(&mut self) {
         let Some(running) = self.running.take() else { return };
+        if !std::thread::panicking() {
+            self.assert_secret_pages();
+        }
+        // It is stopped also where something is left.
+        let left = (LEAVES_NOTHING && !std::thread::panicking())
+            .then(|| catch_unwind(|| leaks::none_is_left(&self.main, self.public, self.at_rest)));
         self.stops.try_send("the end of the test").ok();
         self.stops.try_send("the end of the test").ok();
         if std::thread::panicking() {
@@ -218,6 +285,13 @@ impl Drop for Service {
             let errors = text.lines().filter(|line| line.contains("\"level\":\"ERROR\""));
             #[expect(clippy::print_stderr, reason = "shown with the failure, and only then")]
             errors.for_each(|line| eprintln!("{line}"));
+        } else {
+            // The last lines are written when it has ended; one that a test has stuck for good is not waited for.
+            self.ended.recv_timeout(PATIENCE).ok();
+            self.assert_secret_log();
+        }
+        if let Some(Err(panic)) = left {
+            resume_unwind(panic);
         }
     }
 }

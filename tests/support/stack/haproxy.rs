@@ -1,4 +1,4 @@
-//! HAProxy with the shipped `deploy/haproxy.cfg`; only where it listens and where the instances are is other.
+//! The balancer with the shipped `deploy/haproxy.cfg`; only where it listens and where the instances are is other.
 
 use std::{
     fmt::Write as _,

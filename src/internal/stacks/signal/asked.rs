@@ -9,8 +9,9 @@ use std::{
 
 use super::{
     super::{Captured, Unavailable},
+    claim::{ASKED, FREE, FULL, WRITING},
     interrupt::pools,
-    slot::{ASKED, FREE, FULL, Slot, WRITING},
+    slot::Slot,
     unwind::Unwinder,
 };
 
@@ -35,27 +36,27 @@ pub(in crate::internal) fn of(tids: &[i32], budget: Duration) -> Result<Vec<Capt
     let deadline = Instant::now() + budget;
     // Answers that came too late for who asked before.
     for slot in pools.questions {
-        slot.turn(FULL, FREE);
+        slot.claim.turn(FULL, FREE);
     }
     let mut unwinder = None;
     let mut captured = Vec::with_capacity(tids.len());
     for tids in tids.chunks(pools.questions.len()) {
-        let mut free = pools.questions.iter().filter(|slot| slot.state() == FREE);
+        let mut free = pools.questions.iter().filter(|slot| slot.claim.state() == FREE);
         let asked: Vec<(i32, Option<&Slot>)> =
             tids.iter().map(|&tid| (tid, free.next().filter(|slot| ask(slot, tid)))).collect();
         wait(&asked, ASKED, deadline);
         for (_, slot) in &asked {
-            slot.map(|slot| slot.turn(ASKED, FREE));
+            slot.map(|slot| slot.claim.turn(ASKED, FREE));
         }
         wait(&asked, WRITING, deadline.max(Instant::now() + GRACE));
         for (tid, slot) in asked {
-            let stack = slot.filter(|slot| slot.state() == FULL).and_then(|slot| {
+            let stack = slot.filter(|slot| slot.claim.state() == FULL).and_then(|slot| {
                 // SAFETY: it is full, and freed only below, by who holds the lock.
                 let seen = unsafe { slot.read() };
                 // A thread that was asked in this slot before, and was stopped in the middle of looking, may have taken
                 // the question for its own.
                 let stack = (seen.tid == tid).then(|| unwinder.get_or_insert_with(Unwinder::new).stack(seen));
-                slot.turn(FULL, FREE);
+                slot.claim.turn(FULL, FREE);
                 stack
             });
             captured.push(Captured { tid, stack });
@@ -66,18 +67,20 @@ pub(in crate::internal) fn of(tids: &[i32], budget: Duration) -> Result<Vec<Capt
 
 /// Sends the question; false if there is no such thread.
 fn ask(slot: &Slot, tid: i32) -> bool {
-    slot.wanted.store(tid.cast_unsigned(), Relaxed);
-    if !slot.turn(FREE, ASKED) {
+    slot.claim.wanted.store(tid.cast_unsigned(), Relaxed);
+    if !slot.claim.turn(FREE, ASKED) {
         return false;
     }
     // SAFETY: a signal to a thread of this process, which has a handler; the system checks the number.
     let sent = unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), tid, libc::SIGPROF) } == 0;
-    sent || !slot.turn(ASKED, FREE)
+    sent || !slot.claim.turn(ASKED, FREE)
 }
 
 /// Waits until no slot is in that state any more, or until then.
 fn wait(asked: &[(i32, Option<&Slot>)], state: u32, deadline: Instant) {
-    while asked.iter().any(|(_, slot)| slot.is_some_and(|slot| slot.state() == state)) && Instant::now() < deadline {
+    while asked.iter().any(|(_, slot)| slot.is_some_and(|slot| slot.claim.state() == state))
+        && Instant::now() < deadline
+    {
         thread::sleep(PAUSE);
     }
 }

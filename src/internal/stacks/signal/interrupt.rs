@@ -17,7 +17,8 @@ use libc::{c_int, c_void, sigaction, siginfo_t, ucontext_t};
 
 use super::{
     super::Unavailable,
-    slot::{self, ASKED, FREE, Slot, WRITING},
+    claim::{ASKED, FREE, WRITING},
+    slot::{self, Slot},
 };
 
 /// How many samples the timer can take between two drains. At 100 hertz, 20 times a second, with 50 processors at work.
@@ -117,7 +118,7 @@ extern "C" fn interrupted(_: c_int, info: *mut siginfo_t, context: *mut c_void) 
 /// `context` is what the system gave to the signal's code.
 unsafe fn sample(pools: &Pools, context: *const ucontext_t) {
     // The first that is free, so that as few pages as possible are ever touched.
-    match pools.samples.iter().find(|slot| slot.state() == FREE && slot.turn(FREE, WRITING)) {
+    match pools.samples.iter().find(|slot| slot.claim.state() == FREE && slot.claim.turn(FREE, WRITING)) {
         // SAFETY: it has just been turned to `WRITING`.
         Some(slot) => unsafe { slot.fill(pools.epoch.load(Relaxed), context) },
         None => {
@@ -131,7 +132,9 @@ unsafe fn sample(pools: &Pools, context: *const ucontext_t) {
 unsafe fn answer(pools: &Pools, context: *const ucontext_t) {
     // SAFETY: a call without conditions.
     let own = unsafe { libc::gettid() }.cast_unsigned();
-    let mine = |slot: &&Slot| slot.state() == ASKED && slot.wanted.load(Relaxed) == own && slot.turn(ASKED, WRITING);
+    let mine = |slot: &&Slot| {
+        slot.claim.state() == ASKED && slot.claim.wanted.load(Relaxed) == own && slot.claim.turn(ASKED, WRITING)
+    };
     if let Some(slot) = pools.questions.iter().find(mine) {
         // SAFETY: it has just been turned to `WRITING`.
         unsafe { slot.fill(0, context) };

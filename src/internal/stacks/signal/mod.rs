@@ -5,6 +5,7 @@
 //! action, which is to end the process.
 
 mod asked;
+mod claim;
 mod interrupt;
 mod modules;
 mod slot;
@@ -15,7 +16,7 @@ mod tests;
 mod timer;
 mod unwind;
 
-use std::fs;
+use std::{fs, sync::atomic};
 
 pub(in crate::internal) use asked::of;
 pub(in crate::internal) use timer::Sampler;

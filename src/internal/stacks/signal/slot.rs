@@ -1,17 +1,11 @@
 //! Memory that a signal's code writes to: there beforehand, claimed and handed over by atomics alone.
 #![expect(unsafe_code, reason = "memory that is shared with a signal handler, and the system call that fills it")]
 
-use std::{
-    cell::UnsafeCell,
-    io,
-    ptr::null_mut,
-    sync::atomic::{
-        AtomicU32,
-        Ordering::{AcqRel, Acquire, Release},
-    },
-};
+use std::{cell::UnsafeCell, io, ptr::null_mut};
 
 use libc::{c_void, iovec, ucontext_t};
+
+use super::claim::Claim;
 
 /// How much of a stack is looked at, in octets. In a debug build every seventh sample of a request needs more than half.
 const STACK: usize = 256 * 1024;
@@ -21,21 +15,10 @@ const RED_ZONE: usize = 128;
 const PIECE: usize = 4096;
 const PIECES: usize = STACK / PIECE + 1;
 
-/// Nobody's.
-pub(super) const FREE: u32 = 0;
-/// Waits for one certain thread.
-pub(super) const ASKED: u32 = 1;
-/// A signal's code is at it.
-pub(super) const WRITING: u32 = 2;
-/// Can be read.
-pub(super) const FULL: u32 = 3;
-
 /// Room for one stack. All zeroes is a valid, free one.
 #[repr(C)]
 pub(super) struct Slot {
-    state: AtomicU32,
-    /// Who is asked; read by a thread that looks whether it is.
-    pub(super) wanted: AtomicU32,
+    pub(super) claim: Claim,
     seen: UnsafeCell<Seen>,
 }
 
@@ -65,20 +48,11 @@ pub(super) struct Registers {
     pub(super) lr: u64,
 }
 
-// SAFETY: `seen` is reached only by who has moved `state` to `WRITING` (one thread, by compare-and-exchange) or has
+// SAFETY: `seen` is reached only by who has moved `claim` to `WRITING` (one thread, by compare-and-exchange) or has
 // seen it `FULL` and is the only reader (callers of `read` hold the lock of their pool).
 unsafe impl Sync for Slot {}
 
 impl Slot {
-    pub(super) fn state(&self) -> u32 {
-        self.state.load(Acquire)
-    }
-
-    /// Moves it from one state to another, if it is in the first.
-    pub(super) fn turn(&self, from: u32, to: u32) -> bool {
-        self.state.compare_exchange(from, to, AcqRel, Acquire).is_ok()
-    }
-
     /// Fills it with the calling thread's stack as it was when the signal came, and hands it over.
     ///
     /// # Safety
@@ -94,7 +68,7 @@ impl Slot {
             (*seen).base = usize::try_from(registers.sp).unwrap_or_default().wrapping_sub(RED_ZONE);
             (*seen).length = copy(seen);
         }
-        self.state.store(FULL, Release);
+        self.claim.hand_over();
     }
 
     /// What was written, until the slot is freed.

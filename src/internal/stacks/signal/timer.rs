@@ -16,9 +16,9 @@ use libc::{itimerval, timeval};
 
 use super::{
     super::{Stack, Unavailable},
+    claim::{FREE, FULL},
     interrupt::{Pools, pools},
-    slot::{self, FREE, FULL},
-    thread_name,
+    slot, thread_name,
     unwind::Unwinder,
 };
 
@@ -57,7 +57,7 @@ impl Sampler {
     /// and the first time for some milliseconds.
     pub(in crate::internal) fn drain(&mut self, mut take: impl FnMut(&str, Stack, i64)) {
         let mut names = HashMap::new();
-        for slot in self.pools.samples.iter().filter(|slot| slot.state() == FULL) {
+        for slot in self.pools.samples.iter().filter(|slot| slot.claim.state() == FULL) {
             // SAFETY: it is full, and only the one sampler that there is frees it, just below.
             let seen = unsafe { slot.read() };
             // What was meant for another profile came too late for it.
@@ -65,7 +65,7 @@ impl Sampler {
                 let name = names.entry(seen.tid).or_insert_with(|| thread_name(seen.tid));
                 take(name, self.unwinder.get_or_insert_with(Unwinder::new).stack(seen), 1);
             }
-            slot.turn(FULL, FREE);
+            slot.claim.turn(FULL, FREE);
         }
     }
 

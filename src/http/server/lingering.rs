@@ -6,6 +6,7 @@
 use std::{
     io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -16,6 +17,8 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
+use super::requests::Requests;
+
 /// How long, and how much: a client that has not read our answer by then will not.
 const TIME: Duration = Duration::from_secs(1);
 const OCTETS: usize = 1024 * 1024;
@@ -23,6 +26,7 @@ const OCTETS: usize = 1024 * 1024;
 /// A connection that is closed in peace: our side first, the rest when the client has closed its own.
 pub(super) struct Lingering {
     stream: TcpStream,
+    requests: Arc<Requests>,
     closing: Option<Closing>,
 }
 
@@ -32,8 +36,8 @@ struct Closing {
 }
 
 impl Lingering {
-    pub(super) const fn new(stream: TcpStream) -> Self {
-        Self { stream, closing: None }
+    pub(super) const fn new(stream: TcpStream, requests: Arc<Requests>) -> Self {
+        Self { stream, requests, closing: None }
     }
 
     /// Ready once the client has closed its side, or has had its time.
@@ -59,7 +63,9 @@ impl AsyncRead for Lingering {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        Poll::Ready(self.requests.count(buffer.filled().len() - before))
     }
 }
 

@@ -1,0 +1,167 @@
+//! A request's deadline: the moment after which nobody waits for its answer, known to all that works for it.
+//!
+//! It belongs to the task, so nothing has to be handed down. Work that a request has started and does not wait for, and
+//! work beside requests, has none: ceilings bound it.
+
+use std::{future::Future, time::Duration};
+
+use tokio::time::{Instant, timeout_at};
+
+tokio::task_local! {
+    static CURRENT: Deadline;
+}
+
+/// When nobody waits any more, and who said so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadline {
+    at: Instant,
+    whose: Whose,
+}
+
+/// Who set a deadline: a client that gives up early says nothing of our health, and must not be able to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// The service's own limit.
+    Ours,
+    /// The client's wish, which was shorter.
+    Client,
+}
+
+/// Which end came before the work's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Struck {
+    /// The request's deadline.
+    Deadline(Whose),
+    /// The limit of this one piece of work.
+    Ceiling,
+}
+
+impl Deadline {
+    /// So long from now: the service's limit, or the client's wish if that is shorter.
+    #[must_use]
+    pub fn after(limit: Duration, wish: Option<Duration>) -> Self {
+        let (left, whose) = match wish {
+            Some(wish) if wish < limit => (wish, Whose::Client),
+            _ => (limit, Whose::Ours),
+        };
+        Self { at: later(Instant::now(), left), whose }
+    }
+
+    /// That of the request which the current task works for, if it works for one.
+    #[must_use]
+    pub fn current() -> Option<Self> {
+        CURRENT.try_with(|deadline| *deadline).ok()
+    }
+
+    /// How long there is still somebody who waits.
+    #[must_use]
+    pub fn left(self) -> Duration {
+        self.at.saturating_duration_since(Instant::now())
+    }
+
+    /// Who set it.
+    #[must_use]
+    pub const fn whose(self) -> Whose {
+        self.whose
+    }
+
+    /// Does the work for as long as somebody waits for it, and lets everything in it know how long that is. What has
+    /// noticed by itself that the time is over is heard first.
+    ///
+    /// # Errors
+    /// [`Struck::Deadline`]; the work is dropped.
+    pub async fn scope<T>(self, work: impl Future<Output = T>) -> Result<T, Struck> {
+        timeout_at(self.at, CURRENT.scope(self, work)).await.map_err(|_| Struck::Deadline(self.whose))
+    }
+}
+
+/// Does the work for as long as it may take, and no longer than somebody waits for it. If nobody does any more, it does
+/// not begin.
+///
+/// # Errors
+/// Which end came first; the work is dropped.
+pub async fn within<T>(ceiling: Duration, work: impl Future<Output = T>) -> Result<T, Struck> {
+    let now = Instant::now();
+    let ceiling = (later(now, ceiling), Struck::Ceiling);
+    let (end, struck) = match Deadline::current() {
+        Some(deadline) if deadline.at <= now => return Err(Struck::Deadline(deadline.whose)),
+        Some(deadline) if deadline.at <= ceiling.0 => (deadline.at, Struck::Deadline(deadline.whose)),
+        _ => ceiling,
+    };
+    timeout_at(end, work).await.map_err(|_| struck)
+}
+
+/// So long after: a time that no clock can show is as good as next year.
+fn later(now: Instant, time: Duration) -> Instant {
+    const LONGEST: Duration = Duration::from_hours(24 * 365);
+    now + time.min(LONGEST)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        cell::Cell,
+        future::{pending, ready},
+    };
+
+    use super::*;
+
+    const SHORT: Duration = Duration::from_millis(20);
+    const LONG: Duration = Duration::from_hours(1);
+
+    #[tokio::test]
+    async fn the_shorter_of_the_two_holds() {
+        for (wish, most, whose) in [
+            (None, LONG, Whose::Ours),
+            (Some(LONG * 2), LONG, Whose::Ours),
+            (Some(LONG), LONG, Whose::Ours),
+            (Some(LONG / 2), LONG / 2, Whose::Client),
+        ] {
+            let deadline = Deadline::after(LONG, wish);
+            assert_eq!(deadline.whose(), whose);
+            assert!(deadline.left() <= most && deadline.left() > most / 2, "{deadline:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn all_that_works_for_a_request_knows_when_it_ends() {
+        assert_eq!(Deadline::current(), None);
+        let deadline = Deadline::after(LONG, None);
+        assert_eq!(deadline.scope(async { Deadline::current() }).await, Ok(Some(deadline)));
+        assert_eq!(Deadline::current(), None);
+    }
+
+    #[tokio::test]
+    async fn work_ends_at_whichever_comes_first() {
+        assert_eq!(within(SHORT, pending::<()>()).await, Err(Struck::Ceiling));
+        assert_eq!(within(SHORT, ready(1)).await, Ok(1));
+        let deadline = Deadline::after(LONG, None);
+        assert_eq!(deadline.scope(within(SHORT, pending::<()>())).await, Ok(Err(Struck::Ceiling)));
+        let deadline = Deadline::after(SHORT, None);
+        assert_eq!(deadline.scope(pending::<()>()).await, Err(Struck::Deadline(Whose::Ours)));
+    }
+
+    #[tokio::test]
+    async fn what_notices_by_itself_that_the_time_is_over_is_heard() {
+        for _ in 0..20 {
+            let deadline = Deadline::after(LONG, Some(SHORT));
+            let inside = deadline.scope(within(LONG, pending::<()>())).await;
+            assert_eq!(inside, Ok(Err(Struck::Deadline(Whose::Client))));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_does_not_begin() {
+        let has_begun = Cell::new(false);
+        let late = Deadline::after(Duration::ZERO, None);
+        let work = late.scope(within(LONG, async { has_begun.set(true) }));
+        assert_eq!(work.await, Ok(Err(Struck::Deadline(Whose::Ours))));
+        assert!(!has_begun.get());
+    }
+
+    #[tokio::test]
+    async fn a_limit_beyond_all_clocks_is_no_panic() {
+        let deadline = Deadline::after(Duration::MAX, Some(Duration::MAX));
+        assert_eq!(deadline.scope(within(Duration::MAX, ready(1))).await, Ok(Ok(1)));
+    }
+}

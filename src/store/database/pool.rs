@@ -1,0 +1,290 @@
+//! The connections that are open, and who may have one.
+//!
+//! It is ours because a request's time is: who is refused a connection is told at once and not when the wait is over, who
+//! gives up leaves the queue at once, and a connection whose answer nobody has read is never handed to anybody else.
+
+use std::{
+    collections::VecDeque,
+    future::Future,
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    time::{Duration, Instant},
+};
+
+use sqlx::{ConnectOptions, Connection};
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::AbortHandle,
+    time::timeout,
+};
+
+use super::Engine;
+use crate::{
+    store::{Config, failure::is_full, metrics::StoreMetrics},
+    telemetry,
+};
+
+/// How long a connection in the middle of something is waited for before it is closed. Clients that give up all the time
+/// must not make the database open connections all the time, and their statements are mostly done within this.
+pub(super) const SETTLING: Duration = Duration::from_millis(100);
+
+/// How long saying goodbye may take.
+const CLOSING: Duration = Duration::from_secs(5);
+
+/// Pauses between two tries to open a connection that a full server has refused; others may give theirs back meanwhile.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(200));
+
+/// A pool without connections yet. Cheap to clone; clones share it.
+pub(super) struct Pool<DB: Engine>(Arc<Shared<DB>>);
+
+struct Shared<DB: Engine> {
+    options: <DB::Connection as Connection>::Options,
+    /// One for each connection that may be in use. Who has one and finds nothing idle may open one.
+    places: Arc<Semaphore>,
+    max: u32,
+    idle: Mutex<VecDeque<Idle<DB>>>,
+    idle_timeout: Duration,
+    max_lifetime: Duration,
+    /// Whether what is opened is a pooler's, and has no settings of its own.
+    is_pooled: bool,
+    is_closed: AtomicBool,
+    metrics: StoreMetrics,
+    sweeper: Mutex<Option<AbortHandle>>,
+}
+
+struct Idle<DB: Engine> {
+    raw: DB::Connection,
+    opened: Instant,
+    since: Instant,
+}
+
+/// A connection that is in use, and its place.
+pub(super) struct Pooled<DB: Engine> {
+    raw: Option<DB::Connection>,
+    opened: Instant,
+    state: State,
+    pool: Pool<DB>,
+    /// Given back last: whoever gets it finds the connection.
+    place: Option<OwnedSemaphorePermit>,
+}
+
+/// What may become of a connection when it is given back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Nothing is under way on it.
+    Clean,
+    /// An answer has not been read to its end.
+    Busy,
+    /// Nobody knows what it is in the middle of.
+    Distrusted,
+}
+
+impl<DB: Engine> Clone for Pool<DB> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<DB: Engine> Pool<DB> {
+    /// Opens nothing; within a runtime, since it closes what is idle too long.
+    pub(super) fn new(
+        config: &Config,
+        options: <DB::Connection as Connection>::Options,
+        metrics: StoreMetrics,
+    ) -> Self {
+        let shared = Arc::new(Shared {
+            options,
+            places: Arc::new(Semaphore::new(usize::try_from(config.max_connections).unwrap_or(Semaphore::MAX_PERMITS))),
+            max: config.max_connections,
+            idle: Mutex::default(),
+            idle_timeout: config.idle_timeout,
+            max_lifetime: config.max_lifetime,
+            is_pooled: config.pooler,
+            is_closed: AtomicBool::new(false),
+            metrics,
+            sweeper: Mutex::default(),
+        });
+        let period = config.idle_timeout.min(config.max_lifetime);
+        let sweeper = telemetry::spawn("idle connections", sweep(Arc::downgrade(&shared), period));
+        *shared.sweeper.lock().unwrap_or_else(PoisonError::into_inner) = Some(sweeper.abort_handle());
+        Self(shared)
+    }
+
+    /// How many connections are idle, and how many are in use or being opened.
+    pub(super) fn connections(&self) -> (u32, u32) {
+        let idle = u32::try_from(self.0.idle().len()).unwrap_or(u32::MAX);
+        let free = u32::try_from(self.0.places.available_permits()).unwrap_or(u32::MAX);
+        (idle, self.0.max.saturating_sub(free))
+    }
+
+    /// One that is idle, if nobody waits for it.
+    pub(super) fn try_acquire(&self) -> Option<Pooled<DB>> {
+        if self.0.is_closed.load(SeqCst) {
+            return None;
+        }
+        let place = Arc::clone(&self.0.places).try_acquire_owned().ok()?;
+        self.take_idle(place).ok()
+    }
+
+    /// One that is idle, or a new one, in the order of asking. Waits as long as the caller does.
+    ///
+    /// # Errors
+    /// Why none can be opened.
+    pub(super) async fn acquire(&self) -> Result<Pooled<DB>, sqlx::Error> {
+        let (mut pause, longest) = PAUSES;
+        loop {
+            let place = Arc::clone(&self.0.places).acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
+            if self.0.is_closed.load(SeqCst) {
+                return Err(sqlx::Error::PoolClosed);
+            }
+            let place = match self.take_idle(place) {
+                Ok(pooled) => return Ok(pooled),
+                Err(place) => place,
+            };
+            match self.open(place).await {
+                Err(error) if is_full(&error) => tokio::time::sleep(pause).await,
+                opened => return opened,
+            }
+            pause = (pause * 2).min(longest);
+        }
+    }
+
+    fn take_idle(&self, place: OwnedSemaphorePermit) -> Result<Pooled<DB>, OwnedSemaphorePermit> {
+        // The newest: those that are not needed are then left alone until they are closed.
+        let Some(Idle { raw, opened, .. }) = self.0.idle().pop_back() else { return Err(place) };
+        let pooled = Pooled { raw: Some(raw), opened, state: State::Clean, pool: self.clone(), place: Some(place) };
+        Ok(pooled)
+    }
+
+    async fn open(&self, place: OwnedSemaphorePermit) -> Result<Pooled<DB>, sqlx::Error> {
+        let began = Instant::now();
+        let mut raw = self.0.options.connect().await?;
+        if !self.0.is_pooled {
+            DB::opened(&mut raw).await?;
+        }
+        self.0.metrics.create_time.observe(&[DB::SYSTEM], began.elapsed().as_secs_f64());
+        let (opened, pool) = (Instant::now(), self.clone());
+        Ok(Pooled { raw: Some(raw), opened, state: State::Clean, pool, place: Some(place) })
+    }
+
+    /// Closes every connection that is idle now.
+    pub(super) fn close_idle(&self) {
+        let all = std::mem::take(&mut *self.0.idle());
+        all.into_iter().for_each(|idle| self.close_beside(idle.raw, None));
+    }
+
+    /// Refuses whoever comes or waits, waits until all connections are given back, and closes them.
+    pub(super) async fn close(&self) {
+        self.0.is_closed.store(true, SeqCst);
+        drop(self.0.places.acquire_many(self.0.max).await);
+        self.0.places.close();
+        let all = std::mem::take(&mut *self.0.idle());
+        for idle in all {
+            goodbye::<DB>(idle.raw).await;
+        }
+    }
+
+    /// Takes a connection back that nothing is under way on.
+    fn give_back(&self, raw: DB::Connection, opened: Instant) {
+        if self.0.is_closed.load(SeqCst) || opened.elapsed() > self.0.max_lifetime {
+            self.close_beside(raw, None);
+        } else {
+            self.0.idle().push_back(Idle { raw, opened, since: Instant::now() });
+        }
+    }
+
+    /// Says goodbye in a task of its own, and keeps the place until it is said.
+    fn close_beside(&self, raw: DB::Connection, place: Option<OwnedSemaphorePermit>) {
+        beside("close connection", async move {
+            goodbye::<DB>(raw).await;
+            drop(place);
+        });
+    }
+}
+
+impl<DB: Engine> Shared<DB> {
+    fn idle(&self) -> std::sync::MutexGuard<'_, VecDeque<Idle<DB>>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<DB: Engine> Drop for Shared<DB> {
+    fn drop(&mut self) {
+        let sweeper = self.sweeper.get_mut().unwrap_or_else(PoisonError::into_inner);
+        sweeper.take().inspect(AbortHandle::abort);
+    }
+}
+
+impl<DB: Engine> Pooled<DB> {
+    /// For one call: until [`Pooled::settled`] is called, an answer is under way.
+    pub(super) fn lend(&mut self) -> &mut DB::Connection {
+        if self.state == State::Clean {
+            self.state = State::Busy;
+        }
+        self.raw.as_mut().expect("a connection is there until it is given back")
+    }
+
+    /// The answer was read.
+    pub(super) fn settled(&mut self) {
+        if self.state == State::Busy {
+            self.state = State::Clean;
+        }
+    }
+
+    /// Closes it instead of giving it back.
+    pub(super) fn distrust(&mut self) {
+        self.state = State::Distrusted;
+    }
+}
+
+impl<DB: Engine> Drop for Pooled<DB> {
+    fn drop(&mut self) {
+        let Some(mut raw) = self.raw.take() else { return };
+        let (pool, opened, place) = (self.pool.clone(), self.opened, self.place.take());
+        match self.state {
+            State::Clean => pool.give_back(raw, opened),
+            State::Distrusted => pool.close_beside(raw, place),
+            State::Busy => beside("settle connection", async move {
+                match timeout(SETTLING, raw.ping()).await {
+                    Ok(Ok(())) => pool.give_back(raw, opened),
+                    // The server ends the statement of a connection that is gone.
+                    _ => goodbye::<DB>(raw).await,
+                }
+                drop(place);
+            }),
+        }
+    }
+}
+
+/// Where there is no runtime any more, what the task holds is dropped, which closes it as well.
+fn beside(name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
+    if Handle::try_current().is_ok() {
+        drop(telemetry::spawn(name, work));
+    }
+}
+
+async fn goodbye<DB: Engine>(raw: DB::Connection) {
+    drop(timeout(CLOSING, raw.close()).await);
+}
+
+/// Closes what has been idle or open for too long.
+async fn sweep<DB: Engine>(pool: Weak<Shared<DB>>, period: Duration) {
+    loop {
+        tokio::time::sleep(period).await;
+        let Some(shared) = pool.upgrade() else { return };
+        let is_over =
+            |idle: &Idle<DB>| idle.since.elapsed() > shared.idle_timeout || idle.opened.elapsed() > shared.max_lifetime;
+        let over = {
+            let mut idle = shared.idle();
+            let (over, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut *idle).into_iter().partition(is_over);
+            *idle = kept.into();
+            over
+        };
+        for idle in over {
+            goodbye::<DB>(idle.raw).await;
+        }
+    }
+}
