@@ -99,7 +99,7 @@ impl Failure {
         match &self.0 {
             Cause::Sqlx(sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed) => true,
             // Shut down by an administrator, by a crash, or for being idle; the connection does not exist.
-            _ => matches!(self.sqlstate().as_deref(), Some("57P01" | "57P02" | "57P05" | "08003" | "08006")),
+            _ => matches!(self.sqlstate().as_deref(), Some("25P03" | "57P01" | "57P02" | "57P05" | "08003" | "08006")),
         }
     }
 
@@ -178,7 +178,8 @@ impl Failure {
 fn postgres_is_unavailable(code: &str) -> bool {
     // Out of reach; lets nobody in, for now or for this role; out of something; its disk fails.
     const CLASSES: [&str; 4] = ["08", "28", "53", "58"];
-    const CODES: [&str; 9] = ["25006", "40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03", "57P05"];
+    const CODES: [&str; 10] =
+        ["25006", "25P03", "40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03", "57P05"];
     // A table or a column that is not there yet: the migration that brings it is on its way.
     const UNMIGRATED: [&str; 2] = ["42P01", "42703"];
     UNMIGRATED.contains(&code)

@@ -12,6 +12,8 @@ mod faults;
 mod killed;
 mod model;
 mod moments;
+#[path = "../support/pgbouncer.rs"]
+mod pgbouncer;
 mod random;
 mod read_back;
 mod service;

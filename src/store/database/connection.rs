@@ -57,15 +57,14 @@ impl<DB: Engine> Connection<DB> {
         self.pooled.lend()
     }
 
-    /// What became of the call: after an answer, be it a refusal, the next call may follow. What only reads is closed, or
-    /// it would refuse writes until its age retires it, long after there is a server again that takes them.
+    /// What became of the call: after an answer, be it a refusal, the next call may follow. What only reads is closed
+    /// when it is given back, or it would refuse writes long after there is a server again that takes them.
     pub(super) fn settled<T>(&mut self, outcome: &Result<T, Failure>) {
-        let failure = outcome.as_ref().err();
-        if failure.is_none_or(Failure::is_answer) {
-            self.pooled.settled();
-        }
-        if failure.is_some_and(Failure::is_read_only) {
+        if outcome.as_ref().is_err_and(Failure::is_read_only) {
             self.distrust();
+        }
+        if outcome.as_ref().err().is_none_or(Failure::is_answer) {
+            self.pooled.settled();
         }
     }
 

@@ -34,7 +34,8 @@ impl Engine for Postgres {
     fn pooled_begin(ceiling: Duration) -> SqlStr {
         let limit = ceiling.as_millis();
         let begin = format!(
-            "BEGIN; SET LOCAL statement_timeout = {limit}; SET LOCAL client_connection_check_interval = '{CLIENT_CHECK}'"
+            "BEGIN; SET LOCAL statement_timeout = {limit}; SET LOCAL idle_in_transaction_session_timeout = {limit}; \
+             SET LOCAL client_connection_check_interval = '{CLIENT_CHECK}'"
         );
         AssertSqlSafe(begin).into_sql_str()
     }
@@ -78,7 +79,12 @@ pub(super) fn options(config: &Config) -> Result<PgConnectOptions, &'static str>
         return Ok(options.extra_float_digits(None));
     }
     let limit = config.statement_timeout.as_millis().to_string();
-    Ok(options.options([("statement_timeout", limit.as_str()), ("client_connection_check_interval", CLIENT_CHECK)]))
+    Ok(options.options([
+        ("statement_timeout", limit.as_str()),
+        // The server is never told of a client that is lost in silence, and would keep the locks of its transaction.
+        ("idle_in_transaction_session_timeout", limit.as_str()),
+        ("client_connection_check_interval", CLIENT_CHECK),
+    ]))
 }
 
 fn common(config: &Config) -> Result<PgConnectOptions, &'static str> {

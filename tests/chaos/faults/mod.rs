@@ -1,6 +1,7 @@
 //! What happens to a database while clients work: each fault is real, and for each it is known what clients are told,
 //! what the probes say, and that all is well again soon after it ends, with nothing lost and nothing done twice.
 
+mod abandoned;
 mod fault;
 mod felt;
 mod scene;
@@ -25,6 +26,12 @@ faults! {
     /// Every process of the server is killed, as by a machine that loses its power; it then recovers from its log.
     a_database_that_is_killed: Fault {
         kind: scene::Kind::Killed,
+        lasts: Duration::from_millis(2500),
+        readiness: Readiness::Lost,
+    };
+    /// The same behind a pooler in transaction mode, which keeps its clients' connections meanwhile.
+    a_database_behind_a_pooler_that_is_killed: Fault {
+        kind: scene::Kind::Pooled,
         lasts: Duration::from_millis(2500),
         readiness: Readiness::Lost,
     };

@@ -12,6 +12,7 @@ use url::Url;
 
 use crate::{
     moments,
+    pgbouncer::PgBouncer,
     service::Service,
     stack::{Limits, Postgres},
     wire::Wire,
@@ -21,6 +22,7 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Killed,
+    Pooled,
     BackendsKilled,
     Paused,
     Restarted,
@@ -62,12 +64,13 @@ pub(super) struct Scene {
     pub(super) service: Service,
     postgres: Postgres,
     standby: Option<Postgres>,
-    wire: Wire,
+    pub(super) wire: Wire,
     /// By an administrator, without the wire.
     admin: Url,
     database: String,
     /// Who is in the way: connections that hold something.
     others: Vec<PgConnection>,
+    _pooler: Option<PgBouncer>,
 }
 
 impl Scene {
@@ -92,9 +95,19 @@ impl Scene {
         admin.set_username("postgres").unwrap();
 
         let standby = if kind == Kind::FailedOver { Some(follow(&postgres, &mut connection).await) } else { None };
-        let wire = Wire::to(admin.as_str()).await;
-        let service = Service::start(&wire.url(url.as_str()), &IMPATIENT, Limits::default()).await;
-        Self { service, postgres, standby, wire, admin, database, others: Vec::new() }
+        let pooler = (kind == Kind::Pooled).then(|| PgBouncer::start(url.as_str(), &[]));
+        let wire = Wire::to(pooler.as_ref().map_or_else(|| admin.to_string(), PgBouncer::url).as_str()).await;
+        let mut settings = IMPATIENT.to_vec();
+        if pooler.is_some() {
+            settings.push(("GLASSHOUSE_STORE__POOLER", "true"));
+        }
+        let service = Service::start(&wire.url(url.as_str()), &settings, Limits::default()).await;
+        Self { service, postgres, standby, wire, admin, database, others: Vec::new(), _pooler: pooler }
+    }
+
+    /// The database, as its administrator reaches it.
+    pub(super) fn admin(&self) -> &Url {
+        &self.admin
     }
 
     /// Where the database is to be read in the end.
@@ -113,7 +126,7 @@ impl Scene {
     pub(super) async fn strike(&mut self, kind: Kind) {
         let database = self.database.clone();
         match kind {
-            Kind::Killed | Kind::FailedOver => self.postgres.kill(),
+            Kind::Killed | Kind::Pooled | Kind::FailedOver => self.postgres.kill(),
             Kind::BackendsKilled => {
                 let mut connection = connect(&self.admin).await;
                 let backends = format!("SELECT pid::text FROM pg_stat_activity WHERE usename = '{ROLE}'");
@@ -151,7 +164,7 @@ impl Scene {
     pub(super) async fn mend(&mut self, kind: Kind) {
         let database = self.database.clone();
         match kind {
-            Kind::Killed | Kind::Restarted => self.postgres.start_again(),
+            Kind::Killed | Kind::Pooled | Kind::Restarted => self.postgres.start_again(),
             Kind::BackendsKilled => {}
             Kind::Paused => self.postgres.signal("CONT"),
             Kind::Refusing => self.elsewhere(&format!("ALTER DATABASE {database} ALLOW_CONNECTIONS true")).await,
@@ -254,10 +267,10 @@ async fn follow(postgres: &Postgres, connection: &mut PgConnection) -> Postgres 
     standby
 }
 
-async fn connect(url: &Url) -> PgConnection {
+pub(super) async fn connect(url: &Url) -> PgConnection {
     PgConnection::connect(url.as_str()).await.unwrap()
 }
 
-async fn said(connection: &mut PgConnection, what: &str) {
+pub(super) async fn said(connection: &mut PgConnection, what: &str) {
     connection.execute(sqlx::AssertSqlSafe(what.to_owned())).await.unwrap_or_else(|error| panic!("{what}: {error}"));
 }
