@@ -192,26 +192,22 @@ impl Breaker {
 
     /// Somebody has asked whether the dependency is there, beside all calls and without a ticket.
     pub fn pinged(&mut self, began: Instant, outcome: Outcome, now: Instant, chance: f64) {
-        match (self.state, self.hear(began, outcome, now)) {
-            (_, Outcome::Abandoned) | (State::Closed, Outcome::Answered) => {}
-            // While there are calls, it is they who tell whether calls are answered.
-            (State::Open { .. } | State::HalfOpen { .. }, Outcome::Answered) if self.is_quiet(now) => {
-                self.close(Reason::PingAnswered, now);
-            }
-            (State::Open { .. }, Outcome::Answered) => self.half_open(Reason::PingAnswered, now),
-            (State::HalfOpen { .. }, Outcome::Answered) => {}
-            (State::Closed, Outcome::Failed | Outcome::Silent) => match self.doubted_at {
+        let heard = self.hear(began, outcome, now);
+        let (is_answered, is_failed) = (heard == Outcome::Answered, matches!(heard, Outcome::Failed | Outcome::Silent));
+        match self.state {
+            State::Closed if is_failed => match self.doubted_at {
                 Some(doubted_at) if began >= doubted_at => self.open(Reason::Dead, now, chance),
                 Some(_) => {}
                 None => self.doubted_at = Some(now),
             },
-            (State::Open { until }, Outcome::Failed | Outcome::Silent) if now >= until => {
-                self.open(Reason::Dead, now, chance);
+            // While there are calls, it is they who tell whether calls are answered.
+            State::Open { .. } | State::HalfOpen { .. } if is_answered && self.is_quiet(now) => {
+                self.close(Reason::PingAnswered, now);
             }
-            (State::HalfOpen { probes: 0, .. }, Outcome::Failed | Outcome::Silent) => {
-                self.open(Reason::Dead, now, chance);
-            }
-            (State::Open { .. } | State::HalfOpen { .. }, Outcome::Failed | Outcome::Silent) => {}
+            State::Open { .. } if is_answered => self.half_open(Reason::PingAnswered, now),
+            State::Open { until } if is_failed && now >= until => self.open(Reason::Dead, now, chance),
+            State::HalfOpen { probes: 0, .. } if is_failed => self.open(Reason::Dead, now, chance),
+            State::Closed | State::Open { .. } | State::HalfOpen { .. } => {}
         }
     }
 
