@@ -344,7 +344,7 @@ async fn a_schema_that_is_not_there_yet_is_unavailable(on: On) {
     let store = Store::open(&config(&fresh.url), Tracer::off(), Switchboard::off(), &metrics).await.unwrap();
     let failures = [
         store.users.get(UserId::generate()).await.map(drop),
-        store.users.insert(&user("ann@example.com"), &hash("x")).await,
+        store.users.insert(&user("ann@example.com"), &hash("x"), None, None).await,
         store.sessions.sweep(now(), 1).await.map(drop),
     ];
     for failed in failures {
@@ -362,7 +362,7 @@ async fn a_schema_that_is_not_there_yet_is_unavailable(on: On) {
     }
     for failed in [
         store.users.get(UserId::generate()).await.map(drop),
-        store.users.insert(&user("ann@example.com"), &hash("x")).await,
+        store.users.insert(&user("ann@example.com"), &hash("x"), None, None).await,
     ] {
         assert!(matches!(failed, Err(StoreError::Unavailable(_))), "a column is missing: {failed:?}");
     }
