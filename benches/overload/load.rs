@@ -143,7 +143,6 @@ pub(crate) async fn closed(target: &Target, clients: usize, time: Duration) -> A
 }
 
 /// So many a second, whatever becomes of those before; each is timed from when it was due.
-#[expect(clippy::disallowed_methods, reason = "whoever asks is no part of the service")]
 pub(crate) async fn open(target: &Target, rate: f64, time: Duration) -> Answers {
     let (began, mut sent) = (Instant::now(), 0.0);
     let mut ticks = interval(TICK);

@@ -98,7 +98,7 @@ pub fn router(api: Api, metrics: &Metrics) -> Router {
         .route("/api/v1/auth/refresh", post(auth::refresh))
         .route("/api/v1/auth/sign-out", post(auth::sign_out))
         .route("/api/v1/audit", get(audit::list));
-    let gates = GateMetrics::new(metrics);
+    let gate_metrics = GateMetrics::new(metrics);
     let gated = |operations: Router<Arc<Api>>, class| {
         // Innermost, and only here: documents, probes and keys have media types and parameters of their own.
         let operations = operations.route_layer(from_fn(layers::known_query)).route_layer(from_fn(layers::accept));
@@ -109,7 +109,7 @@ pub fn router(api: Api, metrics: &Metrics) -> Router {
         } else {
             operations
         };
-        operations.route_layer(from_fn_with_state(Arc::new(Shed::new(class, &api.config, &gates)), layers::shed))
+        operations.route_layer(from_fn_with_state(Arc::new(Shed::new(class, &api.config, &gate_metrics)), layers::shed))
     };
     let operations = gated(passwords, Class::Passwords).merge(gated(other, Class::Other));
 
@@ -137,7 +137,7 @@ struct Around {
 /// The routes, what is answered where there is none, and the layers around both.
 fn layered(routes: Router, around: Around) -> Router {
     let Around { observer, origins, limits, request_timeout, max_body_bytes } = around;
-    let mut router = routes
+    let mut layered = routes
         .fallback(unknown_route)
         // axum adds `Allow`. Where no origin is named, `OPTIONS` is a method like any other that a route lacks.
         .method_not_allowed_fallback(unknown_method)
@@ -145,9 +145,9 @@ fn layered(routes: Router, around: Around) -> Router {
         .layer(from_fn_with_state(max_body_bytes, layers::body_limit));
     // who asks too often is refused before that,
     if let Some(limits) = limits {
-        router = router.layer(from_fn_with_state(limits, layers::limit));
+        layered = layered.layer(from_fn_with_state(limits, layers::limit));
     }
-    router = router
+    layered = layered
         // and so is what two readers could read differently,
         .layer(from_fn(layers::host))
         // the clock runs for all that reads and works,
@@ -156,10 +156,10 @@ fn layered(routes: Router, around: Around) -> Router {
         .layer(from_fn(layers::panics));
     // pages of other origins may read all of these answers, if they may read any,
     if !origins.is_empty() {
-        router = router.layer(from_fn_with_state(Arc::new(origins), layers::cors));
+        layered = layered.layer(from_fn_with_state(Arc::new(origins), layers::cors));
     }
     // and every answer, however it came about, is seen.
-    router.layer(from_fn_with_state(observer, layers::observe))
+    layered.layer(from_fn_with_state(observer, layers::observe))
 }
 
 async fn unknown_route() -> Problem {

@@ -7,7 +7,6 @@
 
 use std::{
     collections::VecDeque,
-    mem::replace,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -241,7 +240,7 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if let Some(gate) = replace(&mut self.gate, None) {
+        if let Some(gate) = self.gate.take() {
             gate.give_back(self.began, self.outcome);
         }
     }
@@ -355,7 +354,7 @@ mod tests {
                 let Ok(Ok(permit)) = entering.await else { return };
                 assert!(gate.0.state().used <= 2);
                 tokio::task::yield_now().await;
-                if number % 2 == 0 { permit.end(Outcome::Done) } else { drop(permit) }
+                if number.is_multiple_of(2) { permit.end(Outcome::Done) } else { drop(permit) }
             })
         };
         for ended in join_all((0..5000).map(work)).await {

@@ -180,12 +180,12 @@ fn the_limit_follows_when_half_of_the_servers_go_and_when_they_come_back() {
 #[test]
 fn a_limit_that_nothing_comes_up_against_stays() {
     let mut simulation = Simulation::new(8, Duration::from_millis(1));
-    simulation.run(Duration::from_secs(60), 4);
+    simulation.run(Duration::from_mins(1), 4);
     assert_eq!(simulation.limit(), BOUNDS.start, "quick, and few at once");
     simulation.service = 400_000;
-    simulation.run(Duration::from_secs(60), 12);
+    simulation.run(Duration::from_mins(1), 12);
     assert_eq!(simulation.limit(), BOUNDS.start, "slow, and few at once: nobody would be served sooner");
-    simulation.run(Duration::from_secs(60), 0);
+    simulation.run(Duration::from_mins(1), 0);
     assert_eq!(simulation.limit(), BOUNDS.start, "nobody at all");
 }
 
@@ -195,7 +195,7 @@ fn the_limit_stays_within_its_bounds() {
     quick.run(Duration::from_secs(10), CRUSH);
     assert_eq!(quick.limit(), BOUNDS.max);
     let mut slow = Simulation::new(1, Duration::from_millis(49));
-    slow.run(Duration::from_secs(60), CRUSH);
+    slow.run(Duration::from_mins(1), CRUSH);
     assert!((BOUNDS.min..=4).contains(&slow.limit()), "{}", slow.limit());
 }
 

@@ -111,9 +111,9 @@ mod tests {
             let key = IdempotencyKey::parse(key).expect("it is one");
             key.once(&Email::parse("ann@example.com").expect("it is one"), &Name::parse("Ann").expect("it is one"))
         };
-        let (one, other) = (once("one"), once("other"));
-        assert_eq!(one, once("one"));
-        assert!(one.key != other.key && one.request != other.request && one.key != one.request);
+        let (first, second) = (once("one"), once("other"));
+        assert_eq!(first, once("one"));
+        assert!(first.key != second.key && first.request != second.request && first.key != first.request);
     }
 
     proptest! {

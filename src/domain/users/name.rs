@@ -85,15 +85,15 @@ impl Name {
 fn joins(text: &str) -> bool {
     let is_joiner = |char: &char| matches!(char, '\u{200c}' | '\u{200d}');
     let is_selector = |char: &char| matches!(char, '\u{fe0e}' | '\u{fe0f}');
-    let is_joined = |char: &char| !char.is_ascii() && !char.is_whitespace() && !is_joiner(char) && !is_selector(char);
+    let is_varied = |char: &char| !char.is_ascii() && !char.is_whitespace() && !is_joiner(char) && !is_selector(char);
     let mut before = None;
     let mut chars = text.chars().peekable();
     while let Some(char) = chars.next() {
         let fine = if is_joiner(&char) {
-            before.as_ref().is_some_and(|before| is_joined(before) || is_selector(before))
-                && chars.peek().is_some_and(is_joined)
+            before.as_ref().is_some_and(|before| is_varied(before) || is_selector(before))
+                && chars.peek().is_some_and(is_varied)
         } else {
-            !is_selector(&char) || before.as_ref().is_some_and(is_joined)
+            !is_selector(&char) || before.as_ref().is_some_and(is_varied)
         };
         if !fine {
             return false;

@@ -171,7 +171,7 @@ fn silence_is_nothing_while_others_are_answered() {
 fn open_it_refuses_until_its_time_is_over_and_then_lets_a_few_probe() {
     let mut bench = Bench::opened();
     assert!(bench.ask().is_none());
-    bench.pass(OPEN.first - SHORTLY);
+    bench.pass(OPEN.first.saturating_sub(SHORTLY));
     assert!(bench.ask().is_none());
     bench.pass(SHORTLY);
     let probes: Vec<_> = (0..10).filter_map(|_| bench.ask()).collect();
