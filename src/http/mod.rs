@@ -103,7 +103,7 @@ fn layered(
     request_timeout: Duration,
     max_body_bytes: usize,
 ) -> Router {
-    let router = routes
+    let inner = routes
         .fallback(unknown_route)
         // axum adds `Allow`. Where no origin is named, `OPTIONS` is a method like any other that a route lacks.
         .method_not_allowed_fallback(unknown_method)
@@ -114,10 +114,10 @@ fn layered(
         // a panic of any of these is still an answer,
         .layer(from_fn(layers::panics));
     // pages of other origins may read all of these answers, if they may read any,
-    let router =
-        if origins.is_empty() { router } else { router.layer(from_fn_with_state(Arc::new(origins), layers::cors)) };
+    let seen =
+        if origins.is_empty() { inner } else { inner.layer(from_fn_with_state(Arc::new(origins), layers::cors)) };
     // and every answer, however it came about, is seen.
-    router.layer(from_fn_with_state(observer, layers::observe))
+    seen.layer(from_fn_with_state(observer, layers::observe))
 }
 
 async fn unknown_route() -> Problem {
