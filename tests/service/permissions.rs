@@ -200,7 +200,7 @@ async fn every_caller_may_do_what_the_table_says_and_nothing_else() {
             // What has been done to the target must not be in the way of who asks next.
             match *id {
                 "remove" if reply.status == 204 && caller != Own => {
-                    cast.target = service.client().joined(&cast.target.email).await
+                    cast.target = service.client().joined(&cast.target.email).await;
                 }
                 "signOut" if caller == Admin => cast.admin = service.client().signed_in(&cast.admin.email).await,
                 "signOut" if caller == Itself => cast.target = service.client().signed_in(&cast.target.email).await,

@@ -14,12 +14,15 @@ use glasshouse::{
 };
 use secrecy::ExposeSecret;
 
+/// Tries one input; panics if something does not hold.
+pub(crate) type Trial = Box<dyn Fn(&[u8])>;
+
 /// One way in.
 pub(crate) struct Target {
     /// Its folder of the corpus.
     pub(crate) name: &'static str,
-    /// Makes what tries an input, and panics if something does not hold.
-    pub(crate) open: fn() -> Box<dyn Fn(&[u8])>,
+    /// Makes what tries its inputs.
+    pub(crate) open: fn() -> Trial,
 }
 
 pub(crate) fn all() -> Vec<Target> {

@@ -16,6 +16,8 @@ use glasshouse::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::Trial;
+
 const PASSWORD: &str = "a fine password";
 /// An answer takes milliseconds; after so long the service hangs, which is a finding.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -82,7 +84,7 @@ fn somebody(address: SocketAddr) -> String {
 
 /// A request line and headers, an empty line, a body. `Bearer ME` is the token of somebody; the length of the body and
 /// the end of the connection are added where the headers do not say them.
-pub(super) fn target() -> Box<dyn Fn(&[u8])> {
+pub(super) fn target() -> Trial {
     let address = start();
     let caller = Mutex::new(somebody(address));
     Box::new(move |input| {

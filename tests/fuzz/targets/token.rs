@@ -14,6 +14,8 @@ use glasshouse::domain::{
 };
 use serde_json::Value;
 
+use super::Trial;
+
 const NOW: i64 = 1_790_000_000;
 
 /// A key like any other, for nothing but this: the same each time, so that a corpus stays one.
@@ -24,7 +26,7 @@ fn der() -> Vec<u8> {
 
 /// The first byte says which: `!` before a token, anything else before header, a line end, and claims, to be signed.
 /// `KID` stands for the key's name.
-pub(super) fn target() -> Box<dyn Fn(&[u8])> {
+pub(super) fn target() -> Trial {
     let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(&der()).unwrap();
     let pem = format!("-----BEGIN {0} KEY-----\n{1}\n-----END {0} KEY-----\n", "PRIVATE", STANDARD.encode(der()));
     let keys = Keys::parse(&pem.into(), &[]).unwrap();
