@@ -58,6 +58,34 @@ export const database = dashboard(
                 logs('detected_level="error"'),
             ],
         }),
+        timeline({
+            id: 14,
+            title: 'Circuit',
+            width: 12,
+            unit: unit.onOff,
+            description: `
+                Whether each instance lets its calls pass to the store. Red while Ready is green: the store answers, and
+                its calls take too long, a lock or a plan. The log says why it opened; it closes by itself.`,
+            states: { 0: ['leaves the store alone', 'red'], 1: ['closed', 'green'] },
+            ask: [ask(min(of('glasshouse_circuit_state', 'state="closed"'), 'instance'), '{{instance}}')],
+            alerts: ['CircuitOpen'],
+            see: [instance('Readiness, part by part', '/health/ready?verbose'), logs('circuit_state!=""')],
+        }),
+        timeseries({
+            id: 39,
+            title: 'Refused and tried again',
+            width: 12,
+            unit: unit.callsPerSecond,
+            description: `
+                Calls that an open circuit refused, each a 503, and calls that met a dead connection and were made
+                again. Over budget: so many connections break that trying again would make it worse.`,
+            ask: [
+                ask(sum(rate('glasshouse_circuit_refusals_total'), 'instance'), 'refused, {{instance}}'),
+                ask(sum(rate('glasshouse_store_retries_total'), 'outcome'), 'again, {{outcome}}'),
+            ],
+            alerts: ['CircuitOpen'],
+            see: [logs('detected_level="warn"')],
+        }),
     ),
 
     row(

@@ -182,7 +182,11 @@ pub(super) const SETTINGS: &[Setting] = &[
         "5s",
         "How long one statement may run: statement_timeout on PostgreSQL, waiting for the write lock on SQLite.",
     ),
-    wait("store.ping_timeout", "1s", "How long the readiness check waits for the database."),
+    wait(
+        "store.ping_timeout",
+        "1s",
+        "How long the readiness check waits for the database, and so does a call that probes whether it is back.",
+    ),
     setting(
         "store.pooler",
         Shape::Flag,

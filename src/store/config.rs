@@ -24,7 +24,7 @@ pub struct Config {
     pub max_lifetime: Duration,
     /// How long one statement may run: `statement_timeout` on PostgreSQL, waiting for the write lock on SQLite.
     pub statement_timeout: Duration,
-    /// How long the readiness check waits for an answer.
+    /// How long the readiness check waits for an answer, and a call that probes whether the database is back.
     pub ping_timeout: Duration,
     /// Whether a pooler in front of PostgreSQL gives a connection of the server to each transaction, and not to each
     /// client.

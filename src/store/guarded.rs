@@ -110,13 +110,13 @@ impl<S: ?Sized> Behind<S> {
         let permit = self.circuit.ask().map_err(|refused| StoreError::Unavailable(Box::new(refused)))?;
         let called = match permit.limit() {
             None => call.await,
-            Some(limit) => match timeout(limit, call).await {
-                Ok(called) => called,
-                Err(_) => {
+            Some(limit) => {
+                let Ok(called) = timeout(limit, call).await else {
                     permit.end(Outcome::Silent);
                     return Err(StoreError::Unavailable(Box::new(Silence(limit))));
-                }
-            },
+                };
+                called
+            }
         };
         permit.end(match &called {
             Err(StoreError::Unavailable(cause) | StoreError::Late(cause)) => {

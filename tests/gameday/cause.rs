@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use sqlx::{Connection, Executor, PgConnection};
 use tokio::{io::AsyncReadExt, net::TcpStream};
 
 use crate::{
@@ -23,6 +24,8 @@ pub(crate) enum Cause {
     LeakedMemory { limit_mib: u32 },
     /// PostgreSQL is stopped.
     StoppedDatabase,
+    /// Somebody has the table of users to himself: PostgreSQL answers, and no statement of ours ends in time.
+    LockedTable,
     /// The service is killed and started again, so many times.
     Crashes(u32),
     /// The service is killed.
@@ -90,6 +93,15 @@ impl Cause {
                 stage.inject(json!([{"fault": "memory_leak", "per_second": format!("{kib:.0}KiB")}])).await;
             }
             Self::StoppedDatabase => stage.database().stop(),
+            Self::LockedTable => {
+                let url = stage.stack.glasshouse.setting("DATABASE_URL").expect("it is given one");
+                let mut connection = PgConnection::connect(url).await.unwrap();
+                connection.execute("BEGIN; LOCK TABLE users IN ACCESS EXCLUSIVE MODE").await.unwrap();
+                stage.spawn(async move {
+                    let _locked = connection;
+                    std::future::pending().await
+                });
+            }
             Self::Crashes(times) => {
                 for time in 1..=*times {
                     stage.stack.glasshouse.kill();
@@ -166,9 +178,11 @@ impl Cause {
                 stage.end_tasks();
                 stage.inject(json!([])).await;
             }
-            Self::Readers { .. } | Self::WrongPasswords | Self::ForeignTokens | Self::IdleConnections(_) => {
-                stage.end_tasks();
-            }
+            Self::LockedTable
+            | Self::Readers { .. }
+            | Self::WrongPasswords
+            | Self::ForeignTokens
+            | Self::IdleConnections(_) => stage.end_tasks(),
         }
     }
 }

@@ -20,7 +20,7 @@ fn an_answer_that_was_lost_with_the_process_is_had_by_asking_again() {
     stream.write_all(request.as_bytes()).unwrap();
     until("it is registered", || {
         let page = get(program.internal, "/metrics").map(|(_, page)| page).unwrap_or_default();
-        page.lines().any(|line| line == "glasshouse_users_registered_total 1")
+        page.lines().any(|line| line == "glasshouse_users_registered_total 1.0")
     });
     program.signal("KILL");
     assert_eq!(program.wait().code, None, "it was killed");
@@ -41,5 +41,5 @@ fn an_answer_that_was_lost_with_the_process_is_had_by_asking_again() {
     let (_, own) = exchange(program.public, &me).unwrap();
     assert_eq!(serde_json::from_str::<Value>(&own).unwrap(), answer, "it is the account that was made before");
     let page = get(program.internal, "/metrics").unwrap().1;
-    assert!(page.contains("\nglasshouse_users_registered_total 0\n"), "{page}");
+    assert!(page.contains("\nglasshouse_users_registered_total 0.0\n"), "{page}");
 }

@@ -27,3 +27,5 @@ mod tasks_under_load;
 #[allow(dead_code, reason = "shared with tests/clients, which needs more of it")]
 mod tool;
 mod trace;
+
+use support::canaries;

@@ -42,6 +42,7 @@ const PORTS: &[(&str, &str)] = &[
     ),
     ("tests/operate/dashboards/links.rs", "dashboards lead to the default ports, and nothing is bound"),
     ("tests/process/settings.rs", "the collector's usual port stands in a setting that is only printed"),
+    ("tests/support/stack/haproxy.rs", "addresses are replaced in a text, and nothing is bound"),
     ("tests/support/page.rs", "the runbook shows the default ports, which are replaced by those of the test's service"),
 ];
 

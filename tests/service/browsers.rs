@@ -161,7 +161,8 @@ async fn nothing_is_compressed_whoever_asks_for_it() {
 }
 
 const PAGE: &str = "https://app.example.com";
-const NAMED: &[(&str, &str)] = &[("GLASSHOUSE_HTTP__CORS_ORIGINS", "https://app.example.com,http://localhost:3000")];
+const NAMED: &[(&str, &str)] =
+    &[("GLASSHOUSE_HTTP__CORS_ORIGINS", "https://app.example.com,https://other.example.com:8443")];
 
 fn from(request: RequestBuilder, origin: &str) -> RequestBuilder {
     request.header("origin", origin)
@@ -184,7 +185,7 @@ async fn pages_of_named_origins_may_read_answers_and_nobody_elses() {
     let service = Service::start_with(Engine::Sqlite, NAMED).await;
     let client = service.client();
     let path = "/api/v1/users/0190b5a1-7c3e-7d2f-8a4b-5c6d7e8f9a0b";
-    for origin in [PAGE, "http://localhost:3000"] {
+    for origin in [PAGE, "https://other.example.com:8443"] {
         let reply = client.send(preflight(client.request(Method::OPTIONS, path), origin)).await;
         assert_eq!((reply.status.as_u16(), reply.header("access-control-allow-origin")), (204, origin));
         assert!(items(&reply, "access-control-allow-methods").contains(&"patch".to_owned()), "{reply:?}");

@@ -1,5 +1,7 @@
 //! A request's time: who sets it, who keeps to it, and what becomes of work that nobody waits for.
 
+#![expect(clippy::float_cmp, reason = "counters of whole numbers")]
+
 use std::time::Duration;
 
 use reqwest::Method;

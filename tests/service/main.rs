@@ -5,6 +5,7 @@ mod any_bytes;
 mod auditing;
 mod browsers;
 mod changing;
+mod circuit;
 mod connections;
 mod contract;
 mod deadlines;

@@ -1,4 +1,4 @@
-//! Behind a PgBouncer in transaction mode, where a connection of the server is one's own for a transaction.
+//! Behind a `PgBouncer` in transaction mode, where a connection of the server is one's own for a transaction.
 
 use futures_util::future::join_all;
 use reqwest::Method;

@@ -12,7 +12,7 @@ use glasshouse::{
 use prometheus::proto::MetricType;
 use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
 
-use crate::support::{Engine, On, Opened, config, hash, session, user};
+use crate::support::{Engine, On, Opened, config, hash, now, session, user};
 
 crate::on_both! {
     each_call_is_counted_once_with_its_outcome,
@@ -23,6 +23,7 @@ crate::on_both! {
     a_transaction_that_nobody_waits_for_is_rolled_back,
     a_row_that_means_nothing_is_broken,
     a_closed_store_is_unavailable,
+    a_schema_that_is_not_there_yet_is_unavailable,
 }
 
 #[tokio::test]
@@ -139,6 +140,39 @@ async fn a_write_on_a_dead_connection_is_unavailable_and_not_repeated() {
     assert_eq!(store.users.get(ann.id).await.unwrap(), Some(ann));
 }
 
+#[tokio::test]
+async fn retries_are_counted_and_have_a_budget_that_no_outage_can_overdraw() {
+    // Who hangs up at once is a connection that is dead from the beginning.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut config = config(&format!("postgres://ann@{}/users", listener.local_addr().unwrap()));
+    config.acquire_timeout = Duration::from_secs(10);
+    let metrics = Metrics::new(1000);
+    let store = Store::open(&config, Tracer::off(), Switchboard::off(), &metrics).await.unwrap();
+    let hangs_up = async {
+        while let Ok(connection) = listener.accept().await {
+            drop(connection);
+        }
+    };
+    let calls = async {
+        for _ in 0..100 {
+            let failed = store.users.get(UserId::generate()).await.unwrap_err();
+            assert!(matches!(failed, StoreError::Unavailable(_)), "{failed:?}");
+        }
+    };
+    tokio::select! {
+        () = hangs_up => {}
+        () = calls => {}
+    }
+    let retries = |outcome: &str| {
+        let family = metrics.gather().into_iter().find(|it| it.name() == "glasshouse_store_retries_total").unwrap();
+        let series = family.get_metric().iter().find(|series| series.get_label()[0].value() == outcome).unwrap();
+        series.get_counter().get_value()
+    };
+    // Twenty at first, and one more for each ten calls.
+    assert!((29.0..=30.0).contains(&retries("tried")), "{}", retries("tried"));
+    assert!(retries("over_budget") > 60.0, "{}", retries("over_budget"));
+}
+
 /// Ends every connection to the store's database but its own.
 async fn end_connections(store: &Opened) {
     let mut connection = PgConnection::connect(&store.fresh.url).await.unwrap();
@@ -152,7 +186,7 @@ async fn each_call_is_counted_once_with_its_outcome(on: On) {
     let ann = store.with_user("ann@example.com").await;
     store.users.insert(&user("ann@example.com"), &hash("x"), None, None).await.unwrap_err();
     store.users.set_password(ann.id, &hash("first"), &hash("second"), None, None).await.unwrap();
-    let taken = if on == On::Sqlite { "2067" } else { "23505" };
+    let taken = if on.engine() == Engine::Sqlite { "2067" } else { "23505" };
     let expected = [
         ("BEGIN", "", 1),
         ("COMMIT", "", 1),
@@ -302,6 +336,36 @@ async fn a_closed_store_is_unavailable(on: On) {
     let failed = store.sessions.start(&session(UserId::generate()), &hash("first")).await.unwrap_err();
     assert!(matches!(failed, StoreError::Unavailable(_)), "{failed:?}");
     assert!(store.ping().await.is_err());
+}
+
+async fn a_schema_that_is_not_there_yet_is_unavailable(on: On) {
+    let fresh = on.fresh().await;
+    let metrics = Metrics::new(1000);
+    let store = Store::open(&config(&fresh.url), Tracer::off(), Switchboard::off(), &metrics).await.unwrap();
+    let failures = [
+        store.users.get(UserId::generate()).await.map(drop),
+        store.users.insert(&user("ann@example.com"), &hash("x"), None, None).await,
+        store.sessions.sweep(now(), 1).await.map(drop),
+    ];
+    for failed in failures {
+        assert!(matches!(failed, Err(StoreError::Unavailable(_))), "{failed:?}");
+    }
+    match on.engine() {
+        Engine::Sqlite => {
+            let mut connection = SqliteConnection::connect(&fresh.url).await.unwrap();
+            connection.execute("CREATE TABLE users (id BLOB)").await.unwrap();
+        }
+        Engine::Postgres => {
+            let mut connection = PgConnection::connect(&fresh.url).await.unwrap();
+            connection.execute("CREATE TABLE users (id UUID)").await.unwrap();
+        }
+    }
+    for failed in [
+        store.users.get(UserId::generate()).await.map(drop),
+        store.users.insert(&user("ann@example.com"), &hash("x"), None, None).await,
+    ] {
+        assert!(matches!(failed, Err(StoreError::Unavailable(_))), "a column is missing: {failed:?}");
+    }
 }
 
 /// How many calls there were by summary and `error_type`, without those that never happened.

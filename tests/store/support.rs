@@ -93,11 +93,11 @@ impl On {
     /// A new, empty database.
     pub(crate) async fn fresh(self) -> Fresh {
         let folder = tempfile::tempdir().unwrap();
-        let url = match self {
-            Self::Sqlite | Self::Guarded(Engine::Sqlite) => {
+        let url = match self.engine() {
+            Engine::Sqlite => {
                 format!("sqlite://{}/deeper/users.db?mode=rwc", folder.path().display())
             }
-            Self::Postgres | Self::Guarded(Engine::Postgres) => Postgres::get().database().await,
+            Engine::Postgres => Postgres::get().database().await,
         };
         Fresh { url, _folder: folder }
     }

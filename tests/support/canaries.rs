@@ -76,7 +76,7 @@ fn every_form_of_a_secret_is_found() {
         assert!(canaries.leak(secret).is_some(), "{secret}");
     }
     for fine in [
-        "postgres://…@127.0.0.1:5432/users",
+        "postgres://…@127.0.0.1/users",
         "postgres://…@localhost/users",
         "postgres://ann@db:5432",
         "@example.com",

@@ -47,6 +47,8 @@ pub(crate) const DIAGNOSES: &[(&str, &[Sign])] = &[
     ("DatabaseErrors", &[First(STATEMENT), Anywhere(INJECTED)]),
     ("DatabaseSlow", &[First(STATEMENT)]),
     ("PoolSaturated", &[First(STATEMENT)]),
+    // Somebody has a table to himself.
+    ("CircuitOpen", &[First("57014"), Nowhere("\"circuit\":\"ok\""), Anywhere("LOCK TABLE users")]),
     // blocked_worker, for a moment or for all
     ("SchedulingDelay", &[Anywhere("block_the_worker")]),
     // task_leak, memory_leak

@@ -1,5 +1,6 @@
-//! A real PgBouncer for tests, in transaction mode in front of a PostgreSQL.
+//! A real `PgBouncer` for tests, in transaction mode in front of a PostgreSQL.
 
+#![allow(clippy::disallowed_methods, reason = "PATH is asked where the program is")]
 #![allow(clippy::unwrap_used, reason = "a test that has no pooler is to fail")]
 #![allow(dead_code, reason = "several test binaries share this file, and not all call everything")]
 #![allow(unreachable_pub, reason = "several test binaries share this file, and some hand it on")]

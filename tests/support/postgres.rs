@@ -194,6 +194,29 @@ impl Postgres {
         send(name, &self.processes());
     }
 
+    /// Has every process of the server stand still until the value is dropped: connections stay, new ones are even
+    /// taken by the kernel, and nobody answers.
+    ///
+    /// # Panics
+    /// If the server is not ours.
+    pub fn pause(&self) -> Paused {
+        let notes = fs::read_to_string(self.notes()).unwrap();
+        let server: i32 = notes.lines().next().unwrap().parse().unwrap();
+        let parent = |process: i32| {
+            let status = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+            status.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse::<i32>().ok()
+        };
+        // The server itself first: then it begins no process that would be missed.
+        signal(server, rustix::process::Signal::STOP);
+        let all = fs::read_dir("/proc").unwrap().flatten();
+        let numbers = all.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+        let backends: Vec<_> = numbers.filter(|process| parent(*process) == Some(server)).collect();
+        for backend in &backends {
+            signal(*backend, rustix::process::Signal::STOP);
+        }
+        Paused([&backends[..], &[server]].concat())
+    }
+
     fn tell(&mut self, word: &str) {
         let cluster = self.cluster.as_mut().expect("only a server of our own is stopped and started");
         writeln!(cluster.supervisor.stdin.as_mut().unwrap(), "{word}").unwrap();
@@ -258,6 +281,24 @@ impl Postgres {
         let cluster = self.cluster.as_ref().expect("only the log of a server of our own can be read");
         let log = fs::read(cluster.folder.join("log")).unwrap_or_default();
         String::from_utf8_lossy(&log).into_owned()
+    }
+}
+
+/// A server that stands still.
+pub struct Paused(Vec<i32>);
+
+impl Drop for Paused {
+    fn drop(&mut self) {
+        for process in &self.0 {
+            signal(*process, rustix::process::Signal::CONT);
+        }
+    }
+}
+
+/// One that is gone has nothing to be told.
+fn signal(process: i32, signal: rustix::process::Signal) {
+    if let Some(process) = rustix::process::Pid::from_raw(process) {
+        rustix::process::kill_process(process, signal).ok();
     }
 }
 

@@ -13,6 +13,7 @@ export const severity = {
     DatabaseErrors: 'ticket',
     DatabaseSlow: 'ticket',
     PoolSaturated: 'ticket',
+    CircuitOpen: 'ticket',
     RuntimeStalled: 'page',
     SchedulingDelay: 'ticket',
     TaskLeak: 'ticket',

@@ -37,10 +37,11 @@ pub(in crate::http) async fn deadline(State(limit): State<Duration>, request: Re
         }
         Err(_) => Problem::timeout().into_response(),
     };
-    if deadline.whose() == Whose::Client && response.status() == StatusCode::GATEWAY_TIMEOUT {
-        if let Some(failure) = response.extensions_mut().get_mut::<Failure>() {
-            failure.error_type = CLIENT_DEADLINE;
-        }
+    if deadline.whose() == Whose::Client
+        && response.status() == StatusCode::GATEWAY_TIMEOUT
+        && let Some(failure) = response.extensions_mut().get_mut::<Failure>()
+    {
+        failure.error_type = CLIENT_DEADLINE;
     }
     response
 }

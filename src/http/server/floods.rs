@@ -49,7 +49,7 @@ async fn flood(served: &Served, first: &[u8], mut next: impl FnMut(u32) -> Vec<u
     connection.write_all(&[PREFACE, &frame(SETTINGS, 0, 0, &[]), first].concat()).await.expect("somebody reads");
     let (mut reader, mut writer) = connection.into_split();
     let reading = spawn("reader", async move {
-        let mut read = [0; 65_536];
+        let mut read = vec![0; 65_536];
         while reader.read(&mut read).await.is_ok_and(|read| read > 0) {}
     });
     let (mut sent, mut number) = (0, 0);

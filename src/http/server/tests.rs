@@ -20,6 +20,8 @@ pub(super) const PATIENT: Duration = Duration::from_mins(1);
 pub(super) const SHORT: Duration = Duration::from_millis(30);
 pub(super) const REQUEST: &str = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
 
+static LARGE: &[u8] = &[b'x'; 16 * 1024 * 1024];
+
 pub(super) struct Served {
     pub(super) address: SocketAddr,
     pub(super) metrics: Metrics,
@@ -43,6 +45,7 @@ pub(super) async fn served(max_connections: u32, header_timeout: Duration) -> Se
         max_body_bytes: 1024,
         server_timing: false,
         slow: PATIENT,
+        max_wait: Duration::from_secs(1),
     };
     let metrics = Metrics::new(100);
     let (drain, draining) = drain();
@@ -57,7 +60,7 @@ pub(super) async fn served(max_connections: u32, header_timeout: Duration) -> Se
         .route("/", get(async || "here"))
         .route("/gated", gated)
         // More than two sockets hold, in one piece that all answers share.
-        .route("/large", get(async || Bytes::from_static(&[b'x'; 16 * 1024 * 1024])));
+        .route("/large", get(async || Bytes::from_static(LARGE)));
     let ended = spawn("server", serve(listener, router, config, false, draining, ConnectionMetrics::new(&metrics)));
     Served { address, metrics, drain, ended, begun, gate }
 }

@@ -179,8 +179,11 @@ impl Breaker {
                 self.doubted_at.get_or_insert(now);
             }
             (State::HalfOpen { .. }, Outcome::Answered) => self.close(Reason::ProbeAnswered, now),
-            (State::HalfOpen { .. }, Outcome::Failed | Outcome::Silent) => self.open(Reason::ProbeFailed, now, chance),
-            (State::HalfOpen { probes, since }, Outcome::Abandoned) => {
+            // Nobody else is let through, so that silence is the dependency's own, whatever a ping was answered.
+            (State::HalfOpen { .. }, _) if outcome != Outcome::Abandoned => {
+                self.open(Reason::ProbeFailed, now, chance);
+            }
+            (State::HalfOpen { probes, since }, _) => {
                 self.state = State::HalfOpen { probes: probes.saturating_sub(1), since };
             }
             (State::Closed, Outcome::Abandoned) | (State::Open { .. }, _) => {}
@@ -189,26 +192,22 @@ impl Breaker {
 
     /// Somebody has asked whether the dependency is there, beside all calls and without a ticket.
     pub fn pinged(&mut self, began: Instant, outcome: Outcome, now: Instant, chance: f64) {
-        match (self.state, self.hear(began, outcome, now)) {
-            (_, Outcome::Abandoned) | (State::Closed, Outcome::Answered) => {}
-            // While there are calls, it is they who tell whether calls are answered.
-            (State::Open { .. } | State::HalfOpen { .. }, Outcome::Answered) if self.is_quiet(now) => {
-                self.close(Reason::PingAnswered, now);
-            }
-            (State::Open { .. }, Outcome::Answered) => self.half_open(Reason::PingAnswered, now),
-            (State::HalfOpen { .. }, Outcome::Answered) => {}
-            (State::Closed, Outcome::Failed | Outcome::Silent) => match self.doubted_at {
+        let heard = self.hear(began, outcome, now);
+        let (is_answered, is_failed) = (heard == Outcome::Answered, matches!(heard, Outcome::Failed | Outcome::Silent));
+        match self.state {
+            State::Closed if is_failed => match self.doubted_at {
                 Some(doubted_at) if began >= doubted_at => self.open(Reason::Dead, now, chance),
                 Some(_) => {}
                 None => self.doubted_at = Some(now),
             },
-            (State::Open { until }, Outcome::Failed | Outcome::Silent) if now >= until => {
-                self.open(Reason::Dead, now, chance);
+            // While there are calls, it is they who tell whether calls are answered.
+            State::Open { .. } | State::HalfOpen { .. } if is_answered && self.is_quiet(now) => {
+                self.close(Reason::PingAnswered, now);
             }
-            (State::HalfOpen { probes: 0, .. }, Outcome::Failed | Outcome::Silent) => {
-                self.open(Reason::Dead, now, chance);
-            }
-            (State::Open { .. } | State::HalfOpen { .. }, Outcome::Failed | Outcome::Silent) => {}
+            State::Open { .. } if is_answered => self.half_open(Reason::PingAnswered, now),
+            State::Open { until } if is_failed && now >= until => self.open(Reason::Dead, now, chance),
+            State::HalfOpen { probes: 0, .. } if is_failed => self.open(Reason::Dead, now, chance),
+            State::Closed | State::Open { .. } | State::HalfOpen { .. } => {}
         }
     }
 
@@ -256,7 +255,7 @@ impl Breaker {
     }
 
     fn answered_since(&self, began: Instant) -> bool {
-        self.answered_at.is_some_and(|at| at >= began)
+        self.answered_at.is_some_and(|at| at > began)
     }
 
     fn is_quiet(&self, now: Instant) -> bool {

@@ -173,7 +173,9 @@ impl<DB: Engine> Pool<DB> {
     /// Closes every connection that is idle now.
     pub(super) fn close_idle(&self) {
         let all = std::mem::take(&mut *self.0.idle());
-        all.into_iter().for_each(|idle| self.close_beside(idle.raw, None));
+        for idle in all {
+            Self::close_beside(idle.raw, None);
+        }
     }
 
     /// Refuses whoever comes or waits, waits until all connections are given back, and closes them.
@@ -190,14 +192,14 @@ impl<DB: Engine> Pool<DB> {
     /// Takes a connection back that nothing is under way on.
     fn give_back(&self, raw: DB::Connection, opened: Instant) {
         if self.0.is_closed.load(SeqCst) || opened.elapsed() > self.0.max_lifetime {
-            self.close_beside(raw, None);
+            Self::close_beside(raw, None);
         } else {
             self.0.idle().push_back(Idle { raw, opened, since: Instant::now() });
         }
     }
 
     /// Says goodbye in a task of its own, and keeps the place until it is said.
-    fn close_beside(&self, raw: DB::Connection, place: Option<OwnedSemaphorePermit>) {
+    fn close_beside(raw: DB::Connection, place: Option<OwnedSemaphorePermit>) {
         beside("close connection", async move {
             goodbye::<DB>(raw).await;
             drop(place);
@@ -246,7 +248,7 @@ impl<DB: Engine> Drop for Pooled<DB> {
         let (pool, opened, place) = (self.pool.clone(), self.opened, self.place.take());
         match self.state {
             State::Clean => pool.give_back(raw, opened),
-            State::Distrusted => pool.close_beside(raw, place),
+            State::Distrusted => Pool::<DB>::close_beside(raw, place),
             State::Busy => beside("settle connection", async move {
                 match timeout(SETTLING, raw.ping()).await {
                     Ok(Ok(())) => pool.give_back(raw, opened),

@@ -1,7 +1,7 @@
 //! The database is away, failing, slow, or has too few connections.
 
 use crate::{
-    cause::Cause::{Injected, StoppedDatabase},
+    cause::Cause::{Injected, LockedTable, StoppedDatabase},
     fault::Fault,
 };
 
@@ -24,6 +24,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "RequestsShed",
             "TrafficVanished",
             "DatabaseErrors",
+            "CircuitOpen",
             "AvailabilityBurnSlow",
             "ErrorBudgetLow",
         ],
@@ -59,6 +60,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "DatabaseSlow",
             "DatabaseErrors",
             "RequestsShed",
+            "CircuitOpen",
             "HighErrorRate",
             "HighLatencyP99",
             "LatencyBurnFast",
@@ -69,6 +71,28 @@ pub(super) const FAULTS: &[Fault] = &[
         ],
         causes: &[Injected(r#"[{"fault": "delay", "statement": "SELECT users", "for": "2s"}]"#)],
         settings: &[("GLASSHOUSE_STORE__MAX_CONNECTIONS", "2")],
+        pace: 0.5,
+        journeys: 1.5,
+        ..Fault::NONE
+    },
+    Fault {
+        name: "table-locked",
+        alerts: &["CircuitOpen"],
+        others: &[
+            "DatabaseErrors",
+            "DatabaseSlow",
+            "PoolSaturated",
+            "TrafficVanished",
+            "HighErrorRate",
+            "HighLatencyP99",
+            "LatencyBurnFast",
+            "LatencyBurnSlow",
+            "AvailabilityBurnFast",
+            "AvailabilityBurnSlow",
+            "ErrorBudgetLow",
+        ],
+        causes: &[LockedTable],
+        settings: &[("GLASSHOUSE_STORE__STATEMENT_TIMEOUT", "300ms")],
         pace: 0.5,
         journeys: 1.5,
         ..Fault::NONE

@@ -136,6 +136,8 @@ async fn what_follows_from_another_alert_wakes_nobody() {
             vec![alert("RuntimeStalled", &a), alert("DatabaseDown", &a), alert("DatabaseDown", &b)],
             vec!["DatabaseDown a"],
         ),
+        // A database that does not answer is left alone; one that answers and is left alone is news.
+        (vec![alert("DatabaseDown", &a), alert("CircuitOpen", &a), alert("CircuitOpen", &b)], vec!["CircuitOpen a"]),
         // A page needs no ticket beside it, but a page for one objective says nothing of the other.
         (
             vec![

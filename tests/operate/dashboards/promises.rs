@@ -25,6 +25,7 @@ pub(crate) const PROMISED: &[(&str, &str, u64, &str)] = &[
     ("DatabaseErrors", "database", 11, "Errors"),
     ("DatabaseSlow", "database", 12, "Latency of queries"),
     ("PoolSaturated", "database", 13, "Connections"),
+    ("CircuitOpen", "database", 14, "Circuit"),
     ("RuntimeStalled", "runtime", 10, "Stalled"),
     ("SchedulingDelay", "runtime", 11, "Scheduling delay"),
     ("TaskLeak", "runtime", 12, "Tasks"),

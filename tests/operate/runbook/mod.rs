@@ -35,7 +35,7 @@ const ONLY_SHOWN: &[(&str, &str, &str)] = &[
     ("game-day", "make gameday", "takes minutes a fault: tests/gameday/ is what it runs, and CI runs it"),
     ("game-day", "make stack-local", "goes on until somebody ends it: tests/support/stack/ is what it starts"),
     ("game-day", "DURATION=1h make load", "takes an hour: tests/operate/loadtest.rs runs the journey for seconds"),
-    ("starting-and-stopping", "curl -s localhost:8405", "asks a proxy: tests/operate/fleet.rs has one, and asks it"),
+    ("starting-and-stopping", "curl -s localhost", "asks a proxy: tests/operate/fleet.rs has one, and asks it"),
     ("tokio-console", "cargo install", "compiles for minutes: scripts/test-setup does it once"),
     (
         "tokio-console",

@@ -85,12 +85,13 @@ on_both_stores! {
         assert_eq!(reply.header("retry-after"), "1");
         assert_eq!(service.line("refused-1").await["error.type"], "store_unavailable");
         ready(&service, 503).await;
-        assert_eq!(service.metric("glasshouse_ready{check=\"store\"}").await, Some(0.0));
+        let gauge = async || service.metric("glasshouse_ready{check=\"store\"}").await;
+        eventually("the gauge follows", async || (gauge().await == Some(0.0)).then_some(())).await;
         assert_eq!(service.client().get("/health/live").await.status, 200);
         assert!(met(&service, "refused_pool").await >= Some(2.0));
         end(&service).await;
-        assert_eq!(ann.client.me().await.status, 200);
         ready(&service, 200).await;
+        assert_eq!(ann.client.me().await.status, 200);
     }
 }
 

@@ -124,7 +124,7 @@ async fn a_share_decides_how_many_meet_it() {
 
 #[tokio::test]
 async fn a_hang_ends_with_the_deadline_with_the_client_or_with_the_fault() {
-    let settings = [ALLOWED, ("GLASSHOUSE_HTTP__REQUEST_TIMEOUT", "500ms")];
+    let settings = [ALLOWED, ("GLASSHOUSE_HTTP__REQUEST_TIMEOUT", "2s")];
     let service = Service::start_with(Engine::Sqlite, &settings).await;
     let ann = service.client().joined("ann@example.com").await;
     for place in [json!({ "route": ME }), json!({ "statement": "SELECT sessions" })] {

@@ -2,7 +2,7 @@
 
 mod admin;
 #[path = "../../support/canaries.rs"]
-mod canaries;
+pub(crate) mod canaries;
 mod client;
 mod collector;
 pub(crate) mod leaks;

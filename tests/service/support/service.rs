@@ -123,7 +123,8 @@ impl Service {
             ("GLASSHOUSE_LOG__FORMAT", "json"),
             ("GLASSHOUSE_RUNTIME__WORKERS", "2"),
             // On a machine that runs many tests at once, what is done in good time elsewhere takes longer.
-            ("GLASSHOUSE_SHED__MAX_WAIT", "1s"),
+            ("GLASSHOUSE_SHED__MAX_WAIT", "10s"),
+            ("GLASSHOUSE_AUTH__PASSWORD_WORKERS", "2"),
             ("GLASSHOUSE_SHUTDOWN__NOTICE", "0s"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
