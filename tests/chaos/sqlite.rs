@@ -158,6 +158,8 @@ async fn a_disk_that_is_full_refuses_writes_and_loses_nothing() {
     let told: std::collections::BTreeSet<_> = answers
         .iter()
         .filter(|answer| answer.began >= struck && answer.status.is_none_or(|status| status >= 500))
+        // A machine that is busy with other tests sheds.
+        .filter(|answer| !answer.code.ends_with("overloaded"))
         .map(|answer| (answer.status, answer.code.clone(), answer.has_retry_after))
         .collect();
     assert_eq!(told.into_iter().collect::<Vec<_>>(), [(Some(503), "store_unavailable".to_owned(), true)]);

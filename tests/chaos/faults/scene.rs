@@ -99,7 +99,8 @@ impl Scene {
         let wire = Wire::to(pooler.as_ref().map_or_else(|| admin.to_string(), PgBouncer::url).as_str()).await;
         let mut settings = IMPATIENT.to_vec();
         if pooler.is_some() {
-            settings.push(("GLASSHOUSE_STORE__POOLER", "true"));
+            settings.extend([("GLASSHOUSE_STORE__POOLER", "true"), ("GLASSHOUSE_STORE__MIGRATE", "false")]);
+            migrate(&url);
         }
         let service = Service::start(&wire.url(url.as_str()), &settings, Limits::default()).await;
         Self { service, postgres, standby, wire, admin, database, others: Vec::new(), _pooler: pooler }
@@ -249,6 +250,15 @@ impl Scene {
             );
         }
     }
+}
+
+/// As an operator does it where a pooler is in the service's way.
+fn migrate(url: &Url) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut migrate = Command::new(env!("CARGO_BIN_EXE_glasshouse"));
+    migrate.args(["migrate", "up"]).current_dir(&folder).env_clear().env("DATABASE_URL", url.as_str());
+    let output = migrate.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// A standby without which the first server acknowledges nothing.
