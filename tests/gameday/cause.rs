@@ -99,7 +99,7 @@ impl Cause {
                 connection.execute("BEGIN; LOCK TABLE users IN ACCESS EXCLUSIVE MODE").await.unwrap();
                 stage.spawn(async move {
                     let _locked = connection;
-                    std::future::pending().await
+                    std::future::pending::<()>().await;
                 });
             }
             Self::Crashes(times) => {

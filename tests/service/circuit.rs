@@ -71,7 +71,6 @@ async fn nobody_waits_for_a_database_that_stands_still_and_all_are_told() {
     let paused = postgres.pause();
     let mut waiting = JoinSet::new();
     let client = ann.client.clone();
-    #[expect(clippy::disallowed_methods, reason = "a client is no part of the service")]
     waiting.spawn(async move { client.me().await });
     // One call that waits is enough, and the ping that it gives cause for.
     assert_eq!(until_told(&service, "open").await, "neither a call nor the readiness check was answered");
@@ -130,7 +129,6 @@ async fn a_circuit_closes_while_many_call() {
     let mut callers = JoinSet::new();
     for _ in 0..4 {
         let client = ann.client.clone();
-        #[expect(clippy::disallowed_methods, reason = "a client is no part of the service")]
         callers.spawn(async move {
             loop {
                 let reply = client.me().await;

@@ -321,9 +321,11 @@ async fn a_row_that_means_nothing_is_broken(on: On) {
     let spoil = "UPDATE users SET email = 'canary'";
     match on.engine() {
         Engine::Sqlite => {
-            drop(SqliteConnection::connect(&store.fresh.url).await.unwrap().execute(spoil).await.unwrap())
+            SqliteConnection::connect(&store.fresh.url).await.unwrap().execute(spoil).await.unwrap();
         }
-        Engine::Postgres => drop(PgConnection::connect(&store.fresh.url).await.unwrap().execute(spoil).await.unwrap()),
+        Engine::Postgres => {
+            PgConnection::connect(&store.fresh.url).await.unwrap().execute(spoil).await.unwrap();
+        }
     }
     let failed = store.users.get(ann.id).await.unwrap_err();
     assert!(matches!(failed, StoreError::Broken(_)), "{failed:?}");

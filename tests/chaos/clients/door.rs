@@ -155,12 +155,10 @@ impl Reply {
     /// At a refusal that the operation does not know: then the client is wrong, or the service.
     pub(crate) fn outcome<T>(&self, denials: &[u16], read: impl FnOnce(&Self) -> T) -> Option<Outcome<T>> {
         match self {
-            Self::Unsent => None,
-            Self::Broken => Some(Outcome::Unknown),
             Self::Told { status: 200..300, .. } => Some(Outcome::Acknowledged(read(self))),
-            Self::Told { status: 429, .. } => None,
+            Self::Unsent | Self::Told { status: 429, .. } => None,
             Self::Told { status: 503, code, .. } if code.ends_with("overloaded") => None,
-            Self::Told { status: 500.., .. } => Some(Outcome::Unknown),
+            Self::Broken | Self::Told { status: 500.., .. } => Some(Outcome::Unknown),
             Self::Told { status, .. } if denials.contains(status) => Some(Outcome::Denied),
             Self::Told { .. } => panic!("not an answer to expect: {self:?}"),
         }

@@ -174,7 +174,7 @@ impl Scene {
             Kind::RoleLimited => self.elsewhere(&format!("ALTER ROLE {ROLE} CONNECTION LIMIT -1")).await,
             // Connections that began before stay as they are: the service has to leave them by itself.
             Kind::ReadOnly => {
-                self.elsewhere(&format!("ALTER DATABASE {database} RESET default_transaction_read_only")).await
+                self.elsewhere(&format!("ALTER DATABASE {database} RESET default_transaction_read_only")).await;
             }
             Kind::FailedOver => {
                 let standby = self.standby.take().expect("it was made for this");

@@ -21,7 +21,7 @@ use std::sync::{
 pub(crate) type Moment = u64;
 
 /// How a write ended, as its client knows it. One that was refused before anything could happen is no event at all.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome<T> {
     /// It has happened, with this answer.
     Acknowledged(T),

@@ -12,9 +12,9 @@ pub(super) fn faults(account: &Account) -> Vec<String> {
     let mut faults = Vec::new();
     for (session, grant) in granted {
         let exchanges = || exchanges(account, session);
-        let mut exchanged = BTreeSet::new();
+        let mut spent = BTreeSet::new();
         for (event, shown, outcome) in exchanges() {
-            if outcome.is_acknowledged() && !exchanged.insert(shown) {
+            if outcome.is_acknowledged() && !spent.insert(shown) {
                 faults.push(format!("session {session}: a refresh token was exchanged twice"));
             }
             let is_newest = is_current(account, session, shown, event);
@@ -27,15 +27,15 @@ pub(super) fn faults(account: &Account) -> Vec<String> {
         }
         for event in &account.events {
             match &event.what {
-                What::Knock { session: knocked, worked: false } if *knocked == session => {
-                    if !may_have_ended(account, session, grant, event.ended) {
-                        faults.push(format!("lost: session {session} was let in before, and nobody has ended it"));
-                    }
+                What::Knock { session: knocked, worked: false }
+                    if *knocked == session && !may_have_ended(account, session, grant, event.ended) =>
+                {
+                    faults.push(format!("lost: session {session} was let in before, and nobody has ended it"));
                 }
-                What::Knock { session: knocked, worked: true } if *knocked == session => {
-                    if has_ended(account, session, grant, event.began) {
-                        faults.push(format!("session {session} is let in after it has ended"));
-                    }
+                What::Knock { session: knocked, worked: true }
+                    if *knocked == session && has_ended(account, session, grant, event.began) =>
+                {
+                    faults.push(format!("session {session} is let in after it has ended"));
                 }
                 _ => {}
             }
