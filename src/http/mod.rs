@@ -82,6 +82,8 @@ pub fn router(api: Api, metrics: &Metrics) -> Router {
         origins: Origins::new(&api.config.cors_origins),
         limits: api.limits.clone(),
         request_timeout: api.config.request_timeout,
+        // Four times the latency objective, from where HighLatencyP99 fires.
+        owed: api.config.slow * 4,
         max_body_bytes: api.config.max_body_bytes,
     };
     let serving = Arc::clone(&api.serving);
@@ -131,12 +133,14 @@ struct Around {
     /// None if nobody is limited.
     limits: Option<Arc<Limits>>,
     request_timeout: Duration,
+    /// How long a client has to wait at least before our silence is our fault.
+    owed: Duration,
     max_body_bytes: usize,
 }
 
 /// The routes, what is answered where there is none, and the layers around both.
 fn layered(routes: Router, around: Around) -> Router {
-    let Around { observer, origins, limits, request_timeout, max_body_bytes } = around;
+    let Around { observer, origins, limits, request_timeout, owed, max_body_bytes } = around;
     let mut layered = routes
         .fallback(unknown_route)
         // axum adds `Allow`. Where no origin is named, `OPTIONS` is a method like any other that a route lacks.
@@ -151,7 +155,7 @@ fn layered(routes: Router, around: Around) -> Router {
         // and so is what two readers could read differently,
         .layer(from_fn(layers::host))
         // the clock runs for all that reads and works,
-        .layer(from_fn_with_state(request_timeout, layers::deadline))
+        .layer(from_fn_with_state((request_timeout, owed), layers::deadline))
         // a panic of any of these is still an answer,
         .layer(from_fn(layers::panics));
     // pages of other origins may read all of these answers, if they may read any,

@@ -49,8 +49,14 @@ fn layers(request_timeout: Duration) -> Layers {
         .route("/never", get(std::future::pending::<&'static str>))
         .route("/broken", get(async || -> Problem { broken().into() }))
         .route("/read", post(async |Json(fields): Json| fields.finish((Some(()),)).map(|_| "read")));
-    let around =
-        Around { observer, origins: Origins::new(&[]), limits: None, request_timeout, max_body_bytes: MAX_BODY };
+    let around = Around {
+        observer,
+        origins: Origins::new(&[]),
+        limits: None,
+        request_timeout,
+        owed: Duration::from_secs(1),
+        max_body_bytes: MAX_BODY,
+    };
     Layers { router: layered(routes, around), metrics }
 }
 

@@ -128,6 +128,9 @@ impl Concurrency {
         self.alone = self.alone.filter(|(_, seen)| now.saturating_duration_since(*seen) < Self::BELIEVED);
         if self.window.peak <= self.bounds.min {
             self.alone = Some((takes, now));
+        } else if let Some((alone, _)) = &mut self.alone {
+            // What takes no longer among others takes no longer alone.
+            *alone = alone.min(takes);
         }
         // Of a limit that nothing came up against there is nothing to be learnt.
         if self.window.peak < self.limit() {

@@ -98,8 +98,7 @@ impl Failure {
     pub fn is_dead_connection(&self) -> bool {
         match &self.0 {
             Cause::Sqlx(sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed) => true,
-            // Shut down by an administrator, by a crash, or for being idle; the connection does not exist.
-            _ => matches!(self.sqlstate().as_deref(), Some("25P03" | "57P01" | "57P02" | "57P05" | "08003" | "08006")),
+            _ => self.sqlstate().is_some_and(|code| FATAL.contains(&&*code)),
         }
     }
 
@@ -127,6 +126,12 @@ impl Failure {
     /// become one. It works on, and will refuse writes as long as it is open.
     pub(super) fn is_read_only(&self) -> bool {
         self.sqlstate().as_deref() == Some("25006")
+    }
+
+    /// Whether what was prepared on the connection is not what the server has since a migration: another connection
+    /// prepares it anew.
+    pub(super) fn is_outdated(&self) -> bool {
+        matches!(self.sqlstate().as_deref(), Some("0A000" | "26000"))
     }
 
     /// Whether another connection has SQLite's file to itself.
@@ -173,6 +178,10 @@ impl Failure {
         self.database().filter(|error| error.try_downcast_ref::<SqliteError>().is_none()).and_then(DatabaseError::code)
     }
 }
+
+/// What is said of a connection that is over: timeouts of a session, shutting down, crashed, dropped, idle, gone, and a
+/// pooler without its server.
+const FATAL: [&str; 9] = ["25P03", "25P04", "57P01", "57P02", "57P04", "57P05", "08003", "08006", "08P01"];
 
 /// Away, full, too busy, or too slow: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 fn postgres_is_unavailable(code: &str) -> bool {

@@ -13,6 +13,7 @@ const EMPTY_NAMES: &[&str] = &[
 
 /// Where a test may sleep, and why nothing else does.
 const SLEEPS: &[(&str, &str)] = &[
+    ("benches/overload/load.rs", "whether it is well again is asked every few milliseconds, until it is"),
     ("benches/seen/load.rs", "what was exported late belongs to the slice before, so each slice is given a moment"),
     ("benches/seen/server.rs", "a process tells nobody that it is ready: it is asked until it says so"),
     ("tests/chaos/moments.rs", "faults last for a while and come at any moment, and clients pause between requests"),
@@ -40,6 +41,7 @@ const PORTS: &[(&str, &str)] = &[
         "tests/operate/compose/links.rs",
         "alerts name the port of the links, which is replaced by that of the test's nginx",
     ),
+    ("tests/operate/runbook/guides.rs", "a request as the guide writes it; the port is replaced by the test's service"),
     ("tests/operate/dashboards/links.rs", "dashboards lead to the default ports, and nothing is bound"),
     ("tests/process/settings.rs", "the collector's usual port stands in a setting that is only printed"),
     ("tests/support/stack/haproxy.rs", "addresses are replaced in a text, and nothing is bound"),

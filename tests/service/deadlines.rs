@@ -185,14 +185,13 @@ on_both_stores! {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_password_whose_client_is_gone_makes_room_for_another() {
     const QUEUE: usize = 30;
-    let settings = [
-        ("GLASSHOUSE_AUTH__PASSWORD_WORKERS", "1"),
-        ("GLASSHOUSE_AUTH__PASSWORD_QUEUE", "30"),
-        ("GLASSHOUSE_HTTP__REQUEST_TIMEOUT", "1m"),
-    ];
+    let settings = [("GLASSHOUSE_AUTH__PASSWORD_WORKERS", "1"), ("GLASSHOUSE_HTTP__REQUEST_TIMEOUT", "1m")];
     let service = Service::start_with(Engine::Sqlite, &settings).await;
     service.client().joined("ann@example.com").await;
-    let waiting = async || service.metric("glasshouse_password_hashes_waiting").await.unwrap();
+    let waiting = async || {
+        service.metric("glasshouse_concurrency_waiting{class=\"passwords\"}").await.unwrap()
+            + service.metric("glasshouse_password_hashes_waiting").await.unwrap()
+    };
     let sign_ins = |count| {
         let client = service.client();
         futures_util::future::join_all((0..count).map(move |_| {

@@ -124,7 +124,7 @@ async fn it_answers_while_the_main_runtime_is_stuck_and_says_so() {
     assert_eq!(status("/metrics").await, 200);
     let ready = service.internal("/health/ready?verbose").await;
     assert_eq!(ready.status(), 503);
-    let expected = json!({ "http": "ok", "migrations": "ok", "store": "no answer within 1s" });
+    let expected = json!({ "circuit": "ok", "http": "ok", "migrations": "ok", "store": "no answer within 1s" });
     assert_eq!(ready.json::<Value>().await.unwrap(), expected, "nobody is left to ask the store");
     let stalled = async || service.metric("tokio_runtime_stalled{runtime=\"main\"}").await;
     assert_eq!(stalled().await, Some(1.0));

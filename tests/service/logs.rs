@@ -220,6 +220,10 @@ on_both_stores! {
         eventually("the database's absence is told", async || {
             away.lines().into_iter().find(|line| line["retry_seconds"].is_f64())
         }).await;
+        eventually("the circuit is open", async || {
+            away.client().get("/health/ready").await;
+            away.lines().into_iter().find(|line| line["circuit.state"].is_string())
+        }).await;
         lines.extend(away.stop().await.lines);
 
         let seen: BTreeSet<_> = lines.iter().flat_map(fields).collect();

@@ -49,7 +49,7 @@ async fn live(service: &Service, number: usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everything_works_for_many_who_share_two_connections() {
-    let settings = [("GLASSHOUSE_STORE__MAX_CONNECTIONS", "8"), ("GLASSHOUSE_AUTH__PASSWORD_QUEUE", "200")];
+    let settings = [("GLASSHOUSE_STORE__MAX_CONNECTIONS", "8")];
     let (service, pooler, direct) = behind("2", &settings).await;
     let settings = [POOLER.as_slice(), &settings].concat();
     let other = Service::start_on(TempDir::new().unwrap(), &pooler.url(), &settings).await;

@@ -23,8 +23,12 @@ const X_REQUEST_TIMEOUT: HeaderName = HeaderName::from_static("x-request-timeout
 const CLIENT_DEADLINE: &str = "client_deadline";
 
 /// Gives up on a request when the limit is reached, or the time that the client has set if that is shorter; what works
-/// for it is dropped.
-pub(in crate::http) async fn deadline(State(limit): State<Duration>, request: Request, next: Next) -> Response {
+/// for it is dropped. Who gives us the time that is `owed` and gets nothing was failed by us, whoever set the clock.
+pub(in crate::http) async fn deadline(
+    State((limit, owed)): State<(Duration, Duration)>,
+    request: Request,
+    next: Next,
+) -> Response {
     let Ok(wish) = wish(request.headers()) else { return Problem::request_timeout_invalid().into_response() };
     let upload = request.extensions().get::<Arc<Upload>>().cloned();
     let deadline = Deadline::after(limit, wish);
@@ -38,6 +42,7 @@ pub(in crate::http) async fn deadline(State(limit): State<Duration>, request: Re
         Err(_) => Problem::timeout().into_response(),
     };
     if deadline.whose() == Whose::Client
+        && wish.is_some_and(|wish| wish < owed)
         && response.status() == StatusCode::GATEWAY_TIMEOUT
         && let Some(failure) = response.extensions_mut().get_mut::<Failure>()
     {

@@ -157,7 +157,12 @@ pub(super) const ALL: &[Operation] = &[
             HASHING,
             WITH_BODY,
             WITH_CALLER,
-            &[(403, "forbidden, password_wrong"), (404, "user_not_found"), (412, "stale")],
+            &[
+                (403, "forbidden, password_wrong"),
+                (404, "user_not_found"),
+                (412, "stale"),
+                (429, "too_many_requests, too_many_sign_ins"),
+            ],
         ],
     },
     Operation {

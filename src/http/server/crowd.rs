@@ -36,7 +36,11 @@ impl Crowd {
         if is_trusted(peer.to_canonical(), &self.trusted) {
             return Some(None);
         }
-        let network = Network::of(peer);
+        // One line is given up to 48 bits of an address: counted by 64, one person would be many.
+        let network = match Network::of(peer) {
+            Network::V6([first, second, third, _]) => Network::V6([first, second, third, 0]),
+            network @ Network::V4(_) => network,
+        };
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let seats = held.entry(network).or_default();
         if *seats >= self.most {

@@ -2,19 +2,23 @@
 
 use std::sync::Arc;
 
-use axum::{extract::State, http::StatusCode};
+use axum::{Extension, extract::State, http::StatusCode};
 
 use super::super::{
     Api,
     extract::{Json, Signed, Target},
+    layers::Client,
     problem::Problem,
     shown_password::ShownPassword,
 };
-use crate::domain::auth::Password;
+use crate::domain::{auth::Password, users::Error};
 
 /// Changes the password. An old one that is too long to be anybody's is wrong, at the price of a wrong one.
+///
+/// A wrong one counts as an attempt to sign in: whoever has a copied token would guess here otherwise.
 pub(in crate::http) async fn change_password(
     State(api): State<Arc<Api>>,
+    client: Option<Extension<Client>>,
     Signed(caller): Signed,
     Target(id): Target,
     Json(mut fields): Json,
@@ -22,6 +26,19 @@ pub(in crate::http) async fn change_password(
     let values =
         (fields.required("old_password", ShownPassword::parse), fields.required("new_password", Password::parse));
     let (old, new) = fields.finish(values)?;
-    api.users.change_password(&caller, id, &old.possible(), &new).await?;
+    let from = client.map(|Extension(client)| client.network());
+    let attempt = match &api.limits {
+        Some(limits) => Some(limits.sign_ins.attempt(&caller.user.email, from).map_err(|limited| {
+            api.auth.limited_sign_in();
+            Problem::too_many_sign_ins(limited)
+        })?),
+        None => None,
+    };
+    let changed = api.users.change_password(&caller, id, &old.possible(), &new).await;
+    // A right one is undecided too: it must not make the address of whoever holds a copied token a known one.
+    if let Some(attempt) = attempt.filter(|_| !matches!(changed, Err(Error::PasswordWrong))) {
+        attempt.undecided();
+    }
+    changed?;
     Ok(StatusCode::NO_CONTENT)
 }

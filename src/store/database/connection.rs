@@ -60,7 +60,7 @@ impl<DB: Engine> Connection<DB> {
     /// What became of the call: after an answer, be it a refusal, the next call may follow. What only reads is closed
     /// when it is given back, or it would refuse writes long after there is a server again that takes them.
     pub(super) fn settled<T>(&mut self, outcome: &Result<T, Failure>) {
-        if outcome.as_ref().is_err_and(Failure::is_read_only) {
+        if outcome.as_ref().is_err_and(|failure| failure.is_read_only() || failure.is_outdated()) {
             self.distrust();
         }
         if outcome.as_ref().err().is_none_or(Failure::is_answer) {

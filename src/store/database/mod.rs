@@ -211,12 +211,12 @@ where
         statement: &'static Statement,
         bind: impl Fn(Writes<'q, DB>) -> Writes<'q, DB>,
     ) -> Result<u64, Failure> {
-        let mut connection = self.acquire(&mut self.retries.call()).await?;
         if self.observer.is_pooled() {
-            let mut transaction = Transaction::begin(connection, &self.observer).await?;
+            let mut transaction = self.begin().await?;
             let rows = transaction.execute(statement, bind).await?;
             return transaction.commit().await.map(|()| rows);
         }
+        let mut connection = self.acquire(&mut self.retries.call()).await?;
         execute(&self.observer, &mut connection, statement, bind(query(statement, &self.observer))).await
     }
 

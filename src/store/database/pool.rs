@@ -136,6 +136,9 @@ impl<DB: Engine> Pool<DB> {
     pub(super) async fn acquire(&self) -> Result<Pooled<DB>, sqlx::Error> {
         let (mut pause, longest) = PAUSES;
         loop {
+            if self.0.is_closed.load(SeqCst) {
+                return Err(sqlx::Error::PoolClosed);
+            }
             let place = Arc::clone(&self.0.places).acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
             if self.0.is_closed.load(SeqCst) {
                 return Err(sqlx::Error::PoolClosed);
@@ -181,6 +184,11 @@ impl<DB: Engine> Pool<DB> {
     /// Refuses whoever comes or waits, waits until all connections are given back, and closes them.
     pub(super) async fn close(&self) {
         self.0.is_closed.store(true, SeqCst);
+        // At once: one that never comes back must not keep the others open.
+        let idle = std::mem::take(&mut *self.0.idle());
+        for idle in idle {
+            goodbye::<DB>(idle.raw).await;
+        }
         drop(self.0.places.acquire_many(self.0.max).await);
         self.0.places.close();
         let all = std::mem::take(&mut *self.0.idle());
@@ -189,12 +197,13 @@ impl<DB: Engine> Pool<DB> {
         }
     }
 
-    /// Takes a connection back that nothing is under way on.
-    fn give_back(&self, raw: DB::Connection, opened: Instant) {
+    /// Takes a connection back that nothing is under way on. One that is closed keeps its place until it is.
+    fn give_back(&self, raw: DB::Connection, opened: Instant, place: Option<OwnedSemaphorePermit>) {
         if self.0.is_closed.load(SeqCst) || opened.elapsed() > self.0.max_lifetime {
-            Self::close_beside(raw, None);
+            Self::close_beside(raw, place);
         } else {
             self.0.idle().push_back(Idle { raw, opened, since: Instant::now() });
+            drop(place);
         }
     }
 
@@ -247,15 +256,16 @@ impl<DB: Engine> Drop for Pooled<DB> {
         let Some(mut raw) = self.raw.take() else { return };
         let (pool, opened, place) = (self.pool.clone(), self.opened, self.place.take());
         match self.state {
-            State::Clean => pool.give_back(raw, opened),
+            State::Clean => pool.give_back(raw, opened, place),
             State::Distrusted => Pool::<DB>::close_beside(raw, place),
             State::Busy => beside("settle connection", async move {
-                match timeout(SETTLING, raw.ping()).await {
-                    Ok(Ok(())) => pool.give_back(raw, opened),
+                if let Ok(Ok(())) = timeout(SETTLING, raw.ping()).await {
+                    pool.give_back(raw, opened, place);
+                } else {
                     // The server ends the statement of a connection that is gone.
-                    _ => goodbye::<DB>(raw).await,
+                    goodbye::<DB>(raw).await;
+                    drop(place);
                 }
-                drop(place);
             }),
         }
     }

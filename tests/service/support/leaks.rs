@@ -18,7 +18,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 
 /// What there is one of as long as the service lives. Whatever else has a name ends with the request, the connection or
 /// the question that it is for.
-const LASTING: &[&str] = &["acceptor", "worker"];
+const LASTING: &[&str] = &["acceptor", "circuit", "idle connections", "worker"];
 
 /// Tasks that libraries begin, which have no name here: their number when the service was ready, and one more, since the
 /// runtime is asked something now and then.
