@@ -62,7 +62,7 @@ on_both_stores! {
         let service = Service::on(engine).await;
         let ann = service.client().joined("ann@example.com").await;
         let lock = service.lock().await;
-        let reply = ann.client.named("brief-1", change(&ann).header(HEADER, "1.5")).await;
+        let reply = ann.client.named("brief-1", change(&ann).header(HEADER, "0.9")).await;
         assert_eq!((reply.status.as_u16(), reply.code()), (504, "timeout"));
         let line = service.line("brief-1").await;
         assert_eq!((line["error.type"].as_str(), line["error.code"].as_str()), (Some("client_deadline"), Some("timeout")));
