@@ -186,7 +186,7 @@ export const http = dashboard(
                 ask(sum(of('glasshouse_concurrency_used'), 'class'), '{{class}} under way'),
                 ask(sum(of('glasshouse_concurrency_waiting'), 'class'), '{{class}} waiting'),
             ],
-            see: [profile, open('database'), open('runtime')],
+            see: [open('database'), open('runtime')],
         }),
     ),
 
@@ -236,7 +236,7 @@ export const http = dashboard(
         timeseries({
             id: 21,
             title: 'Rejected tokens',
-            width: 8,
+            width: 6,
             unit: unit.count,
             description: `
                 Tokens that were not accepted, in five minutes, by why. Expired ones are normal; a bad signature in
@@ -249,7 +249,7 @@ export const http = dashboard(
         timeseries({
             id: 45,
             title: 'Accounts, tokens, sessions',
-            width: 8,
+            width: 6,
             unit: unit.perSecond,
             description: `
                 Accounts that were registered, tokens that were issued, expired sessions that were swept. A flood of
@@ -264,7 +264,7 @@ export const http = dashboard(
         timeseries({
             id: 39,
             title: 'Hashing a password',
-            width: 8,
+            width: 6,
             unit: unit.seconds,
             description: `
                 How long one hash takes, without waiting. It is slow on purpose; slower than it was means that the
@@ -275,7 +275,7 @@ export const http = dashboard(
         timeseries({
             id: 40,
             title: 'Passwords that wait',
-            width: 8,
+            width: 6,
             unit: unit.count,
             description: `
                 How many wait for their turn, and how many a second were refused because too many did. Refusals: more
