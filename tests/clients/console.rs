@@ -79,7 +79,7 @@ async fn tokio_console_lists_tasks_by_name_and_is_switched_on_and_off_by_looking
         std::future::pending::<()>().await;
     };
     let terminal = tokio::select! {
-        terminal = Terminal::showing(&service, "connection,src/http/server.rs") => terminal,
+        terminal = Terminal::showing(&service, "connection,src/http/server/mod.rs") => terminal,
         () = asking => unreachable!(),
     };
     let named = |word: &str| terminal.screen.iter().any(|line| line.contains(word));
