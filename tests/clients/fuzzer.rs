@@ -12,7 +12,7 @@ use crate::{
 /// The same inputs each time; other seeds and more examples are for whoever looks deeper.
 const SEED: &str = "20";
 /// For each operation, in each phase that makes them up.
-const EXAMPLES: &str = "20";
+const EXAMPLES: &str = "10";
 
 /// Without the ways to end its own session: whoever reads the own account, or the list, finds whom to remove.
 const LASTING: &[&str] = &["--exclude-operation-id", "signOut", "--exclude-operation-id", "remove"];
