@@ -7,7 +7,7 @@ use crate::{fault::Fault, faults};
 /// How much faster than in production time goes when nobody says.
 const SCALE: f64 = 60.0;
 /// How many stacks run at once when nobody says: as many as two cores carry.
-const LANES: usize = 6;
+const LANES: usize = 4;
 
 /// What to do.
 pub(crate) enum Asked {

@@ -31,6 +31,7 @@ impl Instance {
             ("GLASSHOUSE_LIMITS__ENABLED", "false"),
             // On a machine that runs many tests at once, what is done in good time elsewhere takes longer.
             ("GLASSHOUSE_SHED__MAX_WAIT", "10s"),
+            ("GLASSHOUSE_AUTH__PASSWORD_WORKERS", "2"),
         ];
         let mut environment: Vec<_> = usual.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
         environment.retain(|(name, _)| !settings.iter().any(|(given, _)| given == name));
