@@ -195,7 +195,7 @@ async fn connections_and_the_streams_on_them_are_listed_by_name() {
         text.split("\n\n").find(|task| task.contains("old]: stream\n")).map(|stream| (stream.to_owned(), text.clone()))
     };
     let (stream, text) = eventually("the request has begun", look).await;
-    assert!(stream.contains("http::extract::json::read"), "what it waits for is found: {stream}");
+    assert!(stream.contains("http::layers::shed::arrived"), "what it waits for is found: {stream}");
     for name in ["connection", "acceptor", "worker", "internal connection", "internal acceptor"] {
         assert!(text.contains(&format!("old]: {name}\n")), "{name}: {text}");
     }
