@@ -46,6 +46,8 @@ pub(crate) enum Cause {
     GoneCollector,
     /// So many requests a second more, of somebody who reads: no fault, but what faults are seldom among.
     Readers { per_second: u32 },
+    /// So many read their account once a second, all at once, and none waits for the answers of the others.
+    Crowd(u32),
     /// Somebody guesses the password of an account.
     WrongPasswords,
     /// Somebody shows tokens whose signature is not ours.
@@ -124,8 +126,12 @@ impl Cause {
             Self::Readers { per_second } => {
                 let token = stage.token().await;
                 let request = stage.stack.http.get(stage.url("/api/v1/users/me")).bearer_auth(token);
-                // Each waits for its own answers only, so that as many come however slow they are.
-                for _ in 0..*per_second {
+                stage.repeat(f64::from(*per_second), request);
+            }
+            Self::Crowd(readers) => {
+                let token = stage.token().await;
+                let request = stage.stack.http.get(stage.url("/api/v1/users/me")).bearer_auth(token);
+                for _ in 0..*readers {
                     stage.repeat(1.0, request.try_clone().unwrap());
                 }
             }
@@ -183,6 +189,7 @@ impl Cause {
             }
             Self::LockedTable
             | Self::Readers { .. }
+            | Self::Crowd(_)
             | Self::WrongPasswords
             | Self::ForeignTokens
             | Self::IdleConnections(_) => stage.end_tasks(),

@@ -1,7 +1,7 @@
 //! The database is away, failing, slow, or has too few connections.
 
 use crate::{
-    cause::Cause::{Injected, LockedTable, Readers, StoppedDatabase},
+    cause::Cause::{Crowd, Injected, LockedTable, StoppedDatabase},
     fault::Fault,
 };
 
@@ -92,7 +92,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "ErrorBudgetLow",
         ],
         // While there are calls, no ping closes the circuit.
-        causes: &[Readers { per_second: 20 }, LockedTable],
+        causes: &[Crowd(20), LockedTable],
         settings: &[("GLASSHOUSE_STORE__STATEMENT_TIMEOUT", "300ms")],
         pace: 0.5,
         journeys: 1.5,

@@ -1,7 +1,7 @@
 //! What clients see: errors, slowness, or that nobody comes through to the service.
 
 use crate::{
-    cause::Cause::{EndedLoad, Injected, Readers},
+    cause::Cause::{Crowd, EndedLoad, Injected},
     fault::Fault,
 };
 
@@ -38,10 +38,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "DatabaseSlow",
             "PoolSaturated",
         ],
-        causes: &[
-            Readers { per_second: 60 },
-            Injected(r#"[{"fault": "delay", "statement": "SELECT sessions", "for": "100ms"}]"#),
-        ],
+        causes: &[Crowd(60), Injected(r#"[{"fault": "delay", "statement": "SELECT sessions", "for": "100ms"}]"#)],
         settings: &[("GLASSHOUSE_STORE__MAX_CONNECTIONS", "2"), ("GLASSHOUSE_SHED__MAX_WAIT", "100ms")],
         pace: 0.5,
         ..Fault::NONE
