@@ -90,8 +90,8 @@ struct Place {
 }
 
 impl Buckets {
-    /// Full buckets for everybody. At least `max_clients` are remembered, at most 15 more; `forgot` is called
-    /// for each that was forgotten before its bucket was full again.
+    /// Full buckets for everybody. At least `max_clients` are remembered, at most 15 more; `forgot` is called for each that
+    /// was forgotten before its bucket was full again.
     #[must_use]
     pub fn new(quota: Quota, max_clients: usize, forgot: impl Fn() + Send + Sync + 'static) -> Self {
         let sets = (0..max_clients.div_ceil(WAYS).max(1)).map(|_| Mutex::default()).collect();
