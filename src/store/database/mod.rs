@@ -120,14 +120,14 @@ impl<DB: Engine> Database<DB> {
         }
     }
 
-    /// After a call met a connection that is dead or mute, no idle one is trusted: what befell one has mostly befallen
-    /// all. Says whether the call is worth another try: after silence, too much time has passed.
+    /// After a call met a connection that is dead, mute or outdated, no idle one is trusted: what befell one has mostly
+    /// befallen all. Says whether the call is worth another try: after silence, too much time has passed.
     fn retires(&self, failure: &Failure) -> bool {
-        let is_dead = failure.is_dead_connection();
-        if is_dead || failure.is_silence() {
+        let is_worth = failure.is_dead_connection() || failure.is_outdated();
+        if is_worth || failure.is_silence() {
             self.pool.close_idle();
         }
-        is_dead
+        is_worth
     }
 }
 
@@ -136,7 +136,7 @@ where
     DB: Engine,
     for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
 {
-    /// Every row. If the connection turns out to be dead, a `SELECT` is tried again on another one, as far as the
+    /// Every row. If the connection turns out to be dead or outdated, a `SELECT` is tried again on another one, as far as the
     /// budget of retries goes.
     ///
     /// # Errors

@@ -8,7 +8,10 @@ use super::{
     Engine, Failure, Rows, Statement, Writes, call::Observer, connection::Connection, execute, fetch_all,
     pool::SETTLING, query, query_as,
 };
-use crate::telemetry::{self, Place};
+use crate::{
+    resilience::Deadline,
+    telemetry::{self, Place},
+};
 
 /// A transaction that has begun. Dropped before [`Transaction::commit`] it is rolled back, as a call like any other,
 /// in the trace that it was begun in.
@@ -64,10 +67,11 @@ impl<DB: Engine> Transaction<DB> {
     pub async fn end<T, E: From<Failure>>(self, done: Result<T, E>) -> Result<T, E> {
         if done.is_ok() {
             self.commit().await?;
-        } else {
+        } else if Deadline::current().is_none_or(|deadline| !deadline.left().is_zero()) {
             // That this failed too is told by its span, and comes to the same.
             drop(self.rollback().await);
         }
+        // Where nobody waits any more, it is rolled back when it is dropped, and its connection lives on.
         done
     }
 }

@@ -16,7 +16,7 @@ use std::{
 use sqlx::{ConnectOptions, Connection};
 use tokio::{
     runtime::Handle,
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
     task::AbortHandle,
     time::timeout,
 };
@@ -30,6 +30,13 @@ use crate::{
 /// How long a connection in the middle of something is waited for before it is closed. Clients that give up all the time
 /// must not make the database open connections all the time, and their statements are mostly done within this.
 pub(super) const SETTLING: Duration = Duration::from_millis(100);
+
+/// Idle for longer than this, a connection is asked whether it still leads anywhere before anybody depends on it. What
+/// forgets idle connections without a word, such as a NAT, does so after minutes.
+const FRESH: Duration = Duration::from_secs(30);
+
+/// How long it has to answer that: the simplest question there is.
+const ANSWERING: Duration = Duration::from_secs(1);
 
 /// How long saying goodbye may take.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -45,6 +52,8 @@ struct Shared<DB: Engine> {
     /// One for each connection that may be in use. Who has one and finds nothing idle may open one.
     places: Arc<Semaphore>,
     max: u32,
+    /// How long opening one may take.
+    patience: Duration,
     idle: Mutex<VecDeque<Idle<DB>>>,
     idle_timeout: Duration,
     max_lifetime: Duration,
@@ -99,6 +108,7 @@ impl<DB: Engine> Pool<DB> {
             options,
             places: Arc::new(Semaphore::new(usize::try_from(config.max_connections).unwrap_or(Semaphore::MAX_PERMITS))),
             max: config.max_connections,
+            patience: config.acquire_timeout,
             idle: Mutex::default(),
             idle_timeout: config.idle_timeout,
             max_lifetime: config.max_lifetime,
@@ -120,13 +130,14 @@ impl<DB: Engine> Pool<DB> {
         (idle, self.0.max.saturating_sub(free))
     }
 
-    /// One that is idle, if nobody waits for it.
+    /// One that was used a moment ago, if nobody waits for it.
     pub(super) fn try_acquire(&self) -> Option<Pooled<DB>> {
         if self.0.is_closed.load(SeqCst) {
             return None;
         }
         let place = Arc::clone(&self.0.places).try_acquire_owned().ok()?;
-        self.take_idle(place).ok()
+        let idle = self.0.idle().pop_back_if(|idle| idle.is_fresh())?;
+        Some(self.pooled(idle.raw, idle.opened, place))
     }
 
     /// One that is idle, or a new one, in the order of asking. Waits as long as the caller does.
@@ -143,34 +154,50 @@ impl<DB: Engine> Pool<DB> {
             if self.0.is_closed.load(SeqCst) {
                 return Err(sqlx::Error::PoolClosed);
             }
-            let place = match self.take_idle(place) {
-                Ok(pooled) => return Ok(pooled),
-                Err(place) => place,
+            // The newest: those that are not needed are then left alone until they are closed.
+            let newest = self.0.idle().pop_back();
+            let Some(idle) = newest else {
+                match self.open(place).await {
+                    Err(error) if is_full(&error) => tokio::time::sleep(pause).await,
+                    opened => return opened,
+                }
+                pause = (pause * 2).min(longest);
+                continue;
             };
-            match self.open(place).await {
-                Err(error) if is_full(&error) => tokio::time::sleep(pause).await,
-                opened => return opened,
+            let is_fresh = idle.is_fresh();
+            let mut pooled = self.pooled(idle.raw, idle.opened, place);
+            if is_fresh || pooled.answers().await {
+                return Ok(pooled);
             }
-            pause = (pause * 2).min(longest);
+            // All others have been idle for longer.
+            self.close_idle();
         }
     }
 
-    fn take_idle(&self, place: OwnedSemaphorePermit) -> Result<Pooled<DB>, OwnedSemaphorePermit> {
-        // The newest: those that are not needed are then left alone until they are closed.
-        let Some(Idle { raw, opened, .. }) = self.0.idle().pop_back() else { return Err(place) };
-        let pooled = Pooled { raw: Some(raw), opened, state: State::Clean, pool: self.clone(), place: Some(place) };
-        Ok(pooled)
+    fn pooled(&self, raw: DB::Connection, opened: Instant, place: OwnedSemaphorePermit) -> Pooled<DB> {
+        Pooled { raw: Some(raw), opened, state: State::Clean, pool: self.clone(), place: Some(place) }
     }
 
+    /// In a task of its own: what opening one costs the server must not be wasted by whoever does not wait for its end.
+    /// It is then the next one's.
     async fn open(&self, place: OwnedSemaphorePermit) -> Result<Pooled<DB>, sqlx::Error> {
+        let pool = self.clone();
+        let (tell, told) = oneshot::channel();
+        drop(telemetry::spawn("open connection", async move {
+            let opened = timeout(pool.0.patience, pool.connect(place)).await;
+            tell.send(opened.unwrap_or(Err(sqlx::Error::PoolTimedOut))).ok();
+        }));
+        told.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
+    }
+
+    async fn connect(&self, place: OwnedSemaphorePermit) -> Result<Pooled<DB>, sqlx::Error> {
         let began = Instant::now();
         let mut raw = self.0.options.connect().await?;
         if !self.0.is_pooled {
             DB::opened(&mut raw).await?;
         }
         self.0.metrics.create_time.observe(&[DB::SYSTEM], began.elapsed().as_secs_f64());
-        let (opened, pool) = (Instant::now(), self.clone());
-        Ok(Pooled { raw: Some(raw), opened, state: State::Clean, pool, place: Some(place) })
+        Ok(self.pooled(raw, Instant::now(), place))
     }
 
     /// Closes every connection that is idle now.
@@ -216,6 +243,12 @@ impl<DB: Engine> Pool<DB> {
     }
 }
 
+impl<DB: Engine> Idle<DB> {
+    fn is_fresh(&self) -> bool {
+        self.since.elapsed() <= FRESH
+    }
+}
+
 impl<DB: Engine> Shared<DB> {
     fn idle(&self) -> std::sync::MutexGuard<'_, VecDeque<Idle<DB>>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
@@ -243,6 +276,16 @@ impl<DB: Engine> Pooled<DB> {
         if self.state == State::Busy {
             self.state = State::Clean;
         }
+    }
+
+    /// Whether the database is still at its other end; if not, it is closed instead of given back.
+    async fn answers(&mut self) -> bool {
+        if let Ok(Ok(())) = timeout(ANSWERING, self.lend().ping()).await {
+            self.settled();
+            return true;
+        }
+        self.distrust();
+        false
     }
 
     /// Closes it instead of giving it back.
@@ -300,3 +343,6 @@ async fn sweep<DB: Engine>(pool: Weak<Shared<DB>>, period: Duration) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
