@@ -48,6 +48,7 @@ fn layers(request_timeout: Duration) -> Layers {
         .route("/panic", get(async || -> &'static str { panic!("as asked") }))
         .route("/never", get(std::future::pending::<&'static str>))
         .route("/broken", get(async || -> Problem { broken().into() }))
+        .route("/read-and-never", post(async |_: String| std::future::pending::<&'static str>().await))
         .route("/read", post(async |Json(fields): Json| fields.finish((Some(()),)).map(|_| "read")));
     let around = Around {
         observer,
@@ -234,4 +235,19 @@ async fn a_slow_sender_is_not_a_slow_service() {
     let parts = stream::iter([Ok::<_, Infallible>(Bytes::from("{"))]).chain(stream::pending());
     let response = layers.ask(Method::POST, "/read", Body::from_stream(parts)).await;
     assert_eq!(response.status(), StatusCode::REQUEST_TIMEOUT);
+}
+
+#[tokio::test]
+async fn who_leaves_us_no_time_is_a_slow_sender_too() {
+    let layers = layers(Duration::from_secs(1));
+    let slow = stream::once(async {
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        Ok::<_, Infallible>(Bytes::from("{}"))
+    });
+    let (slow, quick) = tokio::join!(
+        layers.ask(Method::POST, "/read-and-never", Body::from_stream(slow)),
+        layers.ask(Method::POST, "/read-and-never", "{}"),
+    );
+    assert_eq!(slow.status(), StatusCode::REQUEST_TIMEOUT);
+    assert_eq!(quick.status(), StatusCode::GATEWAY_TIMEOUT);
 }

@@ -131,7 +131,7 @@ impl Failure {
     /// Whether what was prepared on the connection is not what the server has since a migration: another connection
     /// prepares it anew.
     pub(super) fn is_outdated(&self) -> bool {
-        matches!(self.sqlstate().as_deref(), Some("0A000" | "26000"))
+        self.sqlstate().is_some_and(|code| OUTDATED.contains(&&*code))
     }
 
     /// Whether another connection has SQLite's file to itself.
@@ -183,6 +183,9 @@ impl Failure {
 /// pooler without its server.
 const FATAL: [&str; 9] = ["25P03", "25P04", "57P01", "57P02", "57P04", "57P05", "08003", "08006", "08P01"];
 
+/// What was prepared does not fit what is there any more, or is forgotten; said before anything is done.
+const OUTDATED: [&str; 2] = ["0A000", "26000"];
+
 /// Away, full, too busy, or too slow: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 fn postgres_is_unavailable(code: &str) -> bool {
     // Out of reach; lets nobody in, for now or for this role; out of something; its disk fails.
@@ -194,6 +197,7 @@ fn postgres_is_unavailable(code: &str) -> bool {
     UNMIGRATED.contains(&code)
         || CODES.contains(&code)
         || LOCKED_OUT.contains(&code)
+        || OUTDATED.contains(&code)
         || CLASSES.iter().any(|class| code.starts_with(class))
 }
 

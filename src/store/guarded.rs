@@ -7,7 +7,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::{Failure, Store};
 use crate::{
@@ -107,6 +107,7 @@ struct Behind<S: ?Sized> {
 impl<S: ?Sized> Behind<S> {
     /// Makes the call if the circuit lets it pass, and tells the circuit how it went.
     async fn pass<T>(&self, call: impl Future<Output = Result<T, StoreError>> + Send) -> Result<T, StoreError> {
+        let began = Instant::now();
         let permit = self.circuit.ask().map_err(|refused| StoreError::Unavailable(Box::new(refused)))?;
         let called = match permit.limit() {
             None => call.await,
@@ -120,7 +121,13 @@ impl<S: ?Sized> Behind<S> {
         };
         permit.end(match &called {
             Err(StoreError::Unavailable(cause) | StoreError::Late(cause)) => {
-                cause.downcast_ref().map_or(Outcome::Failed, outcome)
+                let outcome = cause.downcast_ref().map_or(Outcome::Failed, outcome);
+                // Silence for less than an answer may take is none: the request had hardly any time left.
+                if outcome == Outcome::Silent && began.elapsed() < self.circuit.patience() {
+                    Outcome::Abandoned
+                } else {
+                    outcome
+                }
             }
             Ok(_) | Err(StoreError::Taken | StoreError::Stale | StoreError::Broken(_)) => Outcome::Answered,
         });

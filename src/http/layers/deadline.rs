@@ -32,15 +32,16 @@ pub(in crate::http) async fn deadline(
     let Ok(wish) = wish(request.headers()) else { return Problem::request_timeout_invalid().into_response() };
     let upload = request.extensions().get::<Arc<Upload>>().cloned();
     let deadline = Deadline::after(limit, wish);
-    let mut response = match deadline.scope(next.run(request)).await {
-        Ok(response) => response,
-        // A slow sender must not look like a slow service.
-        Err(_) if upload.is_some_and(|upload| upload.is_waiting()) => {
-            let detail = "the body did not arrive in time";
-            return Problem::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", detail).into_response();
-        }
-        Err(_) => Problem::timeout().into_response(),
-    };
+    let scoped = deadline.scope(next.run(request)).await;
+    let is_over = scoped.as_ref().map_or(true, |response| response.status() == StatusCode::GATEWAY_TIMEOUT);
+    // A slow sender must not look like a slow service: neither who is still sending, nor who has left us less of the
+    // time than we need.
+    let needed = owed.min(limit / 2);
+    if is_over && upload.is_some_and(|upload| upload.is_waiting() || limit.saturating_sub(upload.took()) < needed) {
+        let detail = "the body did not arrive in time";
+        return Problem::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", detail).into_response();
+    }
+    let mut response = scoped.unwrap_or_else(|_| Problem::timeout().into_response());
     if deadline.whose() == Whose::Client
         && wish.is_some_and(|wish| wish < owed)
         && response.status() == StatusCode::GATEWAY_TIMEOUT

@@ -7,6 +7,7 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll},
+    time::{Duration, Instant},
 };
 
 use axum::body::{Body, Bytes};
@@ -14,18 +15,44 @@ use http_body::{Body as _, Frame, SizeHint};
 
 use super::account::Account;
 
-/// How much of a request's body was read, and whether somebody is waiting for more of it, or nobody ever will.
-#[derive(Debug, Default)]
+/// How much of a request's body was read and until when, and whether somebody is waiting for more of it, or nobody ever
+/// will.
+#[derive(Debug)]
 pub(super) struct Upload {
+    began: Instant,
     bytes: AtomicU64,
+    /// Microseconds from the beginning to the newest octets.
+    took: AtomicU64,
     waiting: AtomicBool,
     abandoned: AtomicBool,
+}
+
+impl Default for Upload {
+    fn default() -> Self {
+        Self {
+            began: Instant::now(),
+            bytes: AtomicU64::new(0),
+            took: AtomicU64::new(0),
+            waiting: AtomicBool::new(false),
+            abandoned: AtomicBool::new(false),
+        }
+    }
 }
 
 impl Upload {
     /// Octets read so far.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes.load(Relaxed)
+    }
+
+    /// How long the client took to send what has come.
+    pub(super) fn took(&self) -> Duration {
+        Duration::from_micros(self.took.load(Relaxed))
+    }
+
+    fn add(&self, octets: u64) {
+        self.bytes.fetch_add(octets, Relaxed);
+        self.took.store(u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX), Relaxed);
     }
 
     /// Whether it is the client's turn to send.
@@ -67,7 +94,7 @@ impl http_body::Body for Received {
         let polled = Pin::new(&mut self.body).poll_frame(context);
         self.upload.waiting.store(polled.is_pending(), Relaxed);
         match &polled {
-            Poll::Ready(Some(Ok(frame))) => drop(self.upload.bytes.fetch_add(octets(frame), Relaxed)),
+            Poll::Ready(Some(Ok(frame))) => self.upload.add(octets(frame)),
             Poll::Ready(None) => self.ended = true,
             Poll::Ready(Some(Err(_))) | Poll::Pending => {}
         }

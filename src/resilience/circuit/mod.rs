@@ -63,6 +63,12 @@ impl Circuit {
         circuit
     }
 
+    /// How long a healthy dependency may take for the simplest answer.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        self.0.patience
+    }
+
     /// Which state it is in.
     #[must_use]
     pub fn phase(&self) -> Phase {
