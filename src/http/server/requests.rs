@@ -1,51 +1,48 @@
-//! What one connection has asked for, and how much it has sent for that.
+//! What one connection has asked for, and how much it may send for that.
 
 use std::{
     io,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 /// What a connection may send for nothing: a preface, settings, pings, and requests that it gives up.
-const FREE_OCTETS: u64 = 256 * 1024;
+const FREE_OCTETS: i64 = 256 * 1024;
 
-/// How many requests have begun and have ended on one connection, and how many octets came.
+/// How many requests have begun and have ended on one connection, and how many octets it may still send.
 ///
 /// A connection that is alive asks for something: what it may send grows with what it asks for and waits for. That
-/// bounds whatever frames a flood is made of, also requests that are taken back at once (CVE-2023-44487).
+/// bounds whatever frames a flood is made of, also requests that are taken back at once (CVE-2023-44487). What was not
+/// needed is not saved up: many cheap requests do not pay for a flood.
 pub(super) struct Requests {
-    begun: AtomicU64,
-    answered: AtomicU64,
-    given_up: AtomicU64,
-    octets: AtomicU64,
-    octets_a_request: u64,
-    flooded: AtomicBool,
+    octets_a_request: i64,
+    state: Mutex<State>,
+}
+
+struct State {
+    begun: u64,
+    under_way: u64,
+    /// Less than nothing after requests that were given up: what they were allowed may have been spent.
+    allowance: i64,
+    flooded: bool,
 }
 
 impl Requests {
-    pub(super) const fn new(octets_a_request: u64) -> Self {
-        Self {
-            begun: AtomicU64::new(0),
-            answered: AtomicU64::new(0),
-            given_up: AtomicU64::new(0),
-            octets: AtomicU64::new(0),
-            octets_a_request,
-            flooded: AtomicBool::new(false),
-        }
+    pub(super) fn new(octets_a_request: u64) -> Self {
+        let octets_a_request = i64::try_from(octets_a_request).unwrap_or(i64::MAX);
+        let state = State { begun: 0, under_way: 0, allowance: FREE_OCTETS, flooded: false };
+        Self { octets_a_request, state: Mutex::new(state) }
     }
 
     pub(super) fn begun(&self) -> u64 {
-        self.begun.load(Relaxed)
+        self.state().begun
     }
 
     pub(super) fn are_under_way(&self) -> bool {
-        self.begun() > self.answered.load(Relaxed) + self.given_up.load(Relaxed)
+        self.state().under_way > 0
     }
 
     pub(super) fn are_flooded(&self) -> bool {
-        self.flooded.load(Relaxed)
+        self.state().flooded
     }
 
     /// So many more octets came.
@@ -53,14 +50,17 @@ impl Requests {
     /// # Errors
     /// When they are more than what was asked for can need.
     pub(super) fn count(&self, octets: usize) -> io::Result<()> {
-        let octets = u64::try_from(octets).unwrap_or(u64::MAX);
-        let all = self.octets.fetch_add(octets, Relaxed).saturating_add(octets);
-        let earnest = self.begun().saturating_sub(self.given_up.load(Relaxed));
-        if all <= self.octets_a_request.saturating_mul(earnest).saturating_add(FREE_OCTETS) {
+        let mut state = self.state();
+        state.allowance = state.allowance.saturating_sub(i64::try_from(octets).unwrap_or(i64::MAX));
+        if state.allowance >= 0 {
             return Ok(());
         }
-        self.flooded.store(true, Relaxed);
+        state.flooded = true;
         Err(io::Error::other("far more was sent than was asked for"))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -72,7 +72,11 @@ pub(super) struct Running {
 
 impl Running {
     pub(super) fn begin(requests: &Arc<Requests>) -> Self {
-        requests.begun.fetch_add(1, Relaxed);
+        let mut state = requests.state();
+        state.begun += 1;
+        state.under_way += 1;
+        state.allowance = state.allowance.saturating_add(requests.octets_a_request);
+        drop(state);
         Self { requests: Arc::clone(requests), answered: false }
     }
 
@@ -83,8 +87,14 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let ended = if self.answered { &self.requests.answered } else { &self.requests.given_up };
-        ended.fetch_add(1, Relaxed);
+        let mut state = self.requests.state();
+        state.under_way -= 1;
+        if !self.answered {
+            state.allowance = state.allowance.saturating_sub(self.requests.octets_a_request);
+        }
+        if state.under_way == 0 {
+            state.allowance = state.allowance.min(FREE_OCTETS);
+        }
     }
 }
 
@@ -94,10 +104,14 @@ mod tests {
 
     use super::{FREE_OCTETS, Requests, Running};
 
+    fn free() -> usize {
+        usize::try_from(FREE_OCTETS).unwrap()
+    }
+
     #[test]
     fn what_may_be_sent_grows_with_what_is_asked_for_and_not_given_up() {
         let requests = Arc::new(Requests::new(1000));
-        assert!(requests.count(usize::try_from(FREE_OCTETS).expect("it is small")).is_ok());
+        assert!(requests.count(free()).is_ok());
         let one = Running::begin(&requests);
         assert!(requests.count(1000).is_ok() && requests.are_under_way());
         one.answered();
@@ -105,6 +119,19 @@ mod tests {
         drop(Running::begin(&requests));
         assert!(!requests.are_under_way() && !requests.are_flooded());
         assert!(requests.count(1).is_err() && requests.are_flooded());
+    }
+
+    #[test]
+    fn what_requests_did_not_need_is_not_saved_up() {
+        let requests = Arc::new(Requests::new(1_000_000));
+        for _ in 0..10 {
+            let (one, other) = (Running::begin(&requests), Running::begin(&requests));
+            one.answered();
+            assert!(requests.count(100).is_ok() && requests.are_under_way());
+            other.answered();
+        }
+        assert!(requests.count(free()).is_ok());
+        assert!(requests.count(1).is_err());
     }
 
     #[test]
