@@ -56,9 +56,14 @@ fn attempt(target: &Target, run: &dyn Fn(&[u8]), input: &[u8]) {
 fn main() {
     let mut arguments = env::args().skip_while(|argument| argument != "--seconds").skip(1);
     let seconds: Option<u64> = arguments.next().map(|seconds| seconds.parse().unwrap());
-    let keep = arguments.any(|argument| argument == "--keep");
+    let rest: Vec<String> = arguments.collect();
+    let keep = rest.iter().any(|argument| argument == "--keep");
     assert!(seconds.is_none() || coverage::edges() > 0, "nothing is instrumented: scripts/fuzz builds it so");
-    let targets = targets::all();
+    let mut targets = targets::all();
+    if let Some(only) = rest.iter().skip_while(|argument| *argument != "--only").nth(1) {
+        targets.retain(|target| target.name == only);
+        assert!(!targets.is_empty(), "{only} is no target");
+    }
     let share = seconds.map(|seconds| Duration::from_secs(seconds) / u32::try_from(targets.len()).unwrap());
     for target in &targets {
         let (mut kept, mut seen) = (corpus(target), Seen::none());

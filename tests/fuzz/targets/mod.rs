@@ -1,5 +1,6 @@
 //! What is tried, and what must hold whatever is tried.
 
+mod faults;
 mod service;
 mod token;
 
@@ -31,6 +32,7 @@ pub(crate) fn all() -> Vec<Target> {
         target("text", || Box::new(text)),
         target("cursor", || Box::new(cursor)),
         target("token", token::target),
+        target("faults", faults::target),
         target("settings", || Box::new(settings)),
         target("request", service::target),
     ]
