@@ -48,7 +48,7 @@ export const http = dashboard(
             width: 8,
             unit: unit.requestsPerSecond,
             description: `
-                Answers of 5xx. One route: its code or its statement. All of them: the database, the runtime, or a
+                Answers of 5xx, but for those that a client wanted sooner than anybody can. One route: its code or its statement. All of them: the database, the runtime, or a
                 deploy. A click leads to the lines that have the error with its chain.`,
             ask: [
                 ask(
