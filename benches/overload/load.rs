@@ -52,25 +52,36 @@ impl Target {
         Self { address, request: request.into(), idle: Arc::default() }
     }
 
-    /// The status of one answer; nothing if there was none in time.
+    /// The status of one answer; nothing if there was none in time. A connection that was kept may have been closed
+    /// meanwhile, as every client knows: then it is another one's turn.
     async fn ask(&self) -> Option<u16> {
-        let idle = self.idle.lock().expect("nobody panics with it").pop();
         let asking = async {
-            let mut stream = match idle {
-                Some(stream) => stream,
-                None => TcpStream::connect(self.address).await.ok()?,
-            };
-            stream.set_nodelay(true).ok()?;
-            stream.write_all(self.request.as_bytes()).await.ok()?;
-            let (mut buffer, mut read) = (vec![0; 8 * 1024], 0);
-            while !is_whole(&buffer[..read]) {
-                let more = stream.read(&mut buffer[read..]).await.ok().filter(|more| *more > 0)?;
-                read += more;
+            loop {
+                let kept = self.idle.lock().expect("nobody panics with it").pop();
+                let is_new = kept.is_none();
+                let stream = match kept {
+                    Some(stream) => stream,
+                    None => TcpStream::connect(self.address).await.ok()?,
+                };
+                let status = self.ask_on(stream).await;
+                if is_new || status.is_some() {
+                    return status;
+                }
             }
-            self.idle.lock().expect("nobody panics with it").push(stream);
-            std::str::from_utf8(&buffer[9..12]).ok()?.parse().ok()
         };
         tokio::time::timeout(PATIENCE, asking).await.ok().flatten()
+    }
+
+    async fn ask_on(&self, mut stream: TcpStream) -> Option<u16> {
+        stream.set_nodelay(true).ok()?;
+        stream.write_all(self.request.as_bytes()).await.ok()?;
+        let (mut buffer, mut read) = (vec![0; 8 * 1024], 0);
+        while !is_whole(&buffer[..read]) {
+            let more = stream.read(&mut buffer[read..]).await.ok().filter(|more| *more > 0)?;
+            read += more;
+        }
+        self.idle.lock().expect("nobody panics with it").push(stream);
+        std::str::from_utf8(&buffer[9..12]).ok()?.parse().ok()
     }
 }
 

@@ -67,13 +67,18 @@ async fn measure(what: &str, server: &Server, target: &Target, clients: usize, c
     let best = at_best.goodput(crush / 2);
     say(&format!("{what}, {clients} clients who wait for their answers: {best:.0} done a second, {}", at_best.told()));
     let (before, cpu) = (resident(server).await, server.cpu());
-    let crushed = load::open(target, TIMES * best, crush).await;
+    let halfway = async {
+        tokio::time::sleep(crush / 2).await;
+        resident(server).await
+    };
+    let (crushed, halfway) = tokio::join!(load::open(target, TIMES * best, crush), halfway);
     let (after, cpu) = (resident(server).await, (server.cpu() - cpu) / crush.as_secs_f64());
     let recovered = recovered(target).await;
     let goodput = crushed.goodput(crush);
     say(&format!(
         "{what}, {:.0} a second: {goodput:.0} done a second ({:.0} % of the best), {}\n  \
-         {cpu:.2} cores, memory {before:.0} MiB before and {after:.0} MiB after, well again after {} ms\n",
+         {cpu:.2} cores, memory {before:.0} MiB before, {halfway:.0} MiB halfway, {after:.0} MiB after; well again \
+         after {} ms\n",
         TIMES * best,
         100.0 * goodput / best,
         crushed.told(),
