@@ -185,10 +185,6 @@ impl Postgres {
     /// # Panics
     /// If the server is not ours, or does not run.
     pub fn signal(&self, name: &str) {
-        let send = |name: &str, processes: &[String]| {
-            let sent = Command::new("kill").arg(format!("-{name}")).args(processes).stderr(Stdio::null()).status();
-            sent.unwrap();
-        };
         // Stopped, the one that makes the others makes no further ones.
         send("STOP", &self.processes()[self.processes().len() - 1..]);
         send(name, &self.processes());
@@ -198,23 +194,10 @@ impl Postgres {
     /// taken by the kernel, and nobody answers.
     ///
     /// # Panics
-    /// If the server is not ours.
+    /// If the server is not ours, or does not run.
     pub fn pause(&self) -> Paused {
-        let notes = fs::read_to_string(self.notes()).unwrap();
-        let server: i32 = notes.lines().next().unwrap().parse().unwrap();
-        let parent = |process: i32| {
-            let status = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-            status.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse::<i32>().ok()
-        };
-        // The server itself first: then it begins no process that would be missed.
-        signal(server, rustix::process::Signal::STOP);
-        let all = fs::read_dir("/proc").unwrap().flatten();
-        let numbers = all.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-        let backends: Vec<_> = numbers.filter(|process| parent(*process) == Some(server)).collect();
-        for backend in &backends {
-            signal(*backend, rustix::process::Signal::STOP);
-        }
-        Paused([&backends[..], &[server]].concat())
+        self.signal("STOP");
+        Paused(self.processes())
     }
 
     fn tell(&mut self, word: &str) {
@@ -285,21 +268,18 @@ impl Postgres {
 }
 
 /// A server that stands still.
-pub struct Paused(Vec<i32>);
+pub struct Paused(Vec<String>);
 
 impl Drop for Paused {
     fn drop(&mut self) {
-        for process in &self.0 {
-            signal(*process, rustix::process::Signal::CONT);
-        }
+        send("CONT", &self.0);
     }
 }
 
 /// One that is gone has nothing to be told.
-fn signal(process: i32, signal: rustix::process::Signal) {
-    if let Some(process) = rustix::process::Pid::from_raw(process) {
-        rustix::process::kill_process(process, signal).ok();
-    }
+fn send(signal: &str, processes: &[String]) {
+    let sent = Command::new("kill").arg(format!("-{signal}")).args(processes).stderr(Stdio::null()).status();
+    sent.unwrap();
 }
 
 impl Drop for Cluster {
