@@ -238,6 +238,20 @@ async fn a_slow_sender_is_not_a_slow_service() {
 }
 
 #[tokio::test]
+async fn who_waits_for_less_than_is_owed_to_anybody_says_nothing_of_our_health() {
+    let layers = patient();
+    let ask = async |wish: &str| {
+        let mut request = request(Method::GET, "/never", "");
+        request.headers_mut().insert("x-request-timeout", wish.parse().expect("a value"));
+        let answer = layers.router.clone().oneshot(request).await.expect("it never fails");
+        assert_eq!(answer.status(), StatusCode::GATEWAY_TIMEOUT);
+        text(answer).await
+    };
+    tokio::join!(ask("0.01"), ask("1.01"));
+    assert_eq!(layers.seen(), ["client_deadline GET 504 /never", "timeout GET 504 /never"]);
+}
+
+#[tokio::test]
 async fn who_leaves_us_no_time_is_a_slow_sender_too() {
     let layers = layers(Duration::from_secs(1));
     let slow = stream::once(async {

@@ -152,12 +152,14 @@ on_both_stores! {
         let service = Service::start_with(engine, &settings).await;
         let ann = service.client().joined("ann@example.com").await;
         let lock = service.lock().await;
-        for (number, request) in [(1, change(&ann)), (2, change_password(&ann))] {
-            let id = format!("gone-{number}");
+        for (class, request) in [("other", change(&ann)), ("passwords", change_password(&ann))] {
+            let id = format!("gone-{class}");
+            let begun = format!("glasshouse_concurrency_used{{class=\"{class}\"}}");
             gone_when(request.header("x-request-id", &id), async {
                 eventually("its statement is under way", async || {
                     let at_work = engine == Engine::Sqlite || service.at_work().await == 1;
-                    (at_work && service.connections_used().await > 0.5).then_some(())
+                    let begun = service.metric(&begun).await? > 0.5;
+                    (at_work && begun && service.connections_used().await > 0.5).then_some(())
                 }).await;
             }).await;
             let line = service.line(&id).await;

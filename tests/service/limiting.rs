@@ -131,6 +131,27 @@ async fn the_owner_signs_in_as_often_as_it_likes_and_is_not_locked_out_by_who_gu
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_holds_a_copied_token_guesses_its_password_no_faster_than_others() {
+    let service = limited(&[TRUSTED]).await;
+    let ann = service.client().joined("ann@example.com").await;
+    let guess = async |old: &str| {
+        let path = format!("/api/v1/users/{}/password", ann.id);
+        let request = ann.client.request(Method::PUT, &path).header("x-forwarded-for", "198.51.100.1");
+        ann.client.send(request.json(&json!({ "old_password": old, "new_password": "another fine password" }))).await
+    };
+    for _ in 0..3 {
+        assert_eq!(guess("not the one").await.code(), "password_wrong");
+    }
+    for old in ["not the one", PASSWORD] {
+        let answer = guess(old).await;
+        assert_eq!((answer.status.as_u16(), answer.code()), (429, "too_many_sign_ins"));
+    }
+    assert_eq!(service.metric("glasshouse_sign_ins_total{outcome=\"limited\"}").await, Some(2.0));
+    // Where she has signed in, she may change it.
+    assert_eq!(ann.client.change_password(&ann.id, PASSWORD, "another fine password").await.status, 204);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_address_does_not_hold_all_connections() {
     let more = [TRUSTED_NOBODY, ("GLASSHOUSE_HTTP__MAX_CONNECTIONS", "8")];
     let service = limited(&more).await;

@@ -130,6 +130,17 @@ async fn a_read_survives_that_the_server_ends_every_connection() {
     store.users.set_password(ann.id, &hash("first"), &hash("second"), None, None).await.unwrap();
 }
 
+/// What was prepared before a migration is refused after it, on every connection that was open.
+#[tokio::test]
+async fn a_read_survives_that_a_column_has_another_type() {
+    let store = On::Postgres.open_with(|config| config.max_connections = 3).await;
+    let ann = store.with_user("ann@example.com").await;
+    join_all((0..3).map(|_| store.users.get(ann.id))).await;
+    let mut connection = PgConnection::connect(&store.fresh.url).await.unwrap();
+    connection.execute("ALTER TABLE users ALTER COLUMN name TYPE varchar(500)").await.unwrap();
+    assert_eq!(store.users.get(ann.id).await.unwrap(), Some(ann));
+}
+
 #[tokio::test]
 async fn a_write_on_a_dead_connection_is_unavailable_and_not_repeated() {
     let store = On::Postgres.open_with(|config| config.max_connections = 1).await;

@@ -86,4 +86,13 @@ mod tests {
         assert!(crowd.held.lock().expect("no panic").is_empty());
         assert!(Crowd::new(1, Vec::new()).seat(ann).is_some());
     }
+
+    #[test]
+    fn one_line_is_one_however_many_networks_it_is_given() {
+        let crowd = Crowd::new(8, Vec::new());
+        let seats: Vec<_> =
+            (0..10).filter_map(|network| crowd.seat(address(&format!("2001:db8:1:{network}::1")))).collect();
+        assert_eq!(seats.len(), 2);
+        assert!(crowd.seat(address("2001:db8:2::1")).is_some());
+    }
 }
