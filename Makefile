@@ -15,10 +15,17 @@ help: ## lists these names
 run: ## starts the service, with nothing else installed
 	cargo run --locked
 
-test: ## runs every test, on SQLite and on a real PostgreSQL, with what that needs
+# These mostly wait, so that twice as many as there are cores can run at once; all others keep the cores busy themselves.
+PATIENT = chaos process profiles service store
+BUSY = $(filter-out model $(PATIENT),$(notdir $(patsubst %/,%,$(dir $(wildcard tests/*/main.rs)))))
+
+test: ## runs every test, on SQLite and on a real PostgreSQL, with what that needs, and two minutes of fuzzing
 	scripts/test-setup
 	cargo test --locked --manifest-path tests/model/Cargo.toml --target-dir target/model
-	cargo test --locked
+	RUST_TEST_THREADS=$$((2 * $$(getconf _NPROCESSORS_ONLN))) cargo test --locked --lib $(PATIENT:%=--test %)
+	cargo test --locked --bins $(BUSY:%=--test %)
+	cargo test --locked --doc
+	scripts/fuzz 120
 
 check: ## everything that can be said without running the service: format, lints, documentation, dependencies
 	cargo fmt --check

@@ -131,8 +131,10 @@ impl Cause {
             Self::Crowd(readers) => {
                 let token = stage.token().await;
                 let request = stage.stack.http.get(stage.url("/api/v1/users/me")).bearer_auth(token);
-                for _ in 0..*readers {
-                    stage.repeat(1.0, request.try_clone().unwrap());
+                // Not all at once: between two bursts there would be nobody.
+                for reader in 0..*readers {
+                    let delay = Duration::from_secs(1) * reader / *readers;
+                    stage.repeat_from(delay, 1.0, request.try_clone().unwrap());
                 }
             }
             Self::WrongPasswords => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::{
     task::JoinSet,
-    time::{MissedTickBehavior, interval},
+    time::{Instant, MissedTickBehavior, interval, interval_at},
 };
 
 use crate::{
@@ -118,8 +118,13 @@ impl Stage {
 
     /// Sends a request so many times a second, until [`Stage::end_tasks`].
     pub(crate) fn repeat(&mut self, per_second: f64, request: reqwest::RequestBuilder) {
+        self.repeat_from(Duration::ZERO, per_second, request);
+    }
+
+    /// The same, beginning so much later.
+    pub(crate) fn repeat_from(&mut self, delay: Duration, per_second: f64, request: reqwest::RequestBuilder) {
         self.spawn(async move {
-            let mut ticks = interval(Duration::from_secs_f64(1.0 / per_second));
+            let mut ticks = interval_at(Instant::now() + delay, Duration::from_secs_f64(1.0 / per_second));
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 ticks.tick().await;

@@ -14,6 +14,7 @@ const EMPTY_NAMES: &[&str] = &[
 /// Where a test may sleep, and why nothing else does.
 const SLEEPS: &[(&str, &str)] = &[
     ("benches/overload/load.rs", "whether it is well again is asked every few milliseconds, until it is"),
+    ("benches/overload/main.rs", "memory is looked at in the middle of the load"),
     ("benches/seen/load.rs", "what was exported late belongs to the slice before, so each slice is given a moment"),
     ("benches/seen/server.rs", "a process tells nobody that it is ready: it is asked until it says so"),
     ("tests/chaos/moments.rs", "faults last for a while and come at any moment, and clients pause between requests"),
@@ -35,7 +36,6 @@ const PORTS: &[(&str, &str)] = &[
         "a stack for people stands where pages say, and nothing is started if a port is taken",
     ),
     ("tests/config/main.rs", "the reference shows the default port, and nothing is bound"),
-    ("tests/gameday/standing.rs", "it stands for people, where the runbook says that things are; no test starts it"),
     ("tests/operate/alerts/complete.rs", "the links of alerts name the default ports, and nothing is bound"),
     (
         "tests/operate/compose/links.rs",

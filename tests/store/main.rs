@@ -4,6 +4,7 @@
 #![expect(clippy::float_cmp, reason = "gauges and counters of whole numbers")]
 
 mod audit;
+mod connections;
 mod database;
 mod migrations;
 mod plans;

@@ -115,6 +115,11 @@ impl HashingError {
     }
 }
 
+/// A hash that no password has, at the price of one of ours. Hashing anew instead would take another time: 1.3 % more, and
+/// a few hundred tries tell that.
+const NOBODYS: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5IGhhcyB0aGlzLg$Y4KzzIgUErd7/K7tAmABwA2eMCXmbCD25+kvB5hRRio";
+
 /// Hashes and checks passwords: some at once, some more wait for a while, the rest is refused. Cheap to clone.
 #[derive(Clone)]
 pub struct Passwords {
@@ -146,7 +151,7 @@ impl Passwords {
         .await
     }
 
-    /// Whether it is this password. Without a hash to compare with, it does the same work for the same time and
+    /// Whether it is this password. Without a hash to compare with, it compares with one that nobody has and
     /// says no, so that nobody learns from the time whether an account exists.
     ///
     /// # Errors
@@ -154,13 +159,9 @@ impl Passwords {
     pub async fn verify(&self, password: &SecretString, hash: Option<&PasswordHash>) -> Result<bool, HashingError> {
         let (password, hash) = (password.clone(), hash.cloned());
         self.run(move || {
-            let Some(hash) = hash else {
-                Argon2::default().hash_password(password.expose_secret().as_bytes())?;
-                return Ok(false);
-            };
-            let hash = phc::PasswordHash::new(&hash.0)?;
-            match Argon2::default().verify_password(password.expose_secret().as_bytes(), &hash) {
-                Ok(()) => Ok(true),
+            let compared = phc::PasswordHash::new(hash.as_ref().map_or(NOBODYS, |hash| &hash.0))?;
+            match Argon2::default().verify_password(password.expose_secret().as_bytes(), &compared) {
+                Ok(()) => Ok(hash.is_some()),
                 Err(argon2::password_hash::Error::PasswordInvalid) => Ok(false),
                 Err(error) => Err(error),
             }
@@ -183,5 +184,25 @@ impl Passwords {
         let result = thread.run(work).await;
         self.metrics.hashed(started.elapsed());
         result.ok_or(HashingError::Lost)?.map_err(HashingError::Failed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use argon2::{Argon2, password_hash::PasswordHasher};
+
+    use super::NOBODYS;
+
+    /// Everything but salt and hash, and how long these are.
+    fn price(hash: &str) -> (&str, usize, usize) {
+        let mut parts = hash.rsplitn(3, '$');
+        let (hash, salt) = (parts.next().unwrap(), parts.next().unwrap());
+        (parts.next().unwrap(), salt.len(), hash.len())
+    }
+
+    #[test]
+    fn a_password_that_nobody_has_is_checked_at_the_price_of_any_other() {
+        let anybodys = Argon2::default().hash_password(b"a fine password").unwrap().to_string();
+        assert_eq!(price(NOBODYS), price(&anybodys));
     }
 }

@@ -54,11 +54,11 @@ impl Server {
         let port = listener.local_addr().unwrap().port();
         let (answers, told) = watch::channel(true);
         let seen = Arc::<Seen>::default();
-        let sees = Arc::clone(&seen);
+        let counts = Arc::clone(&seen);
         drop(telemetry::spawn("server", async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                connections.spawn(serve(stream, told.clone(), Arc::clone(&sees)).map(drop));
+                connections.spawn(serve(stream, told.clone(), Arc::clone(&counts)).map(drop));
             }
         }));
         Self { port, answers, seen }

@@ -1,0 +1,87 @@
+//! Connections that are of no use any more: what is tried again on another one, and what never is.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use glasshouse::{
+    domain::users::{StoreError, UserId},
+    faults::Switchboard,
+    store::Store,
+    telemetry::{Metrics, Tracer},
+};
+use sqlx::{Connection, Executor, PgConnection};
+
+use crate::support::{On, Opened, config, hash};
+
+#[tokio::test]
+async fn a_read_survives_that_the_server_ends_every_connection() {
+    let store = On::Postgres.open_with(|config| config.max_connections = 3).await;
+    let ann = store.with_user("ann@example.com").await;
+    join_all((0..3).map(|_| store.users.get(ann.id))).await;
+    end_connections(&store).await;
+    assert_eq!(store.users.get(ann.id).await.unwrap(), Some(ann.clone()));
+    end_connections(&store).await;
+    store.users.set_password(ann.id, &hash("first"), &hash("second"), None, None).await.unwrap();
+}
+
+/// What was prepared before a migration is refused after it, on every connection that was open.
+#[tokio::test]
+async fn a_read_survives_that_a_column_has_another_type() {
+    let store = On::Postgres.open_with(|config| config.max_connections = 3).await;
+    let ann = store.with_user("ann@example.com").await;
+    join_all((0..3).map(|_| store.users.get(ann.id))).await;
+    let mut connection = PgConnection::connect(&store.fresh.url).await.unwrap();
+    connection.execute("ALTER TABLE users ALTER COLUMN name TYPE varchar(500)").await.unwrap();
+    assert_eq!(store.users.get(ann.id).await.unwrap(), Some(ann));
+}
+
+#[tokio::test]
+async fn a_write_on_a_dead_connection_is_unavailable_and_not_repeated() {
+    let store = On::Postgres.open_with(|config| config.max_connections = 1).await;
+    let ann = store.with_user("ann@example.com").await;
+    end_connections(&store).await;
+    let failed = store.users.remove(ann.id, None, None).await.unwrap_err();
+    assert!(matches!(failed, StoreError::Unavailable(_)), "{failed:?}");
+    assert_eq!(store.users.get(ann.id).await.unwrap(), Some(ann));
+}
+
+#[tokio::test]
+async fn retries_are_counted_and_have_a_budget_that_no_outage_can_overdraw() {
+    // Who hangs up at once is a connection that is dead from the beginning.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut config = config(&format!("postgres://ann@{}/users", listener.local_addr().unwrap()));
+    config.acquire_timeout = Duration::from_secs(10);
+    let metrics = Metrics::new(1000);
+    let store = Store::open(&config, Tracer::off(), Switchboard::off(), &metrics).await.unwrap();
+    let hangs_up = async {
+        while let Ok(connection) = listener.accept().await {
+            drop(connection);
+        }
+    };
+    let calls = async {
+        for _ in 0..100 {
+            let failed = store.users.get(UserId::generate()).await.unwrap_err();
+            assert!(matches!(failed, StoreError::Unavailable(_)), "{failed:?}");
+        }
+    };
+    tokio::select! {
+        () = hangs_up => {}
+        () = calls => {}
+    }
+    let retries = |outcome: &str| {
+        let family = metrics.gather().into_iter().find(|it| it.name() == "glasshouse_store_retries_total").unwrap();
+        let series = family.get_metric().iter().find(|series| series.get_label()[0].value() == outcome).unwrap();
+        series.get_counter().get_value()
+    };
+    // Twenty at first, and one more for each ten calls.
+    assert!((29.0..=30.0).contains(&retries("tried")), "{}", retries("tried"));
+    assert!(retries("over_budget") > 60.0, "{}", retries("over_budget"));
+}
+
+/// Ends every connection to the store's database but its own.
+async fn end_connections(store: &Opened) {
+    let mut connection = PgConnection::connect(&store.fresh.url).await.unwrap();
+    let end = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity \
+               WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    connection.execute(end).await.unwrap();
+}
