@@ -59,12 +59,6 @@ impl Deadline {
         self.at.saturating_duration_since(Instant::now())
     }
 
-    /// Who set it.
-    #[must_use]
-    pub const fn whose(self) -> Whose {
-        self.whose
-    }
-
     /// Does the work for as long as somebody waits for it, and lets everything in it know how long that is. What has
     /// noticed by itself that the time is over is heard first.
     ///
@@ -118,7 +112,7 @@ mod tests {
             (Some(LONG / 2), LONG / 2, Whose::Client),
         ] {
             let deadline = Deadline::after(LONG, wish);
-            assert_eq!(deadline.whose(), whose);
+            assert_eq!(deadline.whose, whose);
             assert!(deadline.left() <= most && deadline.left() > most / 2, "{deadline:?}");
         }
     }

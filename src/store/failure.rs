@@ -4,6 +4,7 @@ use std::{borrow::Cow, error::Error, fmt};
 
 use sqlx::{
     error::{DatabaseError, ErrorKind},
+    postgres::PgDatabaseError,
     sqlite::SqliteError,
 };
 
@@ -131,7 +132,11 @@ impl Failure {
     /// Whether what was prepared on the connection is not what the server has since a migration: another connection
     /// prepares it anew.
     pub(super) fn is_outdated(&self) -> bool {
-        self.sqlstate().is_some_and(|code| OUTDATED.contains(&&*code))
+        let Some(error) = self.database().and_then(|error| error.try_downcast_ref::<PgDatabaseError>()) else {
+            return false;
+        };
+        // The first is also said of what a server cannot do at all; of plans it is this function that says it.
+        error.code() == "26000" || (error.code() == "0A000" && error.routine() == Some("RevalidateCachedQuery"))
     }
 
     /// Whether another connection has SQLite's file to itself.
@@ -161,7 +166,7 @@ impl Failure {
                     let is_unavailable = error.code().is_some_and(|code| sqlite_is_unavailable(&code));
                     is_unavailable || sqlite_is_unmigrated(error.message())
                 }
-                None => error.code().is_some_and(|code| postgres_is_unavailable(&code)),
+                None => self.is_outdated() || error.code().is_some_and(|code| postgres_is_unavailable(&code)),
             },
             _ => false,
         }
@@ -183,9 +188,6 @@ impl Failure {
 /// pooler without its server.
 const FATAL: [&str; 9] = ["25P03", "25P04", "57P01", "57P02", "57P04", "57P05", "08003", "08006", "08P01"];
 
-/// What was prepared does not fit what is there any more, or is forgotten; said before anything is done.
-const OUTDATED: [&str; 2] = ["0A000", "26000"];
-
 /// Away, full, too busy, or too slow: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 fn postgres_is_unavailable(code: &str) -> bool {
     // Out of reach; lets nobody in, for now or for this role; out of something; its disk fails.
@@ -197,7 +199,6 @@ fn postgres_is_unavailable(code: &str) -> bool {
     UNMIGRATED.contains(&code)
         || CODES.contains(&code)
         || LOCKED_OUT.contains(&code)
-        || OUTDATED.contains(&code)
         || CLASSES.iter().any(|class| code.starts_with(class))
 }
 

@@ -121,12 +121,10 @@ impl<S: ?Sized> Behind<S> {
         };
         permit.end(match &called {
             Err(StoreError::Unavailable(cause) | StoreError::Late(cause)) => {
-                let outcome = cause.downcast_ref().map_or(Outcome::Failed, outcome);
-                // Silence for less than an answer may take is none: the request had hardly any time left.
-                if outcome == Outcome::Silent && began.elapsed() < self.circuit.patience() {
-                    Outcome::Abandoned
-                } else {
-                    outcome
+                match cause.downcast_ref::<Failure>() {
+                    // The request had hardly any time left: silence for less than an answer may take is none.
+                    Some(late) if late.is_late() && began.elapsed() < self.circuit.patience() => Outcome::Abandoned,
+                    failure => failure.map_or(Outcome::Failed, outcome),
                 }
             }
             Ok(_) | Err(StoreError::Taken | StoreError::Stale | StoreError::Broken(_)) => Outcome::Answered,

@@ -186,7 +186,8 @@ impl Postgres {
     /// If the server is not ours, or does not run.
     pub fn signal(&self, name: &str) {
         // Stopped, the one that makes the others makes no further ones.
-        send("STOP", &self.processes()[self.processes().len() - 1..]);
+        let before = self.processes();
+        send("STOP", &before[before.len() - 1..]);
         send(name, &self.processes());
     }
 

@@ -13,13 +13,13 @@ use axum::{
 use super::traffic::Upload;
 use crate::{
     http::problem::{Failure, Problem},
-    resilience::{Deadline, deadline::Whose},
+    resilience::Deadline,
 };
 
 const X_REQUEST_TIMEOUT: HeaderName = HeaderName::from_static("x-request-timeout");
 
-/// `error.type` of a request that was not done when its client wanted it to be. It says nothing of our health, and must
-/// not: whoever asks for the impossible would burn the error budget of all.
+/// `error.type` of a request that was not done in the little time that its client gave us. It says nothing of our health,
+/// and must not: whoever asks for the impossible would burn the error budget of all.
 const CLIENT_DEADLINE: &str = "client_deadline";
 
 /// Gives up on a request when the limit is reached, or the time that the client has set if that is shorter; what works
@@ -32,18 +32,19 @@ pub(in crate::http) async fn deadline(
     let Ok(wish) = wish(request.headers()) else { return Problem::request_timeout_invalid().into_response() };
     let upload = request.extensions().get::<Arc<Upload>>().cloned();
     let deadline = Deadline::after(limit, wish);
-    let scoped = deadline.scope(next.run(request)).await;
-    let is_over = scoped.as_ref().map_or(true, |response| response.status() == StatusCode::GATEWAY_TIMEOUT);
-    // A slow sender must not look like a slow service: neither who is still sending, nor who has left us less of the
-    // time than we need.
-    let needed = owed.min(limit / 2);
-    if is_over && upload.is_some_and(|upload| upload.is_waiting() || limit.saturating_sub(upload.took()) < needed) {
-        let detail = "the body did not arrive in time";
-        return Problem::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", detail).into_response();
-    }
-    let mut response = scoped.unwrap_or_else(|_| Problem::timeout().into_response());
-    if deadline.whose() == Whose::Client
-        && wish.is_some_and(|wish| wish < owed)
+    let mut response = match deadline.scope(next.run(request)).await {
+        Ok(response) => response,
+        // A slow sender must not look like a slow service.
+        Err(_) if upload.as_ref().is_some_and(|upload| upload.is_waiting()) => {
+            let detail = "the body did not arrive in time";
+            return Problem::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", detail).into_response();
+        }
+        Err(_) => Problem::timeout().into_response(),
+    };
+    // What the client has left us of the time: it may want an answer soon, and send its question slowly.
+    let sending = upload.map_or(Duration::ZERO, |upload| upload.took());
+    let given = wish.map_or(limit, |wish| wish.min(limit)).saturating_sub(sending);
+    if given < owed.min(limit / 2)
         && response.status() == StatusCode::GATEWAY_TIMEOUT
         && let Some(failure) = response.extensions_mut().get_mut::<Failure>()
     {

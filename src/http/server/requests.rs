@@ -5,8 +5,9 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// What a connection may send for nothing: a preface, settings, pings, and requests that it gives up.
-const FREE_OCTETS: i64 = 256 * 1024;
+/// What a connection may send for nothing: a preface, settings, pings, requests that it gives up, and twice its window of
+/// bodies that were refused when they were on their way.
+const FREE_OCTETS: i64 = 512 * 1024;
 
 /// How many requests have begun and have ended on one connection, and how many octets it may still send.
 ///
@@ -92,9 +93,9 @@ impl Drop for Running {
         if !self.answered {
             state.allowance = state.allowance.saturating_sub(self.requests.octets_a_request);
         }
-        if state.under_way == 0 {
-            state.allowance = state.allowance.min(FREE_OCTETS);
-        }
+        let under_way = i64::try_from(state.under_way).unwrap_or(i64::MAX);
+        let most = self.requests.octets_a_request.saturating_mul(under_way).saturating_add(FREE_OCTETS);
+        state.allowance = state.allowance.min(most);
     }
 }
 
@@ -132,6 +133,18 @@ mod tests {
         }
         assert!(requests.count(free()).is_ok());
         assert!(requests.count(1).is_err());
+    }
+
+    #[test]
+    fn one_request_that_lasts_saves_nothing_up_for_the_others() {
+        let requests = Arc::new(Requests::new(1000));
+        let lasts = Running::begin(&requests);
+        for _ in 0..10 {
+            Running::begin(&requests).answered();
+        }
+        assert!(requests.count(free() + 1000).is_ok());
+        assert!(requests.count(1).is_err());
+        lasts.answered();
     }
 
     #[test]

@@ -71,7 +71,7 @@ impl<DB: Engine> Transaction<DB> {
             // That this failed too is told by its span, and comes to the same.
             drop(self.rollback().await);
         }
-        // Where nobody waits any more, it is rolled back when it is dropped, and its connection lives on.
+        // Where nobody waits any more, it is rolled back when it is dropped, and its connection lives on if that is soon.
         done
     }
 }

@@ -36,7 +36,11 @@ pub(super) const SETTLING: Duration = Duration::from_millis(100);
 const FRESH: Duration = Duration::from_secs(30);
 
 /// How long it has to answer that: the simplest question there is.
-const ANSWERING: Duration = Duration::from_secs(1);
+const ANSWERING: Duration = Duration::from_millis(300);
+
+/// How much longer a connection is opened that nobody waits for any more: a healthy server is done by then, and one that
+/// is not must not take the place of whoever asks whether it is well again.
+const UNWANTED: Duration = Duration::from_secs(1);
 
 /// How long saying goodbye may take.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -169,8 +173,8 @@ impl<DB: Engine> Pool<DB> {
             if is_fresh || pooled.answers().await {
                 return Ok(pooled);
             }
-            // All others have been idle for longer.
-            self.close_idle();
+            // What befell it has befallen all that have been idle for as long.
+            self.close_idle_if(|idle| !idle.is_fresh());
         }
     }
 
@@ -182,9 +186,16 @@ impl<DB: Engine> Pool<DB> {
     /// It is then the next one's.
     async fn open(&self, place: OwnedSemaphorePermit) -> Result<Pooled<DB>, sqlx::Error> {
         let pool = self.clone();
-        let (tell, told) = oneshot::channel();
+        let (mut tell, told) = oneshot::channel();
         drop(telemetry::spawn("open connection", async move {
-            let opened = timeout(pool.0.patience, pool.connect(place)).await;
+            let unwanted = async {
+                tell.closed().await;
+                tokio::time::sleep(UNWANTED).await;
+            };
+            let opened = tokio::select! {
+                opened = timeout(pool.0.patience, pool.connect(place)) => opened,
+                () = unwanted => return,
+            };
             tell.send(opened.unwrap_or(Err(sqlx::Error::PoolTimedOut))).ok();
         }));
         told.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
@@ -202,8 +213,11 @@ impl<DB: Engine> Pool<DB> {
 
     /// Closes every connection that is idle now.
     pub(super) fn close_idle(&self) {
-        let all = std::mem::take(&mut *self.0.idle());
-        for idle in all {
+        self.close_idle_if(|_| true);
+    }
+
+    fn close_idle_if(&self, is_over: impl Fn(&Idle<DB>) -> bool) {
+        for idle in self.0.take_idle_if(is_over) {
             Self::close_beside(idle.raw, None);
         }
     }
@@ -252,6 +266,13 @@ impl<DB: Engine> Idle<DB> {
 impl<DB: Engine> Shared<DB> {
     fn idle(&self) -> std::sync::MutexGuard<'_, VecDeque<Idle<DB>>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take_idle_if(&self, is_over: impl Fn(&Idle<DB>) -> bool) -> Vec<Idle<DB>> {
+        let mut idle = self.idle();
+        let (over, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut *idle).into_iter().partition(is_over);
+        *idle = kept.into();
+        over
     }
 }
 
@@ -332,13 +353,7 @@ async fn sweep<DB: Engine>(pool: Weak<Shared<DB>>, period: Duration) {
         let Some(shared) = pool.upgrade() else { return };
         let is_over =
             |idle: &Idle<DB>| idle.since.elapsed() > shared.idle_timeout || idle.opened.elapsed() > shared.max_lifetime;
-        let over = {
-            let mut idle = shared.idle();
-            let (over, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut *idle).into_iter().partition(is_over);
-            *idle = kept.into();
-            over
-        };
-        for idle in over {
+        for idle in shared.take_idle_if(is_over) {
             goodbye::<DB>(idle.raw).await;
         }
     }
