@@ -17,10 +17,6 @@ const EXAMPLES: &str = "10";
 /// Without the ways to end its own session: whoever reads the own account, or the list, finds whom to remove.
 const LASTING: &[&str] = &["--exclude-operation-id", "signOut", "--exclude-operation-id", "remove"];
 
-/// Only these, and what tells whom there is: after them there is little left to be found.
-const ENDING: &[&str] =
-    &["--include-operation-id", "signOut", "--include-operation-id", "remove", "--include-operation-id", "list"];
-
 /// An access token of a new account.
 async fn user(service: &Service) -> String {
     let email = "caller@schemathesis.example";
@@ -95,7 +91,7 @@ async fn an_admin_finds_nothing() {
 async fn a_user_that_may_end_its_session_and_its_account_finds_nothing() {
     let service = Service::start().await;
     let token = user(&service).await;
-    fuzz(&service, Some(&token), ENDING).await;
+    fuzz(&service, Some(&token), &[]).await;
     unharmed(service).await;
 }
 
@@ -103,6 +99,6 @@ async fn a_user_that_may_end_its_session_and_its_account_finds_nothing() {
 async fn an_admin_that_may_remove_everyone_finds_nothing() {
     let service = Service::start().await;
     let token = admin(&service).await;
-    fuzz(&service, Some(&token), ENDING).await;
+    fuzz(&service, Some(&token), &["--exclude-operation-id", "signOut"]).await;
     unharmed(service).await;
 }

@@ -200,7 +200,7 @@ async fn a_pool_is_closed_when_all_is_given_back() {
     drop(idle);
     let mut closing = Box::pin(pool.close());
     assert!(closing.as_mut().now_or_never().is_none());
-    // What is idle is closed at once, and nobody gets anything any more, also who has waited for it.
+    // What is idle is closed at once, and nobody gets anything any more.
     let looks = async {
         server.until(|seen| count(&seen.closed) == 1).await;
         assert!(pool.try_acquire().is_none());
