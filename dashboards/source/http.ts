@@ -240,7 +240,7 @@ export const http = dashboard(
             unit: unit.count,
             description: `
                 Tokens that were not accepted, in five minutes, by why. Expired ones are normal; a bad signature in
-                numbers is a wrong or rotated key; a refresh token that is used twice was stolen.`,
+                numbers is a wrong or rotated key; a refresh token that is used twice may be stolen.`,
             ask: [ask(`${sum(rate('glasshouse_token_rejections_total'), 'reason')} * (5 * 60)`, '{{reason}}')],
             lines: [{ alert: 'TokenRejections', at: 50 }],
             alerts: ['TokenRejections'],

@@ -10,7 +10,7 @@ use crate::{
     domain::{
         Clock,
         audit::Audit,
-        auth::{Auth, AuthMetrics, HashingMetrics, Keys, Passwords, Tokens},
+        auth::{Auth, AuthMetrics, HashingMetrics, Keys, Passwords, SessionLifetimes, Tokens},
         users::{UserMetrics, Users},
     },
     store::{Guarded, Store},
@@ -49,7 +49,10 @@ impl Stack {
             Arc::clone(&store.sessions),
             passwords,
             tokens,
-            auth.refresh_token_lifetime,
+            SessionLifetimes {
+                refresh_token: auth.refresh_token_lifetime,
+                reuse_interval: auth.refresh_reuse_interval,
+            },
             clock.clone(),
             AuthMetrics::new(metrics),
         );

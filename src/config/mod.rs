@@ -156,6 +156,7 @@ pub fn load(sources: &Sources) -> Result<Settings, Faults> {
             verification_keys: keys.verifying,
             access_token_lifetime: values.duration("auth.access_token_lifetime"),
             refresh_token_lifetime: values.duration("auth.refresh_token_lifetime"),
+            refresh_reuse_interval: values.duration("auth.refresh_reuse_interval"),
             password_workers: match values.whole("auth.password_workers") {
                 0 => (cores - 1).max(1),
                 workers => workers,

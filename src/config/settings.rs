@@ -65,7 +65,8 @@ pub(super) const SETTINGS: &[Setting] = &[
     wait(
         "http.request_timeout",
         "15s",
-        "How long a request may take before it is answered with 504. Longer than shutdown.grace, and stopping cuts it.",
+        "How long a request may take before it is answered with 504; a write that was sent to the database by then is \
+         awaited for up to 2s more. Longer than shutdown.grace, and stopping cuts it.",
     ),
     setting(
         "http.max_body_bytes",
@@ -228,6 +229,13 @@ pub(super) const SETTINGS: &[Setting] = &[
         Shape::Duration { min: SECOND, max: Duration::from_hours(366 * 24) },
         "30d",
         "How long a refresh token is valid; each use begins anew.",
+    ),
+    setting(
+        "auth.refresh_reuse_interval",
+        Shape::Duration { min: Duration::ZERO, max: MAX_WAIT },
+        "10s",
+        "How long after its exchange a refresh token is exchanged again, for the same next token: for clients that lose \
+         an answer or refresh twice at once. A later use ends the session. 0s: every second use does.",
     ),
     whole(
         "auth.password_workers",

@@ -210,7 +210,7 @@ impl Problem {
     fn of(kind: Kind, code: &'static str) -> Self {
         let detail = match kind {
             Kind::Unavailable => "this cannot be done right now; later it may",
-            Kind::Timeout => "this took too long and was given up",
+            Kind::Timeout => "the request took too long and was given up; its change may have been made",
             Kind::Internal => "something went wrong inside; `request_id` names it in our logs",
             _ => "",
         };

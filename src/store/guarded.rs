@@ -2,7 +2,7 @@
 //!
 //! Nothing is repeated here: whether a call may be made twice is known to `database`, statement by statement.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -13,12 +13,13 @@ use super::{Failure, Store};
 use crate::{
     domain::{
         audit::{self, AuditStore, Entry},
-        auth::{Family, PasswordHash, Rotation, SecretDigest, Session, SessionId, SessionStore},
+        auth::{Exchange, PasswordHash, Rotation, Session, SessionId, SessionStore},
         users::{Cursor, Email, Filter, Once, Receipt, StoreError, User, UserId, UserStore, Version},
     },
     resilience::{
         breaker::Outcome,
         circuit::{Circuit, Watch},
+        deadline::{Deadline, WRITE_GRACE},
     },
     telemetry::Metrics,
 };
@@ -112,9 +113,16 @@ impl<S: ?Sized> Behind<S> {
         let called = match permit.limit() {
             None => call.await,
             Some(limit) => {
-                let Ok(called) = timeout(limit, call).await else {
+                let mut call = pin!(call);
+                let Ok(called) = timeout(limit, &mut call).await else {
                     permit.end(Outcome::Silent);
-                    return Err(StoreError::Unavailable(Box::new(Silence(limit))));
+                    let silence = || Err(StoreError::Unavailable(Box::new(Silence(limit))));
+                    // The write may be done already: the client gets its result, although the probe has failed.
+                    return if Deadline::is_write_sent() {
+                        timeout(WRITE_GRACE, call).await.unwrap_or_else(|_| silence())
+                    } else {
+                        silence()
+                    };
                 };
                 called
             }
@@ -199,15 +207,8 @@ impl SessionStore for Behind<dyn SessionStore> {
         self.pass(self.store.recognise(id, now)).await
     }
 
-    async fn rotate(
-        &self,
-        family: Family,
-        shown: &SecretDigest,
-        next: &SecretDigest,
-        now: DateTime<Utc>,
-        expires_at: DateTime<Utc>,
-    ) -> Result<Rotation, StoreError> {
-        self.pass(self.store.rotate(family, shown, next, now, expires_at)).await
+    async fn rotate(&self, exchange: &Exchange, now: DateTime<Utc>) -> Result<Rotation, StoreError> {
+        self.pass(self.store.rotate(exchange, now)).await
     }
 
     async fn end(&self, id: SessionId) -> Result<(), StoreError> {

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::domain::{
     Fault,
     audit::{Action, Actor, Entry, EntryId},
-    auth::{PasswordHash, SessionId},
+    auth::{PasswordHash, Rotation, SecretDigest, SessionId, SuccessorSalt},
     users::{Email, Name, Receipt, Role, StoreError, User, UserId, Version},
 };
 
@@ -94,6 +94,30 @@ impl SessionRow {
     }
 }
 
+/// A session with the current secret and the salt that it was derived from.
+#[derive(FromRow)]
+pub(super) struct RotatedSessionRow {
+    #[sqlx(flatten)]
+    session: SessionRow,
+    secret: Vec<u8>,
+    successor_salt: Vec<u8>,
+}
+
+impl TryFrom<RotatedSessionRow> for Rotation {
+    type Error = StoreError;
+
+    fn try_from(row: RotatedSessionRow) -> Result<Self, StoreError> {
+        let (session, user) = row.session.ids();
+        let current = SecretDigest(digest(row.secret, "sessions", "secret")?);
+        let salt = SuccessorSalt(digest(row.successor_salt, "sessions", "successor_salt")?);
+        Ok(Self::Repeated { session, user, current, salt })
+    }
+}
+
+fn digest(bytes: Vec<u8>, table: &'static str, column: &'static str) -> Result<[u8; 32], StoreError> {
+    bytes.try_into().map_err(|_| broken(table, column)(Fault::new("length", "must be 32 octets")))
+}
+
 /// One row of `idempotency_keys`, without its key.
 #[derive(FromRow)]
 pub(super) struct ReceiptRow {
@@ -107,9 +131,8 @@ impl TryFrom<ReceiptRow> for Receipt {
     type Error = StoreError;
 
     fn try_from(row: ReceiptRow) -> Result<Self, StoreError> {
-        let length = |_| broken("idempotency_keys", "request")(Fault::new("length", "must be 32 octets"));
         Ok(Self {
-            request: row.request.try_into().map_err(length)?,
+            request: digest(row.request, "idempotency_keys", "request")?,
             user: UserId(row.user_id),
             password: PasswordHash::from_stored(row.password_hash),
             registered_at: row.registered_at,

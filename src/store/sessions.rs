@@ -6,10 +6,10 @@ use sqlx::{Postgres, Sqlite};
 
 use super::{
     database::{Database, Engine},
-    row::{SessionRow, UserRow, one},
+    row::{RotatedSessionRow, SessionRow, UserRow, one},
 };
 use crate::domain::{
-    auth::{Family, PasswordHash, Rotation, SecretDigest, Session, SessionId, SessionStore},
+    auth::{Exchange, PasswordHash, Rotation, Session, SessionId, SessionStore},
     users::{StoreError, User},
 };
 
@@ -42,24 +42,29 @@ macro_rules! session_store {
                 row.map(User::try_from).transpose()
             }
 
-            async fn rotate(
-                &self,
-                family: Family,
-                shown: &SecretDigest,
-                next: &SecretDigest,
-                now: DateTime<Utc>,
-                expires_at: DateTime<Utc>,
-            ) -> Result<Rotation, StoreError> {
-                let rotate = self.0.fetch_optional(&<$engine>::STATEMENTS.rotate_session, |query| {
-                    let query = query.bind(family.0).bind(shown.0.as_slice()).bind(next.0.as_slice());
-                    query.bind(now).bind(expires_at)
+            async fn rotate(&self, exchange: &Exchange, now: DateTime<Utc>) -> Result<Rotation, StoreError> {
+                let statements = <$engine>::STATEMENTS;
+                let Exchange { family, presented, next, salt, expires_at, repeat_since } = exchange;
+                let rotate = self.0.fetch_optional(&statements.rotate_session, |query| {
+                    let query = query.bind(family.0).bind(presented.0.as_slice()).bind(next.0.as_slice());
+                    query.bind(now).bind(*expires_at).bind(salt.0.as_slice())
                 });
                 let rotated: Option<SessionRow> = rotate.await?;
                 if let Some((session, user)) = rotated.as_ref().map(SessionRow::ids) {
                     return Ok(Rotation::Rotated(session, user));
                 }
-                // A secret that is not the current one never becomes it again, so nothing can come in between.
-                let end = &<$engine>::STATEMENTS.end_reused_session;
+                // A secret that is not the current one never becomes it again, so no other rotation can change what the
+                // following statements decide.
+                if let Some(since) = repeat_since {
+                    let get = self.0.fetch_optional(&statements.get_rotated_session, |query| {
+                        query.bind(family.0).bind(presented.0.as_slice()).bind(now).bind(*since)
+                    });
+                    let row: Option<RotatedSessionRow> = get.await?;
+                    if let Some(row) = row {
+                        return row.try_into();
+                    }
+                }
+                let end = &statements.end_reused_session;
                 let ended: Option<SessionRow> =
                     self.0.fetch_optional(end, |query| query.bind(family.0).bind(now)).await?;
                 let reused = ended.as_ref().map(SessionRow::ids);

@@ -21,6 +21,8 @@ impl Service {
             ("GLASSHOUSE_RUNTIME__WORKERS", "2"),
             // No session of the model ends by itself.
             ("GLASSHOUSE_AUTH__ACCESS_TOKEN_LIFETIME", "24h"),
+            // The model knows one exchange for each refresh token.
+            ("GLASSHOUSE_AUTH__REFRESH_REUSE_INTERVAL", "0s"),
         ];
         let settings = [&usual, settings].concat();
         let settings: Vec<_> = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();

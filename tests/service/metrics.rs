@@ -267,6 +267,7 @@ async fn what_the_service_does_is_counted() {
         ("glasshouse_sign_ins_total{outcome=\"failed\"}", 0.0),
         ("glasshouse_tokens_issued_total{grant=\"sign_in\"}", 1.0),
         ("glasshouse_tokens_issued_total{grant=\"refresh\"}", 1.0),
+        ("glasshouse_tokens_issued_total{grant=\"refresh_retry\"}", 0.0),
         ("glasshouse_token_rejections_total{reason=\"token_malformed\"}", 1.0),
         ("glasshouse_token_rejections_total{reason=\"token_expired\"}", 0.0),
         ("glasshouse_password_hash_duration_seconds_count", 3.0),

@@ -29,60 +29,6 @@ on_both_stores! {
     }
 }
 
-on_both_stores! {
-    async fn a_refresh_token_is_good_for_one_grant(engine) {
-        let service = Service::on(engine).await;
-        let ann = service.client().joined("ann@example.com").await;
-        let mut tokens = vec![ann.refresh_token.clone()];
-        for _ in 0..3 {
-            let granted = service.client().refresh(tokens.last().unwrap()).await;
-            assert_eq!(granted.status, 200, "{}", granted.text);
-            let client = service.client().as_bearer(granted.json["access_token"].as_str().unwrap());
-            assert_eq!(client.me().await.status, 200);
-            let next = granted.json["refresh_token"].as_str().unwrap().to_owned();
-            assert!(!tokens.contains(&next));
-            tokens.push(next);
-        }
-    }
-}
-
-on_both_stores! {
-    async fn a_refresh_token_that_is_used_again_ends_its_session_and_no_other(engine) {
-        let service = Service::on(engine).await;
-        let ann = service.client().joined("ann@example.com").await;
-        let elsewhere = service.client().signed_in("ann@example.com").await;
-        let granted = service.client().refresh(&ann.refresh_token).await;
-        assert_eq!(granted.status, 200);
-
-        let reused = service.client().refresh(&ann.refresh_token).await;
-        assert_eq!((reused.status.as_u16(), reused.code()), (401, "refresh_token_invalid"));
-        let newest = granted.json["refresh_token"].as_str().unwrap();
-        assert_eq!(service.client().refresh(newest).await.status, 401, "whoever holds the newest is out, too");
-        let client = service.client().as_bearer(granted.json["access_token"].as_str().unwrap());
-        assert_eq!(client.me().await.code(), "session_ended");
-        assert_eq!(elsewhere.client.me().await.status, 200);
-        assert_eq!(service.client().refresh(&elsewhere.refresh_token).await.status, 200);
-
-        let counted = service.metric("glasshouse_token_rejections_total{reason=\"refresh_token_reused\"}").await;
-        assert_eq!(counted, Some(1.0));
-        let line = service.line_of("glasshouse::auth").await;
-        assert_eq!((line["level"].as_str(), line["user.id"].as_str()), (Some("WARN"), Some(ann.id.as_str())));
-    }
-}
-
-on_both_stores! {
-    async fn of_many_who_show_one_refresh_token_at_once_at_most_one_is_granted(engine) {
-        let service = Service::on(engine).await;
-        let ann = service.client().joined("ann@example.com").await;
-        let client = service.client();
-        let all = futures_util::future::join_all((0..8).map(|_| client.refresh(&ann.refresh_token))).await;
-        let granted: Vec<_> = all.iter().filter(|reply| reply.status == 200).collect();
-        assert_eq!(granted.len(), 1);
-        assert!(all.iter().all(|reply| reply.status == 200 || reply.code() == "refresh_token_invalid"));
-        assert_eq!(client.refresh(granted[0].json["refresh_token"].as_str().unwrap()).await.status, 401);
-    }
-}
-
 #[tokio::test]
 async fn a_guess_ends_nobodys_session() {
     let service = Service::start().await;

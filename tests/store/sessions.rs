@@ -1,9 +1,9 @@
 //! The promises of `SessionStore`.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
 use glasshouse::domain::{
-    auth::{Family, Rotation, SecretDigest, Session, SessionId},
+    auth::{Exchange, Family, Rotation, SecretDigest, Session, SessionId, SuccessorSalt},
     users::{StoreError, UserId},
 };
 use uuid::Uuid;
@@ -21,6 +21,10 @@ crate::on_all! {
     an_unknown_family_is_unknown,
     an_expired_session_is_not_rotated,
     of_twenty_with_one_secret_exactly_one_rotates,
+    previous_secret_repeats_a_recent_rotation,
+    previous_secret_ends_the_session_after_the_reuse_interval,
+    older_secret_ends_the_session_within_the_reuse_interval,
+    concurrent_rotations_of_one_secret_are_repeated,
     an_ended_session_is_over,
     ending_twice_is_no_error,
     a_sweep_removes_what_has_expired_up_to_its_limit,
@@ -28,6 +32,7 @@ crate::on_all! {
 }
 
 const NEXT: SecretDigest = SecretDigest([2; 32]);
+const SALT: SuccessorSalt = SuccessorSalt([3; 32]);
 
 async fn a_session_of_a_removed_user_is_stale(on: On) {
     let store = on.open().await;
@@ -80,11 +85,12 @@ async fn a_rotation_replaces_the_secret_and_prolongs(on: On) {
     let ann = store.with_user("ann@example.com").await;
     let session = store.with_session(&ann).await;
     let later = session.expires_at + TimeDelta::hours(1);
-    let rotation = store.sessions.rotate(session.family, &session.secret, &NEXT, now(), later).await.unwrap();
+    let exchange = Exchange { expires_at: later, ..exchange(&session) };
+    let rotation = store.sessions.rotate(&exchange, now()).await.unwrap();
     assert_eq!(rotation, Rotation::Rotated(session.id, ann.id));
     assert!(store.sessions.recognise(session.id, session.expires_at).await.unwrap().is_some());
-    let again = store.sessions.rotate(session.family, &NEXT, &session.secret, now(), later).await.unwrap();
-    assert_eq!(again, Rotation::Rotated(session.id, ann.id));
+    let back = Exchange { presented: NEXT, next: session.secret, ..exchange };
+    assert_eq!(store.sessions.rotate(&back, now()).await.unwrap(), Rotation::Rotated(session.id, ann.id));
 }
 
 async fn an_earlier_secret_ends_the_session(on: On) {
@@ -110,10 +116,11 @@ async fn an_unknown_family_is_unknown(on: On) {
 async fn an_expired_session_is_not_rotated(on: On) {
     let store = on.open().await;
     let ann = store.with_user("ann@example.com").await;
-    let Session { family, secret, expires_at: end, .. } = store.with_session(&ann).await;
-    for shown in [secret, NEXT] {
-        let rotation = store.sessions.rotate(family, &shown, &NEXT, end, end + TimeDelta::hours(1)).await.unwrap();
-        assert_eq!(rotation, Rotation::Unknown);
+    let session = store.with_session(&ann).await;
+    let end = session.expires_at;
+    for presented in [session.secret, NEXT] {
+        let exchange = Exchange { presented, expires_at: end + TimeDelta::hours(1), ..exchange(&session) };
+        assert_eq!(store.sessions.rotate(&exchange, end).await.unwrap(), Rotation::Unknown);
     }
 }
 
@@ -125,6 +132,52 @@ async fn of_twenty_with_one_secret_exactly_one_rotates(on: On) {
     let rotated = rotations.iter().filter(|rotation| matches!(rotation, Rotation::Rotated(..))).count();
     let reused = rotations.iter().filter(|rotation| matches!(rotation, Rotation::Reused(..))).count();
     assert_eq!((rotated, reused), (1, 1), "{rotations:?}");
+}
+
+async fn previous_secret_repeats_a_recent_rotation(on: On) {
+    let store = on.open().await;
+    let ann = store.with_user("ann@example.com").await;
+    let session = store.with_session(&ann).await;
+    rotate(&store, &session).await;
+    let repeated = Rotation::Repeated { session: session.id, user: ann.id, current: NEXT, salt: SALT };
+    // Another salt changes nothing: the token of the first exchange stays the current one.
+    let retry = Exchange { next: SecretDigest([9; 32]), salt: SuccessorSalt([9; 32]), ..exchange(&session) };
+    for _ in 0..2 {
+        assert_eq!(repeat(&store, &retry, now()).await, repeated);
+    }
+    let newest = Exchange { presented: NEXT, next: SecretDigest([4; 32]), ..exchange(&session) };
+    assert_eq!(repeat(&store, &newest, now()).await, Rotation::Rotated(session.id, ann.id));
+}
+
+async fn previous_secret_ends_the_session_after_the_reuse_interval(on: On) {
+    let store = on.open().await;
+    let ann = store.with_user("ann@example.com").await;
+    let session = store.with_session(&ann).await;
+    rotate(&store, &session).await;
+    let after = now() + TimeDelta::microseconds(1);
+    assert_eq!(repeat(&store, &exchange(&session), after).await, Rotation::Reused(session.id, ann.id));
+    assert!(store.sessions.recognise(session.id, now()).await.unwrap().is_none());
+}
+
+async fn older_secret_ends_the_session_within_the_reuse_interval(on: On) {
+    let store = on.open().await;
+    let ann = store.with_user("ann@example.com").await;
+    let session = store.with_session(&ann).await;
+    rotate(&store, &session).await;
+    let newest = Exchange { presented: NEXT, next: SecretDigest([4; 32]), ..exchange(&session) };
+    assert_eq!(repeat(&store, &newest, now()).await, Rotation::Rotated(session.id, ann.id));
+    assert_eq!(repeat(&store, &exchange(&session), now()).await, Rotation::Reused(session.id, ann.id));
+}
+
+async fn concurrent_rotations_of_one_secret_are_repeated(on: On) {
+    let store = on.open().await;
+    let ann = store.with_user("ann@example.com").await;
+    let session = store.with_session(&ann).await;
+    let exchange = exchange(&session);
+    let rotations = join_all((0..20).map(|_| repeat(&store, &exchange, now()))).await;
+    let rotated = rotations.iter().filter(|rotation| matches!(rotation, Rotation::Rotated(..))).count();
+    let repeated = rotations.iter().filter(|rotation| matches!(rotation, Rotation::Repeated { .. })).count();
+    assert_eq!((rotated, repeated), (1, 19), "{rotations:?}");
 }
 
 async fn an_ended_session_is_over(on: On) {
@@ -165,5 +218,22 @@ async fn a_sweep_leaves_the_living(on: On) {
 }
 
 async fn rotate(store: &Opened, session: &Session) -> Rotation {
-    store.sessions.rotate(session.family, &session.secret, &NEXT, now(), session.expires_at).await.unwrap()
+    store.sessions.rotate(&exchange(session), now()).await.unwrap()
+}
+
+/// The exchange of the session's first secret, which repeats no rotation.
+fn exchange(session: &Session) -> Exchange {
+    Exchange {
+        family: session.family,
+        presented: session.secret,
+        next: NEXT,
+        salt: SALT,
+        expires_at: session.expires_at,
+        repeat_since: None,
+    }
+}
+
+/// The same, where rotations since that time are repeated.
+async fn repeat(store: &Opened, exchange: &Exchange, since: DateTime<Utc>) -> Rotation {
+    store.sessions.rotate(&Exchange { repeat_since: Some(since), ..exchange.clone() }, now()).await.unwrap()
 }

@@ -19,6 +19,8 @@ pub struct Config {
     pub access_token_lifetime: Duration,
     /// How long a refresh token is valid; each use begins anew.
     pub refresh_token_lifetime: Duration,
+    /// How long after its exchange a refresh token is exchanged again, for the same next token; zero for never.
+    pub refresh_reuse_interval: Duration,
     /// How many passwords are hashed at once. Each takes a core and 19 MiB for about 30 ms.
     pub password_workers: usize,
     /// How long one may wait for that; then the answer is 503.

@@ -27,7 +27,7 @@ impl AuthMetrics {
         for outcome in ["success", "credentials_wrong", "limited", "failed"] {
             this.sign_ins.add(&[outcome], 0);
         }
-        for grant in ["sign_in", "refresh"] {
+        for grant in ["sign_in", "refresh", "refresh_retry"] {
             this.issued.add(&[grant], 0);
         }
         for reason in TokenError::ALL {

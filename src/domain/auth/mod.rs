@@ -22,8 +22,8 @@ pub use error::Error;
 pub use keys::{KeyError, Keys};
 pub use metrics::{AuthMetrics, HashingMetrics};
 pub use password::{HashingError, Password, PasswordHash, Passwords};
-pub use session::{Family, RefreshToken, SecretDigest, SessionId};
-pub use store::{Rotation, Session, SessionStore};
+pub use session::{Family, RefreshToken, SecretDigest, SessionId, SuccessorSalt};
+pub use store::{Exchange, Rotation, Session, SessionStore};
 pub use token::{TokenError, Tokens};
 
 use super::{
@@ -37,9 +37,18 @@ pub struct Auth {
     sessions: Arc<dyn SessionStore>,
     passwords: Passwords,
     tokens: Tokens,
-    refresh_token_lifetime: Duration,
+    lifetimes: SessionLifetimes,
     clock: Clock,
     metrics: AuthMetrics,
+}
+
+/// How long what belongs to a session is accepted.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionLifetimes {
+    /// How long a refresh token is valid.
+    pub refresh_token: Duration,
+    /// How long after its exchange a refresh token is exchanged again; zero for never.
+    pub reuse_interval: Duration,
 }
 
 /// What a client gets when it signs in or refreshes.
@@ -64,11 +73,11 @@ impl Auth {
         sessions: Arc<dyn SessionStore>,
         passwords: Passwords,
         tokens: Tokens,
-        refresh_token_lifetime: Duration,
+        lifetimes: SessionLifetimes,
         clock: Clock,
         metrics: AuthMetrics,
     ) -> Self {
-        Self { users, sessions, passwords, tokens, refresh_token_lifetime, clock, metrics }
+        Self { users, sessions, passwords, tokens, lifetimes, clock, metrics }
     }
 
     /// The public keys, for those who check our tokens themselves.
@@ -114,7 +123,7 @@ impl Auth {
             family: refresh_token.family,
             secret: refresh_token.digest(),
             created_at: now,
-            expires_at: now + self.refresh_token_lifetime,
+            expires_at: now + self.lifetimes.refresh_token,
         };
         self.sessions.start(&session, &hash).await.map_err(|error| match error {
             // Removed, or given another password, while this one was being checked.
@@ -124,30 +133,54 @@ impl Auth {
         self.grant("sign_in", user.id, session.id, &refresh_token)
     }
 
-    /// Exchanges a refresh token for a new grant. One that was exchanged before ends the session: somebody has a copy.
+    /// Exchanges a refresh token for a new grant.
+    ///
+    /// A client that loses the answer, or that refreshes from two tabs at once, presents the same token again. Within the
+    /// reuse interval the previous token yields the same next token. Any other token that was exchanged before ends the
+    /// session: a copy of it is in use (RFC 9700, section 4.14.2).
     ///
     /// # Errors
     /// [`Error::RefreshInvalid`], [`Error::Store`].
-    pub async fn refresh(&self, shown: &RefreshToken) -> Result<Grant, Error> {
-        let next = RefreshToken::generate(shown.family).map_err(|_| Error::NoRandomness)?;
+    pub async fn refresh(&self, presented: &RefreshToken) -> Result<Grant, Error> {
+        let salt = SuccessorSalt::generate().map_err(|_| Error::NoRandomness)?;
+        let next = presented.successor(&salt);
         let now = self.clock.now();
-        let expires_at = now + self.refresh_token_lifetime;
-        match self.sessions.rotate(shown.family, &shown.digest(), &next.digest(), now, expires_at).await? {
+        let SessionLifetimes { refresh_token, reuse_interval } = self.lifetimes;
+        let exchange = Exchange {
+            family: presented.family,
+            presented: presented.digest(),
+            next: next.digest(),
+            salt,
+            expires_at: now + refresh_token,
+            repeat_since: (!reuse_interval.is_zero()).then(|| now - reuse_interval),
+        };
+        match self.sessions.rotate(&exchange, now).await? {
             Rotation::Rotated(session, user) => self.grant("refresh", user, session, &next),
-            Rotation::Reused(session, user) => {
-                self.metrics.rejected("refresh_token_reused");
-                tracing::warn!(
-                    target: "glasshouse::auth",
-                    { user.id = %user.0, session.id = %session.0 },
-                    "a refresh token was used twice: the session is ended"
-                );
-                Err(Error::RefreshInvalid)
+            Rotation::Repeated { session, user, current, salt } => {
+                let next = presented.successor(&salt);
+                if next.digest() == current {
+                    return self.grant("refresh_retry", user, session, &next);
+                }
+                // Written by a version of the service that keeps no salt: the presented token is older than it looks.
+                self.sessions.end(session).await?;
+                Err(self.reused(session, user))
             }
+            Rotation::Reused(session, user) => Err(self.reused(session, user)),
             Rotation::Unknown => {
                 self.metrics.rejected("refresh_token_invalid");
                 Err(Error::RefreshInvalid)
             }
         }
+    }
+
+    fn reused(&self, session: SessionId, user: UserId) -> Error {
+        self.metrics.rejected("refresh_token_reused");
+        tracing::warn!(
+            target: "glasshouse::auth",
+            { user.id = %user.0, session.id = %session.0 },
+            "a refresh token was used twice: the session is ended"
+        );
+        Error::RefreshInvalid
     }
 
     fn grant(&self, grant: &str, user: UserId, session: SessionId, refresh: &RefreshToken) -> Result<Grant, Error> {

@@ -1,13 +1,17 @@
 //! Sessions and the refresh tokens that prolong them.
 //!
-//! A refresh token is a family (random, the same for all tokens of one session) and a secret (random, another one
-//! each time). The store keeps the family and the SHA-256 of the newest secret. A token of a living family with
-//! another secret is an old one: it was copied, and the session is ended. Because nobody can name a family who has
-//! not seen one of its tokens, a guess ends nobody's session.
+//! A refresh token is a family (random, the same for all tokens of one session) and a secret (another one each time).
+//! The store keeps the family and the SHA-256 of the newest secret. A token of a living family with another secret is an
+//! old one: it was copied, and the session is ended. Because nobody can name a family who has not seen one of its
+//! tokens, a guess ends nobody's session.
+//!
+//! The first secret is random; each following one is the HMAC of a random salt under the secret before it. The store
+//! keeps the newest salt. So a client that lost the answer and sends the previous token again gets the same next token,
+//! although the store holds no token: from the salt alone no secret follows, and neither does one from a copied token.
 
 use std::fmt;
 
-use aws_lc_rs::digest;
+use aws_lc_rs::{digest, hmac};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use secrecy::{
     SecretString,
@@ -29,6 +33,22 @@ pub struct Family(pub Uuid);
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SecretDigest(pub [u8; 32]);
 
+/// A random value from which, together with a secret, the next secret of a session is derived.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SuccessorSalt(pub [u8; 32]);
+
+impl SuccessorSalt {
+    /// Returns a random salt.
+    ///
+    /// # Errors
+    /// When the operating system gives no random numbers.
+    pub fn generate() -> Result<Self, aws_lc_rs::error::Unspecified> {
+        let mut salt = [0; 32];
+        aws_lc_rs::rand::fill(&mut salt)?;
+        Ok(Self(salt))
+    }
+}
+
 /// A refresh token, as a client holds it.
 pub struct RefreshToken {
     /// Which session it belongs to.
@@ -49,6 +69,15 @@ impl RefreshToken {
         let mut secret = [0; 32];
         aws_lc_rs::rand::fill(&mut secret)?;
         Ok(Self { family, secret })
+    }
+
+    /// Derives the next token of the same family: the same one each time from the same salt.
+    #[must_use]
+    pub fn successor(&self, salt: &SuccessorSalt) -> Self {
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &self.secret), &salt.0);
+        let mut secret = [0; 32];
+        secret.copy_from_slice(tag.as_ref());
+        Self { family: self.family, secret }
     }
 
     /// Reads back what [`RefreshToken::text`] wrote.
@@ -100,6 +129,12 @@ impl fmt::Debug for RefreshToken {
 impl fmt::Debug for Family {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Family(…)")
+    }
+}
+
+impl fmt::Debug for SuccessorSalt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SuccessorSalt(…)")
     }
 }
 

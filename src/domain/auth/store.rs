@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::{Family, PasswordHash, SecretDigest, SessionId};
+use super::{Family, PasswordHash, SecretDigest, SessionId, SuccessorSalt};
 use crate::domain::users::{StoreError, User, UserId};
 
 /// A signed-in user on one device: what a refresh token prolongs.
@@ -23,11 +23,39 @@ pub struct Session {
     pub expires_at: DateTime<Utc>,
 }
 
-/// What became of a refresh token that was shown.
+/// The exchange of the current secret of a session for the next one.
+#[derive(Debug, Clone)]
+pub struct Exchange {
+    /// The session's family.
+    pub family: Family,
+    /// The digest of the secret that the client presented.
+    pub presented: SecretDigest,
+    /// The digest of the next secret.
+    pub next: SecretDigest,
+    /// The salt from which the next secret was derived.
+    pub salt: SuccessorSalt,
+    /// When the next secret expires.
+    pub expires_at: DateTime<Utc>,
+    /// The earliest rotation that is repeated for a client that presents the previous secret; none if no rotation is.
+    pub repeat_since: Option<DateTime<Utc>>,
+}
+
+/// The result of an [`Exchange`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rotation {
-    /// It was the current one; the new one has taken its place.
+    /// The presented secret was the current one; the next one has taken its place.
     Rotated(SessionId, UserId),
+    /// The presented secret is the one before the current one, and its rotation is recent. Nothing was written.
+    Repeated {
+        /// The session.
+        session: SessionId,
+        /// Its user.
+        user: UserId,
+        /// The digest of the current secret.
+        current: SecretDigest,
+        /// The salt from which the current secret was derived.
+        salt: SuccessorSalt,
+    },
     /// It was an earlier one of a living session: somebody has a copy. The session is ended.
     Reused(SessionId, UserId),
     /// No living session knows it.
@@ -50,19 +78,13 @@ pub trait SessionStore: Send + Sync {
     /// Only those of the store itself.
     async fn recognise(&self, id: SessionId, now: DateTime<Utc>) -> Result<Option<User>, StoreError>;
 
-    /// Replaces the secret of a living session, if the one shown is the current one.
-    /// Of several that show the same secret at once, exactly one gets [`Rotation::Rotated`].
+    /// Replaces the secret of a living session, if the presented one is the current one.
+    /// Of several concurrent calls with the same secret, exactly one gets [`Rotation::Rotated`]; the others get
+    /// [`Rotation::Repeated`], or [`Rotation::Reused`] if the exchange repeats no rotation.
     ///
     /// # Errors
     /// Only those of the store itself.
-    async fn rotate(
-        &self,
-        family: Family,
-        shown: &SecretDigest,
-        next: &SecretDigest,
-        now: DateTime<Utc>,
-        expires_at: DateTime<Utc>,
-    ) -> Result<Rotation, StoreError>;
+    async fn rotate(&self, exchange: &Exchange, now: DateTime<Utc>) -> Result<Rotation, StoreError>;
 
     /// Ends a session; one that has ended already is no error.
     ///

@@ -181,7 +181,8 @@ pub(super) const ALL: &[Operation] = &[
         method: "POST",
         path: "/api/v1/auth/refresh",
         tag: "auth",
-        summary: "Exchanges a refresh token for the next grant. One that was exchanged before ends the session.",
+        summary: "Exchanges a refresh token for the next grant. Within the reuse interval (10 s by default) the token \
+                  before the newest one yields the same next token again; any other that was exchanged ends the session.",
         input: Some(Input { schema: "Refresh", patch: false }),
         parameters: &[],
         success: GRANT,

@@ -217,7 +217,7 @@ fn credentials() -> ObjectBuilder {
 
 fn refresh() -> ObjectBuilder {
     let object =
-        closed().description(Some("A refresh token; each is accepted once.")).property("refresh_token", string());
+        closed().description(Some("The newest refresh token of a session.")).property("refresh_token", string());
     required(object, &["refresh_token"])
 }
 

@@ -21,6 +21,15 @@ use crate::{
 /// The outcome of a call whose caller did not wait for the end.
 pub(in crate::store) const CANCELLED: &str = "cancelled";
 
+/// What becomes of a statement whose result is not waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// Nothing: it only reads, or is rolled back with its transaction.
+    Revocable,
+    /// It is kept: a write outside of a transaction, or the COMMIT of one that wrote.
+    Final,
+}
+
 /// Sees every call to one database.
 pub(super) struct Observer {
     pub(super) system: &'static str,
@@ -48,6 +57,7 @@ impl Observer {
     pub(super) async fn call<T>(
         &self,
         statement: &'static Statement,
+        effect: Effect,
         work: impl Future<Output = Result<(T, Option<u64>), sqlx::Error>>,
     ) -> Result<T, Failure> {
         let span = self.tracer.client(statement.summary, || self.attributes(statement));
@@ -65,7 +75,13 @@ impl Observer {
             }
             work.await
         };
-        match span.within(deadline::within(self.ceiling, work)).await.map_err(Failure::from).and_then(answered) {
+        let limited = async {
+            match effect {
+                Effect::Revocable => deadline::within(self.ceiling, work).await,
+                Effect::Final => deadline::within_write(self.ceiling, work).await,
+            }
+        };
+        match span.within(limited).await.map_err(Failure::from).and_then(answered) {
             Ok((value, rows)) => {
                 call.error_type = None;
                 if let Some(rows) = rows {

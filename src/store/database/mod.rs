@@ -15,7 +15,11 @@ use std::{sync::Arc, time::Duration};
 use sqlx::{Executor, FromRow, query::Query, query::QueryAs};
 
 pub(in crate::store) use self::call::CANCELLED;
-use self::{call::Observer, connection::Connection, pool::Pool};
+use self::{
+    call::{Effect, Observer},
+    connection::Connection,
+    pool::Pool,
+};
 pub use self::{
     engine::Engine,
     statement::{Sql, Statement, Statements},
@@ -174,7 +178,8 @@ where
             let rows = transaction.fetch_all(statement, bind).await?;
             return transaction.commit().await.map(|()| rows);
         }
-        fetch_all(&self.observer, &mut connection, statement, bind(query_as(statement, &self.observer))).await
+        let (query, effect) = (bind(query_as(statement, &self.observer)), statement.effect());
+        fetch_all(&self.observer, &mut connection, statement, effect, query).await
     }
 
     /// The row of a statement that has at most one; otherwise as [`Database::fetch_all`].
@@ -217,7 +222,8 @@ where
             return transaction.commit().await.map(|()| rows);
         }
         let mut connection = self.acquire(&mut self.retries.call()).await?;
-        execute(&self.observer, &mut connection, statement, bind(query(statement, &self.observer))).await
+        let (query, effect) = (bind(query(statement, &self.observer)), statement.effect());
+        execute(&self.observer, &mut connection, statement, effect, query).await
     }
 
     /// Begins a transaction. If the connection turns out to be dead, another one is tried: nothing was written.
@@ -248,6 +254,7 @@ async fn fetch_all<DB, T>(
     observer: &Observer,
     connection: &mut Connection<DB>,
     statement: &'static Statement,
+    effect: Effect,
     query: Rows<'_, DB, T>,
 ) -> Result<Vec<T>, Failure>
 where
@@ -260,7 +267,7 @@ where
         let count = u64::try_from(rows.len()).ok();
         Ok((rows, count))
     };
-    let outcome = observer.call(statement, work).await;
+    let outcome = observer.call(statement, effect, work).await;
     connection.settled(&outcome);
     outcome
 }
@@ -269,6 +276,7 @@ async fn execute<DB>(
     observer: &Observer,
     connection: &mut Connection<DB>,
     statement: &'static Statement,
+    effect: Effect,
     query: Writes<'_, DB>,
 ) -> Result<u64, Failure>
 where
@@ -279,7 +287,7 @@ where
         let rows = DB::rows_affected(&query.execute(connection.lend()).await?);
         Ok((rows, Some(rows)))
     };
-    let outcome = observer.call(statement, work).await;
+    let outcome = observer.call(statement, effect, work).await;
     connection.settled(&outcome);
     outcome
 }

@@ -1,5 +1,7 @@
 //! Statements: the only SQL there is, each with the words by which signals know it.
 
+use super::call::Effect;
+
 /// One SQL statement. Placeholders, never values: its text is in every span.
 #[derive(Debug)]
 pub struct Statement {
@@ -17,6 +19,11 @@ impl Statement {
     /// Whether running it twice is as good as running it once.
     pub(super) fn is_read(&self) -> bool {
         self.operation == "SELECT"
+    }
+
+    /// Its effect outside of a transaction.
+    pub(super) fn effect(&self) -> Effect {
+        if self.is_read() { Effect::Revocable } else { Effect::Final }
     }
 }
 
@@ -94,8 +101,10 @@ statements! {
     insert_session: "INSERT" "sessions";
     /// id, now.
     recognise_session: "SELECT" "sessions";
-    /// family, secret shown, next secret, now, new end.
+    /// family, secret shown, next secret, now, new end, salt.
     rotate_session: "UPDATE" "sessions";
+    /// family, secret shown, now, earliest rotation.
+    get_rotated_session: "SELECT" "sessions";
     /// family, now.
     end_reused_session: "DELETE" "sessions";
     /// id.

@@ -5,8 +5,12 @@ use std::sync::Arc;
 use sqlx::{Executor, FromRow, SqlStr};
 
 use super::{
-    Engine, Failure, Rows, Statement, Writes, call::Observer, connection::Connection, execute, fetch_all,
-    pool::SETTLING, query, query_as,
+    Engine, Failure, Rows, Statement, Writes,
+    call::{Effect, Observer},
+    connection::Connection,
+    execute, fetch_all,
+    pool::SETTLING,
+    query, query_as,
 };
 use crate::{
     resilience::Deadline,
@@ -18,6 +22,8 @@ use crate::{
 pub struct Transaction<DB: Engine> {
     /// None once it is over.
     connection: Option<Connection<DB>>,
+    /// What COMMIT does.
+    effect: Effect,
     observer: Arc<Observer>,
     place: Place,
 }
@@ -28,8 +34,9 @@ impl<DB: Engine> Transaction<DB> {
         let connection = beginning.0.as_mut().expect("taken only below");
         let begin = &DB::STATEMENTS.begin;
         let sql = observer.pooled_begin.clone().unwrap_or(SqlStr::from_static(begin.sql));
-        control(begin, sql, connection, observer).await?;
-        Ok(Self { connection: beginning.0.take(), observer: Arc::clone(observer), place: Place::current() })
+        control(begin, sql, Effect::Revocable, connection, observer).await?;
+        let (connection, observer) = (beginning.0.take(), Arc::clone(observer));
+        Ok(Self { connection, effect: Effect::Revocable, observer, place: Place::current() })
     }
 
     fn open(&mut self) -> (&mut Connection<DB>, &Observer) {
@@ -37,14 +44,22 @@ impl<DB: Engine> Transaction<DB> {
         (connection, &self.observer)
     }
 
+    /// Notes whether COMMIT will keep a write.
+    fn note(&mut self, statement: &Statement) {
+        if statement.effect() == Effect::Final {
+            self.effect = Effect::Final;
+        }
+    }
+
     /// Keeps what was done.
     ///
     /// # Errors
     /// What the database says. Whether anything was kept is then unknown.
     pub async fn commit(mut self) -> Result<(), Failure> {
+        let effect = self.effect;
         let (connection, observer) = self.open();
         let commit = &DB::STATEMENTS.commit;
-        control(commit, SqlStr::from_static(commit.sql), connection, observer).await?;
+        control(commit, SqlStr::from_static(commit.sql), effect, connection, observer).await?;
         self.connection = None;
         Ok(())
     }
@@ -93,8 +108,9 @@ where
     where
         T: for<'r> FromRow<'r, DB::Row> + Send + Unpin,
     {
+        self.note(statement);
         let (connection, observer) = self.open();
-        fetch_all(observer, connection, statement, bind(query_as(statement, observer))).await
+        fetch_all(observer, connection, statement, Effect::Revocable, bind(query_as(statement, observer))).await
     }
 
     /// The row of a statement that has at most one.
@@ -121,15 +137,17 @@ where
         statement: &'static Statement,
         bind: impl FnOnce(Writes<'q, DB>) -> Writes<'q, DB>,
     ) -> Result<u64, Failure> {
+        self.note(statement);
         let (connection, observer) = self.open();
-        execute(observer, connection, statement, bind(query(statement, observer))).await
+        execute(observer, connection, statement, Effect::Revocable, bind(query(statement, observer))).await
     }
 }
 
 /// What cannot be rolled back is closed, which comes to the same.
 async fn rollback<DB: Engine>(connection: &mut Connection<DB>, observer: &Observer) -> Result<(), Failure> {
     let rollback = &DB::STATEMENTS.rollback;
-    let rolled_back = control(rollback, SqlStr::from_static(rollback.sql), connection, observer).await;
+    let sql = SqlStr::from_static(rollback.sql);
+    let rolled_back = control(rollback, sql, Effect::Revocable, connection, observer).await;
     if rolled_back.is_err() {
         connection.distrust();
     }
@@ -139,6 +157,7 @@ async fn rollback<DB: Engine>(connection: &mut Connection<DB>, observer: &Observ
 async fn control<DB: Engine>(
     statement: &'static Statement,
     sql: SqlStr,
+    effect: Effect,
     connection: &mut Connection<DB>,
     observer: &Observer,
 ) -> Result<(), Failure> {
@@ -146,7 +165,7 @@ async fn control<DB: Engine>(
         DB::control(connection.lend(), sql).await?;
         Ok(((), None))
     };
-    let outcome = observer.call(statement, work).await;
+    let outcome = observer.call(statement, effect, work).await;
     connection.settled(&outcome);
     outcome
 }

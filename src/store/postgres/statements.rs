@@ -60,9 +60,12 @@ SELECT users.id, email, name, role, version, users.created_at, updated_at \
 FROM sessions JOIN users ON users.id = sessions.user_id \
 WHERE sessions.id = $1 AND expires_at > $2",
     rotate_session: "\
-UPDATE sessions SET secret = $3, expires_at = $5 \
+UPDATE sessions SET secret = $3, expires_at = $5, previous_secret = secret, successor_salt = $6, rotated_at = $4 \
 WHERE family = $1 AND secret = $2 AND expires_at > $4 \
 RETURNING id, user_id",
+    get_rotated_session: "\
+SELECT id, user_id, secret, successor_salt \
+FROM sessions WHERE family = $1 AND previous_secret = $2 AND expires_at > $3 AND rotated_at >= $4",
     end_reused_session: "\
 DELETE FROM sessions \
 WHERE family = $1 AND expires_at > $2 \

@@ -34,6 +34,20 @@ impl Lock {
 }
 
 impl Service {
+    /// Runs SQL on its database, beside the service.
+    pub(crate) async fn execute(&self, sql: &'static str) {
+        let url = self.store.url.as_str();
+        if url.starts_with("sqlite") {
+            let mut connection = SqliteConnection::connect(url).await.unwrap();
+            connection.execute(sql).await.unwrap();
+            connection.close().await.unwrap();
+        } else {
+            let mut connection = PgConnection::connect(url).await.unwrap();
+            connection.execute(sql).await.unwrap();
+            connection.close().await.unwrap();
+        }
+    }
+
     /// In the way of its writes.
     pub(crate) async fn lock(&self) -> Lock {
         Lock::at(self.store.url.as_str()).await
