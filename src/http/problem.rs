@@ -139,11 +139,30 @@ impl Problem {
         Self { hint: Hint::Media(for_patch), ..problem }
     }
 
+    /// 415 for a body in another charset than UTF-8. Only what looks like a charset's name is repeated.
+    pub(super) fn charset(name: &str, for_patch: bool) -> Self {
+        let is_name =
+            name.len() <= 40 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:+".contains(&byte));
+        let name = if is_name { name } else { "in Content-Type" };
+        let detail = format!("the charset {name} is not accepted; send the body in UTF-8");
+        Self { detail: Cow::Owned(detail), ..Self::media_type(for_patch) }
+    }
+
     /// 415 for a body that is compressed.
     pub(super) fn content_coding() -> Self {
         let detail = "the body must be sent as it is, without Content-Encoding";
         let problem = Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content_coding_unsupported", detail);
         Self { hint: Hint::Uncoded, ..problem }
+    }
+
+    /// 412: `If-Match` does not name the version that is stored.
+    pub(super) const fn stale(detail: &'static str) -> Self {
+        Self::new(status(Kind::Stale), "stale", detail)
+    }
+
+    /// 412: a precondition other than the version in `If-Match` does not hold.
+    pub(super) const fn precondition_failed(detail: &'static str) -> Self {
+        Self::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", detail)
     }
 
     /// 422 with every fault.

@@ -1,5 +1,6 @@
 //! Accounts: register, read, list, change, remove. [`Users`] is the only way in.
 
+mod condition;
 mod email;
 mod error;
 mod idempotency;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
+pub use condition::Condition;
 pub use email::Email;
 pub use error::Error;
 pub use idempotency::{IdempotencyKey, Once, Receipt};
@@ -107,8 +109,11 @@ impl Users {
         Ok(Page { users, next })
     }
 
-    /// Changes an account, if it is still the version that the caller has seen (any version, if none is given).
-    /// What changes nothing is no new version.
+    /// Changes an account whose stored version the condition accepts. What changes nothing is no new version.
+    ///
+    /// When another write comes first, the account is read again and the condition decides again, so a condition that
+    /// accepts every version never fails because of a concurrent write. Each further attempt means that another write
+    /// succeeded, and the request's deadline bounds them all.
     ///
     /// # Errors
     /// [`Error::Forbidden`], [`Error::OwnRole`], [`Error::NotFound`], [`Error::Stale`], [`Error::EmailTaken`], [`Error::Store`].
@@ -116,34 +121,42 @@ impl Users {
         &self,
         caller: &Caller,
         id: UserId,
-        seen: Option<Version>,
-        change: Change,
+        condition: &Condition,
+        change: &Change,
     ) -> Result<User, Error> {
-        let current = self.read(caller, id).await?;
-        if seen.is_some_and(|seen| seen != current.version) {
-            return Err(Error::Stale);
+        let mut stored = self.read(caller, id).await?;
+        while condition.accepts(stored.version) {
+            match self.change_version(caller, &stored, change).await {
+                Err(Error::Stale) => stored = self.store.get(id).await?.ok_or(Error::NotFound)?,
+                result => return result,
+            }
         }
+        Err(Error::Stale)
+    }
+
+    /// One attempt of [`Users::change`]. Fails with [`Error::Stale`] if the account is no longer that version.
+    async fn change_version(&self, caller: &Caller, current: &User, change: &Change) -> Result<User, Error> {
         let role = change.role.unwrap_or(current.role);
         if role != current.role {
             if !caller.is_admin() {
                 return Err(Error::Forbidden);
             }
-            if caller.user.id == id {
+            if caller.user.id == current.id {
                 return Err(Error::OwnRole);
             }
         }
         let changed = User {
-            email: change.email.unwrap_or_else(|| current.email.clone()),
-            name: change.name.unwrap_or_else(|| current.name.clone()),
+            email: change.email.clone().unwrap_or_else(|| current.email.clone()),
+            name: change.name.clone().unwrap_or_else(|| current.name.clone()),
             role,
             ..current.clone()
         };
-        if changed == current {
-            return Ok(current);
+        if changed == *current {
+            return Ok(changed);
         }
         let changed =
             User { version: current.version.next(), updated_at: self.clock.now().max(current.updated_at), ..changed };
-        let entry = self.entry(caller, Action::Change, id).map(|entry| entry.changing(&current, &changed));
+        let entry = self.entry(caller, Action::Change, current.id).map(|entry| entry.changing(current, &changed));
         self.store.update(&changed, current.version, entry.as_ref()).await?;
         tell(entry);
         Ok(changed)
@@ -153,8 +166,10 @@ impl Users {
     ///
     /// The old password is asked of an admin too: its own account is the only one whose password it can know.
     ///
+    /// When another change of the password comes first, the old password is checked against the new hash.
+    ///
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::NotFound`], [`Error::PasswordWrong`], [`Error::Stale`], [`Error::Hashing`], [`Error::Store`].
+    /// [`Error::Forbidden`], [`Error::NotFound`], [`Error::PasswordWrong`], [`Error::Hashing`], [`Error::Store`].
     pub async fn change_password(
         &self,
         caller: &Caller,
@@ -165,31 +180,43 @@ impl Users {
         if !caller.may_manage(id) {
             return Err(Error::Forbidden);
         }
-        let stored = self.store.password(id).await?.ok_or(Error::NotFound)?;
-        if !self.passwords.verify(old, Some(&stored)).await? {
-            return Err(Error::PasswordWrong);
-        }
-        let hash = self.passwords.hash(new).await?;
         let keep = (caller.user.id == id).then_some(caller.session);
         let entry = self.entry(caller, Action::ChangePassword, id);
-        self.store.set_password(id, &stored, &hash, keep, entry.as_ref()).await?;
+        loop {
+            let stored = self.store.password(id).await?.ok_or(Error::NotFound)?;
+            if !self.passwords.verify(old, Some(&stored)).await? {
+                return Err(Error::PasswordWrong);
+            }
+            let hash = self.passwords.hash(new).await?;
+            match self.store.set_password(id, &stored, &hash, keep, entry.as_ref()).await {
+                Err(StoreError::Stale) => {}
+                written => break written?,
+            }
+        }
         tell(entry);
         Ok(())
     }
 
-    /// Removes an account and ends its sessions, if it is still the version that the caller has seen.
+    /// Removes an account whose stored version the condition accepts, and ends its sessions. Concurrent writes are
+    /// handled as in [`Users::change`].
     ///
     /// # Errors
     /// [`Error::Forbidden`], [`Error::NotFound`], [`Error::Stale`], [`Error::Store`].
-    pub async fn remove(&self, caller: &Caller, id: UserId, seen: Option<Version>) -> Result<(), Error> {
-        let current = self.read(caller, id).await?;
-        if seen.is_some_and(|seen| seen != current.version) {
-            return Err(Error::Stale);
-        }
+    pub async fn remove(&self, caller: &Caller, id: UserId, condition: &Condition) -> Result<(), Error> {
+        let mut stored = self.read(caller, id).await?;
         let entry = self.entry(caller, Action::Remove, id);
-        self.store.remove(id, seen, entry.as_ref()).await?;
-        tell(entry);
-        Ok(())
+        while condition.accepts(stored.version) {
+            let expected = (*condition != Condition::default()).then_some(stored.version);
+            match self.store.remove(id, expected, entry.as_ref()).await {
+                Err(StoreError::Stale) => stored = self.store.get(id).await?.ok_or(Error::NotFound)?,
+                removed => {
+                    removed?;
+                    tell(entry);
+                    return Ok(());
+                }
+            }
+        }
+        Err(Error::Stale)
     }
 
     /// What goes into the trail: nothing, if it is the caller's own account.

@@ -5,7 +5,13 @@ use std::sync::Arc;
 use axum::{Extension, extract::State, response::Response};
 
 use super::{
-    super::{Api, extract::Json, layers::Client, problem::Problem, shown_password::ShownPassword},
+    super::{
+        Api,
+        extract::{Json, Preconditions},
+        layers::Client,
+        problem::Problem,
+        shown_password::ShownPassword,
+    },
     granted,
 };
 use crate::domain::{auth::Error, users::Email};
@@ -16,6 +22,7 @@ use crate::domain::{auth::Error, users::Email};
 pub(in crate::http) async fn sign_in(
     State(api): State<Arc<Api>>,
     client: Option<Extension<Client>>,
+    preconditions: Preconditions,
     Json(mut fields): Json,
 ) -> Result<Response, Problem> {
     let values = (
@@ -23,6 +30,7 @@ pub(in crate::http) async fn sign_in(
         fields.required("password", ShownPassword::parse),
     );
     let (email, password) = fields.finish(values)?;
+    preconditions.check_untagged()?;
     let from = client.map(|Extension(client)| client.network());
     let attempt = match (&api.limits, &email) {
         (Some(limits), Some(email)) => Some(limits.sign_ins.attempt(email, from).map_err(|limited| {

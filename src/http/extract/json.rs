@@ -46,9 +46,7 @@ impl<S: Send + Sync> FromRequest<S> for MergePatch {
 }
 
 async fn read(request: Request, patch: bool) -> Result<Fields, Problem> {
-    if !is_json(request.headers(), patch) {
-        return Err(Problem::media_type(patch));
-    }
+    check_media_type(request.headers(), patch)?;
     if is_coded(request.headers()) {
         return Err(Problem::content_coding());
     }
@@ -68,28 +66,51 @@ pub(in crate::http) fn unreadable(error: &axum::Error) -> Problem {
     Problem::body_malformed("the body ended early".to_owned())
 }
 
-/// Whether the body is said to be JSON. Parameters but `charset=utf-8` are no business of JSON (RFC 8259, section 11).
-fn is_json(headers: &HeaderMap, patch: bool) -> bool {
+/// Checks that `Content-Type` says JSON. JSON has no parameters and is always UTF-8 (RFC 8259, sections 8.1 and 11), so
+/// parameters are ignored, except for a `charset` whose bytes are read differently from UTF-8.
+fn check_media_type(headers: &HeaderMap, patch: bool) -> Result<(), Problem> {
     let mut values = headers.get_all(CONTENT_TYPE).iter();
-    let (Some(value), None) = (values.next(), values.next()) else { return false };
-    let Ok(value) = value.to_str() else { return false };
-    let mut parts = value.split(';').map(str::trim);
-    let essence = parts.next().unwrap_or_default();
-    let right = essence.eq_ignore_ascii_case("application/json")
+    let (Some(value), None) = (values.next(), values.next()) else { return Err(Problem::media_type(patch)) };
+    let Ok(value) = value.to_str() else { return Err(Problem::media_type(patch)) };
+    let (essence, parameters) = value.split_once(';').unwrap_or((value, ""));
+    let essence = essence.trim();
+    let is_json = essence.eq_ignore_ascii_case("application/json")
         || patch && essence.eq_ignore_ascii_case("application/merge-patch+json");
-    right
-        && parts.all(|parameter| {
-            parameter.is_empty()
-                || parameter.split_once('=').is_some_and(|(name, value)| {
-                    name.eq_ignore_ascii_case("charset") && value.trim_matches('"').eq_ignore_ascii_case("utf-8")
-                })
-        })
+    if !is_json {
+        return Err(Problem::media_type(patch));
+    }
+    match charsets(parameters).find(|charset| !is_utf8(charset)) {
+        Some(charset) => Err(Problem::charset(charset, patch)),
+        None => Ok(()),
+    }
+}
+
+/// The values of each `charset` among the parameters of a media type.
+fn charsets(parameters: &str) -> impl Iterator<Item = &str> {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    // A semicolon inside of a quoted string separates nothing (RFC 9110, section 5.6.6).
+    let parameters = parameters.split(move |char| {
+        let is_separator = char == ';' && !is_quoted;
+        is_quoted ^= char == '"' && !is_escaped;
+        is_escaped = char == '\\' && is_quoted && !is_escaped;
+        is_separator
+    });
+    parameters.filter_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"'))
+    })
+}
+
+/// Whether text in that charset is UTF-8 as well. `utf8` is registered nowhere, and Dart's HTTP client sends it; ASCII is
+/// a subset. An empty value names no charset.
+fn is_utf8(charset: &str) -> bool {
+    ["utf-8", "utf8", "us-ascii", "ascii", ""].iter().any(|name| charset.eq_ignore_ascii_case(name))
 }
 
 /// Whether the body is compressed: unpacking it could fill more memory than its length tells, and ours are short.
 fn is_coded(headers: &HeaderMap) -> bool {
     let mut values = headers.get_all(CONTENT_ENCODING).iter();
-    values.any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"))
+    values.any(|value| !value.is_empty() && !value.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
 fn parse(body: &Bytes) -> Result<Fields, Problem> {
@@ -181,7 +202,7 @@ mod tests {
     };
     use proptest::prelude::*;
 
-    use super::{is_json, parse};
+    use super::{check_media_type, parse};
 
     fn headers(content_type: &[u8]) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -191,21 +212,60 @@ mod tests {
         headers
     }
 
+    fn is_accepted(content_type: &str, patch: bool) -> bool {
+        check_media_type(&headers(content_type.as_bytes()), patch).is_ok()
+    }
+
     #[test]
-    fn json_is_recognised_however_it_is_written() {
-        for text in ["application/json", "Application/JSON; charset=UTF-8", "application/json;charset=\"utf-8\""] {
-            assert!(is_json(&headers(text.as_bytes()), false), "{text}");
+    fn content_type_parameters_without_meaning_are_accepted() {
+        for parameters in [
+            "",
+            ";",
+            "; charset=UTF-8",
+            ";charset=\"utf-8\"",
+            "; charset=utf8",
+            "; charset=us-ascii",
+            "; charset=",
+            "; profile=\"https://example.com/a;charset=latin1\"",
+            "; profile=\"\\\";charset=latin1\"; charset=utf-8",
+            "; odata.metadata=minimal; IEEE754Compatible=true",
+            "; version",
+            "; charset",
+        ] {
+            assert!(is_accepted(&format!("Application/JSON{parameters}"), false), "{parameters}");
         }
-        for text in ["", "text/json", "application/json+x", "application/json; charset=latin1", "application/jsonp"] {
-            assert!(!is_json(&headers(text.as_bytes()), false), "{text}");
+    }
+
+    #[test]
+    fn content_type_with_another_charset_is_refused_by_its_name() {
+        for (parameters, name) in [
+            ("; charset=latin1", "latin1"),
+            ("; version=1; Charset=\"ISO-8859-1\"", "ISO-8859-1"),
+            ("; charset=utf-8; charset=utf-16", "utf-16"),
+            ("; profile=\"a\"; charset=UTF-16LE", "UTF-16LE"),
+        ] {
+            let text = format!("application/json{parameters}");
+            let problem = check_media_type(&headers(text.as_bytes()), false).expect_err("it is not UTF-8");
+            let problem = format!("{problem:?}");
+            assert!(problem.contains(&format!("the charset {name} is not accepted")), "{problem}");
         }
-        assert!(!is_json(&HeaderMap::new(), true));
+        let odd = format!("application/json; charset={}", "x".repeat(100));
+        let problem = check_media_type(&headers(odd.as_bytes()), false).expect_err("it is not UTF-8");
+        assert!(!format!("{problem:?}").contains("xxx"), "only a short name is repeated");
+    }
+
+    #[test]
+    fn other_media_types_are_refused() {
+        for text in ["", ";", "text/json", "application/json+x", "application/jsonp", "application / json"] {
+            assert!(!is_accepted(text, false), "{text}");
+        }
+        assert!(check_media_type(&HeaderMap::new(), true).is_err());
     }
 
     #[test]
     fn merge_patch_is_for_patch_only() {
-        let patch = headers(b"application/merge-patch+json");
-        assert!(is_json(&patch, true) && !is_json(&patch, false));
+        let text = "application/merge-patch+json; charset=utf8";
+        assert!(is_accepted(text, true) && !is_accepted(text, false));
     }
 
     #[test]
@@ -237,7 +297,7 @@ mod tests {
         #[test]
         fn no_bytes_panic(body in proptest::collection::vec(any::<u8>(), 0..200), value in "\\PC{0,60}") {
             drop(parse(&Bytes::from(body)));
-            is_json(&headers(value.as_bytes()), true);
+            drop(check_media_type(&headers(value.as_bytes()), true));
         }
     }
 }

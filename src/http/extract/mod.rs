@@ -12,6 +12,6 @@ pub(super) use caller::Signed;
 pub(super) use fields::Fields;
 pub(super) use idempotency::Once;
 pub(super) use json::{Json, MergePatch, unreadable};
-pub(super) use precondition::{IfMatch, IfNoneMatch, etag};
+pub(super) use precondition::{Preconditions, etag};
 pub(super) use query::{Query, refuse_unknown};
 pub(super) use target::{Target, id};

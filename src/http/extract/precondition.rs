@@ -1,4 +1,8 @@
-//! Entity tags, and requests that depend on them (RFC 9110, sections 8.8 and 13).
+//! Entity tags, and conditional requests (RFC 9110, sections 8.8 and 13).
+//!
+//! `If-Match` and `If-None-Match` are evaluated wherever an `ETag` is sent and by every unsafe method, after all other
+//! checks. `If-Modified-Since`, `If-Unmodified-Since` and `If-Range` are ignored, as sections 13.1.3 to 13.1.5 require
+//! of a service that sends no `Last-Modified` and supports no ranges.
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -12,10 +16,9 @@ use axum::{
 };
 
 use super::super::{Api, problem::Problem};
-use crate::domain::{
-    auth::Caller,
-    users::{self, User, UserId, Users, Version},
-};
+use crate::domain::users::{self, Condition, User, UserId, Version};
+
+const MALFORMED_IF_NONE_MATCH: &str = "If-None-Match must be * or a list of ETags, each in double quotes";
 
 /// The tag of one version of one account: strong, and never the same for two accounts.
 pub(in crate::http) fn etag(user: &User) -> HeaderValue {
@@ -27,89 +30,143 @@ fn tag(id: UserId, version: Version) -> String {
     format!("\"{}-{}\"", id.0.simple(), version.0)
 }
 
-/// `If-Match`, or that there is none.
-pub(in crate::http) struct IfMatch(Option<Tags>);
+/// The preconditions of a request: `If-Match` and `If-None-Match`.
+pub(in crate::http) struct Preconditions {
+    if_match: Option<Tags>,
+    if_none_match: Option<Tags>,
+}
 
-/// `If-None-Match`, or that there is none.
-pub(in crate::http) struct IfNoneMatch(Option<Tags>);
-
-/// What a header of tags says.
+/// The value of `If-Match` or `If-None-Match`.
 #[derive(Debug, PartialEq, Eq)]
 enum Tags {
     /// `*`: any version.
     Any,
-    /// These, with their quotes; weak ones keep their `W/`. Empty if the header cannot be read: it matches nothing.
+    /// These, with their quotes; weak ones keep their `W/`.
     These(Vec<String>),
+    /// Neither `*` nor a list of tags. It matches nothing.
+    Malformed,
 }
 
-impl FromRequestParts<Arc<Api>> for IfMatch {
+impl FromRequestParts<Arc<Api>> for Preconditions {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Api>) -> Result<Self, Infallible> {
-        Ok(Self(read(&parts.headers, &IF_MATCH)))
+        let if_match = read(&parts.headers, &IF_MATCH);
+        Ok(Self { if_match, if_none_match: read(&parts.headers, &IF_NONE_MATCH) })
     }
 }
 
-impl FromRequestParts<Arc<Api>> for IfNoneMatch {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &Arc<Api>) -> Result<Self, Infallible> {
-        Ok(Self(read(&parts.headers, &IF_NONE_MATCH)))
-    }
-}
-
-impl IfMatch {
-    /// The same, where a change without it is refused: it could overwrite what its sender has never seen.
+impl Preconditions {
+    /// Requires `If-Match`, because a change without it could overwrite a version that the client has never read.
+    /// `If-None-Match: *` needs none: it accepts no existing account.
     ///
     /// # Errors
     /// 428.
-    pub(in crate::http) fn required(self) -> Result<Self, Problem> {
-        if self.0.is_some() {
+    pub(in crate::http) fn require_if_match(self) -> Result<Self, Problem> {
+        if self.if_match.is_some() || self.if_none_match == Some(Tags::Any) {
             return Ok(self);
         }
         let detail = "send the ETag of the version that you have seen as If-Match, or * for any";
         Err(Problem::new(StatusCode::PRECONDITION_REQUIRED, "precondition_required", detail))
     }
 
-    /// The version that the sender has seen of that account; none if any will do. If it is none that ever was, the
-    /// domain says so in its turn: after it has judged whether the caller may know.
+    /// The versions of that account that may be written.
+    pub(in crate::http) fn condition(&self, id: UserId) -> Condition {
+        let mut condition = Condition::default();
+        match &self.if_match {
+            None | Some(Tags::Any) => {}
+            Some(Tags::These(tags)) => {
+                condition.one_of = Some(tags.iter().filter_map(|tag| version(tag, id)).collect());
+            }
+            Some(Tags::Malformed) => condition.one_of = Some(Vec::new()),
+        }
+        match &self.if_none_match {
+            None => {}
+            Some(Tags::Any | Tags::Malformed) => condition.one_of = Some(Vec::new()),
+            Some(Tags::These(tags)) => {
+                condition.none_of = tags.iter().filter_map(|tag| version(strong(tag), id)).collect();
+            }
+        }
+        condition
+    }
+
+    /// The problem behind an error of a conditional write to that account: 412 says which header failed, and why.
+    pub(in crate::http) fn problem(&self, error: users::Error, id: UserId) -> Problem {
+        match error {
+            users::Error::Stale => self.failed(id),
+            error => error.into(),
+        }
+    }
+
+    fn failed(&self, id: UserId) -> Problem {
+        match (&self.if_none_match, &self.if_match) {
+            (Some(Tags::Any), _) => {
+                Problem::precondition_failed("If-None-Match: * accepts no user that exists, and this one does")
+            }
+            (Some(Tags::Malformed), _) => Problem::precondition_failed(MALFORMED_IF_NONE_MATCH),
+            (Some(Tags::These(tags)), None | Some(Tags::Any)) if !tags.is_empty() => {
+                Problem::precondition_failed("the user still has a version that If-None-Match excludes")
+            }
+            (Some(Tags::These(tags)), Some(_)) if tags.iter().any(|tag| version(strong(tag), id).is_some()) => {
+                Problem::precondition_failed("the user's version does not satisfy If-Match and If-None-Match")
+            }
+            _ => self.if_match_failed(id),
+        }
+    }
+
+    fn if_match_failed(&self, id: UserId) -> Problem {
+        match &self.if_match {
+            Some(Tags::These(tags)) if tags.iter().any(|tag| version(tag, id).is_some()) => users::Error::Stale.into(),
+            Some(Tags::These(tags)) if tags.iter().any(|tag| version(strong(tag), id).is_some()) => Problem::stale(
+                "weak ETags (W/\"...\") cannot be used in If-Match; send the ETag without W/, which a proxy that \
+                 compresses responses may have added",
+            ),
+            Some(Tags::These(tags)) if !tags.is_empty() => Problem::stale("no ETag in If-Match is one of this user"),
+            _ => Problem::stale("If-Match must be * or a list of ETags, each in double quotes as it was received"),
+        }
+    }
+
+    /// For a read of that account: whether the client has this version already. Weak tags count in `If-None-Match`,
+    /// because only the content matters here.
     ///
     /// # Errors
-    /// Those of reading the account, which is asked for only if several of its versions are named.
-    pub(in crate::http) async fn seen(
-        self,
-        users: &Users,
-        caller: &Caller,
-        id: UserId,
-    ) -> Result<Option<Version>, users::Error> {
-        /// Versions count from 1.
-        const NEVER: Version = Version(0);
-
-        let versions = match &self.0 {
-            None | Some(Tags::Any) => return Ok(None),
-            Some(Tags::These(tags)) => tags.iter().filter_map(|tag| version(tag, id)).collect::<Vec<_>>(),
+    /// 412 if `If-Match` excludes the version.
+    pub(in crate::http) fn is_not_modified(&self, user: &User) -> Result<bool, Problem> {
+        let current = tag(user.id, user.version);
+        let is_accepted = match &self.if_match {
+            None | Some(Tags::Any) => true,
+            Some(Tags::These(tags)) => tags.contains(&current),
+            Some(Tags::Malformed) => false,
         };
-        match versions[..] {
-            [] => Ok(Some(NEVER)),
-            [version] => Ok(Some(version)),
-            _ => {
-                let current = users.read(caller, id).await?.version;
-                Ok(Some(if versions.contains(&current) { current } else { NEVER }))
+        if !is_accepted {
+            return Err(self.if_match_failed(user.id));
+        }
+        Ok(match &self.if_none_match {
+            None | Some(Tags::Malformed) => false,
+            Some(Tags::Any) => true,
+            Some(Tags::These(tags)) => tags.iter().any(|tag| strong(tag) == current),
+        })
+    }
+
+    /// For an unsafe method on a resource that exists and has no `ETag`: only `*` matches it.
+    ///
+    /// # Errors
+    /// 412.
+    pub(in crate::http) fn check_untagged(&self) -> Result<(), Problem> {
+        match (&self.if_none_match, &self.if_match) {
+            (Some(Tags::Any), _) => {
+                Err(Problem::precondition_failed("If-None-Match: * accepts no resource that exists, and this one does"))
             }
+            (Some(Tags::Malformed), _) => Err(Problem::precondition_failed(MALFORMED_IF_NONE_MATCH)),
+            (_, None | Some(Tags::Any)) => Ok(()),
+            _ => Err(Problem::precondition_failed("this resource has no ETag; leave If-Match out, or send *")),
         }
     }
 }
 
-impl IfNoneMatch {
-    /// Whether the client has this version already. Weak tags count: only the content matters here.
-    pub(in crate::http) fn knows(&self, user: &User) -> bool {
-        let current = tag(user.id, user.version);
-        match &self.0 {
-            None => false,
-            Some(Tags::Any) => true,
-            Some(Tags::These(tags)) => tags.iter().any(|tag| tag.strip_prefix("W/").unwrap_or(tag) == current),
-        }
-    }
+/// A tag without the mark of a weak one, for weak comparison.
+fn strong(tag: &str) -> &str {
+    tag.strip_prefix("W/").unwrap_or(tag)
 }
 
 /// The version in a strong tag of that account.
@@ -125,8 +182,8 @@ fn read(headers: &HeaderMap, name: &HeaderName) -> Option<Tags> {
     match values {
         Ok(values) if values.is_empty() => None,
         // Several lines are one list (RFC 9110, section 5.3).
-        Ok(values) => Some(parse(&values.join(",")).unwrap_or(Tags::These(Vec::new()))),
-        Err(_) => Some(Tags::These(Vec::new())),
+        Ok(values) => Some(parse(&values.join(",")).unwrap_or(Tags::Malformed)),
+        Err(_) => Some(Tags::Malformed),
     }
 }
 
@@ -193,7 +250,7 @@ mod tests {
         assert_eq!(read(&headers, &IF_MATCH), None);
         headers.append(IF_MATCH, HeaderValue::from_static("\"a\""));
         headers.append(IF_MATCH, HeaderValue::from_static("malformed"));
-        assert_eq!(read(&headers, &IF_MATCH), Some(Tags::These(Vec::new())));
+        assert_eq!(read(&headers, &IF_MATCH), Some(Tags::Malformed));
     }
 
     proptest! {

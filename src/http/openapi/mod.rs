@@ -41,7 +41,9 @@ pub fn document() -> OpenApi {
     info.description = Some(
         "Accounts and sessions. Every answer names its request in `X-Request-ID`; every error is a problem document \
          (RFC 9457) with a stable `code`. Whoever waits for a shorter time than the service says so in \
-         `X-Request-Timeout`, and is answered when it is over. `OPTIONS` and whatever else a path lacks is 405 with `Allow`."
+         `X-Request-Timeout`, and is answered when it is over. `OPTIONS` and whatever else a path lacks is 405 with `Allow`. \
+         `If-Match` and `If-None-Match` are evaluated wherever an `ETag` is sent and by every unsafe method (412); \
+         conditions with dates are ignored, because no `Last-Modified` is sent."
             .to_owned(),
     );
     info.license = Some(License::new(env!("CARGO_PKG_LICENSE")));

@@ -68,6 +68,7 @@ pub(super) const ALL: &[Operation] = &[
             &[
                 (400, "body_malformed, idempotency_key_malformed"),
                 (409, "email_taken"),
+                (412, "precondition_failed"),
                 (422, "validation_failed, idempotency_key_reused"),
             ],
         ],
@@ -98,7 +99,7 @@ pub(super) const ALL: &[Operation] = &[
         input: None,
         parameters: &[Parameter::IfNoneMatch],
         success: USER,
-        errors: &[ALWAYS, WITH_CALLER],
+        errors: &[ALWAYS, WITH_CALLER, &[(412, "stale")]],
     },
     Operation {
         id: "read",
@@ -109,7 +110,7 @@ pub(super) const ALL: &[Operation] = &[
         input: None,
         parameters: &[Parameter::Id, Parameter::IfNoneMatch],
         success: USER,
-        errors: &[ALWAYS, WITH_CALLER, &[(403, "forbidden"), (404, "user_not_found")]],
+        errors: &[ALWAYS, WITH_CALLER, &[(403, "forbidden"), (404, "user_not_found"), (412, "stale")]],
     },
     Operation {
         id: "replace",
@@ -142,7 +143,11 @@ pub(super) const ALL: &[Operation] = &[
         input: None,
         parameters: &[Parameter::Id, Parameter::IfMatch],
         success: DONE,
-        errors: &[ALWAYS, WITH_CALLER, &[(403, "forbidden"), (404, "user_not_found"), (412, "stale")]],
+        errors: &[
+            ALWAYS,
+            WITH_CALLER,
+            &[(403, "forbidden"), (404, "user_not_found"), (412, "stale, precondition_failed")],
+        ],
     },
     Operation {
         id: "changePassword",
@@ -160,7 +165,7 @@ pub(super) const ALL: &[Operation] = &[
             &[
                 (403, "forbidden, password_wrong"),
                 (404, "user_not_found"),
-                (412, "stale"),
+                (412, "precondition_failed"),
                 (429, "too_many_requests, too_many_sign_ins"),
             ],
         ],
@@ -174,7 +179,11 @@ pub(super) const ALL: &[Operation] = &[
         input: Some(Input { schema: "Credentials", patch: false }),
         parameters: &[],
         success: GRANT,
-        errors: &[HASHING, WITH_BODY, &[(401, "credentials_wrong"), (429, "too_many_requests, too_many_sign_ins")]],
+        errors: &[
+            HASHING,
+            WITH_BODY,
+            &[(401, "credentials_wrong"), (412, "precondition_failed"), (429, "too_many_requests, too_many_sign_ins")],
+        ],
     },
     Operation {
         id: "refresh",
@@ -186,7 +195,7 @@ pub(super) const ALL: &[Operation] = &[
         input: Some(Input { schema: "Refresh", patch: false }),
         parameters: &[],
         success: GRANT,
-        errors: &[ALWAYS, WITH_BODY, &[(401, "refresh_token_invalid")]],
+        errors: &[ALWAYS, WITH_BODY, &[(401, "refresh_token_invalid"), (412, "precondition_failed")]],
     },
     Operation {
         id: "signOut",
@@ -197,7 +206,7 @@ pub(super) const ALL: &[Operation] = &[
         input: None,
         parameters: &[],
         success: DONE,
-        errors: &[ALWAYS, WITH_CALLER],
+        errors: &[ALWAYS, WITH_CALLER, &[(412, "precondition_failed")]],
     },
     Operation {
         id: "listAudit",
@@ -219,7 +228,7 @@ pub(super) const ALL: &[Operation] = &[
 ];
 
 const CHANGING: &[(u16, &str)] =
-    &[(403, "forbidden, own_role"), (404, "user_not_found"), (409, "email_taken"), (412, "stale")];
+    &[(403, "forbidden, own_role"), (404, "user_not_found"), (409, "email_taken"), (412, "stale, precondition_failed")];
 
 /// The table as the document writes it.
 pub(super) fn paths() -> Paths {

@@ -7,7 +7,7 @@ use axum::{extract::State, response::Response};
 use super::{
     super::{
         Api,
-        extract::{IfMatch, Json, MergePatch, Signed, Target},
+        extract::{Json, MergePatch, Preconditions, Signed, Target},
         problem::Problem,
     },
     shown,
@@ -22,17 +22,17 @@ pub(in crate::http) async fn replace(
     State(api): State<Arc<Api>>,
     Signed(caller): Signed,
     Target(id): Target,
-    seen: IfMatch,
+    preconditions: Preconditions,
     Json(mut fields): Json,
 ) -> Result<Response, Problem> {
-    let seen = seen.required()?;
+    let preconditions = preconditions.require_if_match()?;
     let values = (
         fields.required("email", Email::parse),
         fields.required("name", Name::parse),
         fields.optional("role", Role::parse),
     );
     let (email, name, role) = fields.finish(values)?;
-    apply(&api, &caller, id, seen, Change { email: Some(email), name: Some(name), role }).await
+    apply(&api, &caller, id, &preconditions, &Change { email: Some(email), name: Some(name), role }).await
 }
 
 /// Changes what the patch names (RFC 7396).
@@ -40,20 +40,26 @@ pub(in crate::http) async fn change(
     State(api): State<Arc<Api>>,
     Signed(caller): Signed,
     Target(id): Target,
-    seen: IfMatch,
+    preconditions: Preconditions,
     MergePatch(mut fields): MergePatch,
 ) -> Result<Response, Problem> {
-    let seen = seen.required()?;
+    let preconditions = preconditions.require_if_match()?;
     let values = (
         fields.optional("email", Email::parse),
         fields.optional("name", Name::parse),
         fields.optional("role", Role::parse),
     );
     let (email, name, role) = fields.finish(values)?;
-    apply(&api, &caller, id, seen, Change { email, name, role }).await
+    apply(&api, &caller, id, &preconditions, &Change { email, name, role }).await
 }
 
-async fn apply(api: &Api, caller: &Caller, id: UserId, seen: IfMatch, change: Change) -> Result<Response, Problem> {
-    let seen = seen.seen(&api.users, caller, id).await?;
-    Ok(shown(&api.users.change(caller, id, seen, change).await?))
+async fn apply(
+    api: &Api,
+    caller: &Caller,
+    id: UserId,
+    preconditions: &Preconditions,
+    change: &Change,
+) -> Result<Response, Problem> {
+    let changed = api.users.change(caller, id, &preconditions.condition(id), change).await;
+    Ok(shown(&changed.map_err(|error| preconditions.problem(error, id))?))
 }

@@ -6,7 +6,7 @@ use axum::{Extension, extract::State, http::StatusCode};
 
 use super::super::{
     Api,
-    extract::{Json, Signed, Target},
+    extract::{Json, Preconditions, Signed, Target},
     layers::Client,
     problem::Problem,
     shown_password::ShownPassword,
@@ -21,11 +21,17 @@ pub(in crate::http) async fn change_password(
     client: Option<Extension<Client>>,
     Signed(caller): Signed,
     Target(id): Target,
+    preconditions: Preconditions,
     Json(mut fields): Json,
 ) -> Result<StatusCode, Problem> {
     let values =
         (fields.required("old_password", ShownPassword::parse), fields.required("new_password", Password::parse));
     let (old, new) = fields.finish(values)?;
+    if let Err(problem) = preconditions.check_untagged() {
+        // What would be 403 or 404 without the precondition stays so (RFC 9110, section 13.2.1).
+        api.users.read(&caller, id).await?;
+        return Err(problem);
+    }
     let from = client.map(|Extension(client)| client.network());
     let attempt = match &api.limits {
         Some(limits) => Some(limits.sign_ins.attempt(&caller.user.email, from).map_err(|limited| {

@@ -11,7 +11,7 @@ use axum::{
 use super::{
     super::{
         Api,
-        extract::{IfNoneMatch, Signed, Target, etag},
+        extract::{Preconditions, Signed, Target, etag},
         problem::Problem,
     },
     PRIVATE, shown,
@@ -23,19 +23,22 @@ pub(in crate::http) async fn read(
     State(api): State<Arc<Api>>,
     Signed(caller): Signed,
     Target(id): Target,
-    known: IfNoneMatch,
+    preconditions: Preconditions,
 ) -> Result<Response, Problem> {
-    Ok(shown_unless_known(&api.users.read(&caller, id).await?, &known))
+    shown_if_modified(&api.users.read(&caller, id).await?, &preconditions)
 }
 
 /// Reads the caller's own account.
-pub(in crate::http) async fn read_own(Signed(caller): Signed, known: IfNoneMatch) -> Response {
-    shown_unless_known(&caller.user, &known)
+pub(in crate::http) async fn read_own(
+    Signed(caller): Signed,
+    preconditions: Preconditions,
+) -> Result<Response, Problem> {
+    shown_if_modified(&caller.user, &preconditions)
 }
 
-fn shown_unless_known(user: &User, known: &IfNoneMatch) -> Response {
-    if known.knows(user) {
-        return (StatusCode::NOT_MODIFIED, PRIVATE, [(ETAG, etag(user))]).into_response();
+fn shown_if_modified(user: &User, preconditions: &Preconditions) -> Result<Response, Problem> {
+    if preconditions.is_not_modified(user)? {
+        return Ok((StatusCode::NOT_MODIFIED, PRIVATE, [(ETAG, etag(user))]).into_response());
     }
-    shown(user)
+    Ok(shown(user))
 }

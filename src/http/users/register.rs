@@ -11,7 +11,7 @@ use axum::{
 use super::{
     super::{
         Api,
-        extract::{Json, Once},
+        extract::{Json, Once, Preconditions},
         problem::Problem,
     },
     shown,
@@ -25,6 +25,7 @@ use crate::domain::{
 pub(in crate::http) async fn register(
     State(api): State<Arc<Api>>,
     Once(key): Once,
+    preconditions: Preconditions,
     Json(mut fields): Json,
 ) -> Result<Response, Problem> {
     let values = (
@@ -33,6 +34,7 @@ pub(in crate::http) async fn register(
         fields.required("password", Password::parse),
     );
     let (email, name, password) = fields.finish(values)?;
+    preconditions.check_untagged()?;
     let registration = Registration { email, name, password };
     let user = match key {
         Some(key) => api.users.register_once(&key, registration).await?,

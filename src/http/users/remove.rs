@@ -6,18 +6,18 @@ use axum::{extract::State, http::StatusCode};
 
 use super::super::{
     Api,
-    extract::{IfMatch, Signed, Target},
+    extract::{Preconditions, Signed, Target},
     problem::Problem,
 };
 
-/// Removes. `If-Match` is honoured and not asked for: who removes an account means whatever has become of it.
+/// Removes. `If-Match` is evaluated but not required: a removal overwrites nothing that the client has not read.
 pub(in crate::http) async fn remove(
     State(api): State<Arc<Api>>,
     Signed(caller): Signed,
     Target(id): Target,
-    seen: IfMatch,
+    preconditions: Preconditions,
 ) -> Result<StatusCode, Problem> {
-    let seen = seen.seen(&api.users, &caller, id).await?;
-    api.users.remove(&caller, id, seen).await?;
+    let removed = api.users.remove(&caller, id, &preconditions.condition(id)).await;
+    removed.map_err(|error| preconditions.problem(error, id))?;
     Ok(StatusCode::NO_CONTENT)
 }
