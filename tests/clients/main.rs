@@ -4,6 +4,7 @@
 mod browser;
 mod connections;
 mod console;
+mod contract;
 mod front;
 mod fuzzer;
 mod internal_page;

@@ -22,6 +22,7 @@ mod listing;
 mod logs;
 mod metrics;
 mod overload;
+mod patterns;
 mod permissions;
 mod pooler;
 mod reading;
