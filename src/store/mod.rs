@@ -177,7 +177,7 @@ fn direct(patient: Option<&PgConnectOptions>) -> Result<&PgConnectOptions, Migra
     patient.ok_or(MigrateError::Pooled)
 }
 
-/// `db.query.summary` of everything that is ever asked of a database, migrations aside.
+/// `db.query.summary` of each statement, migrations aside.
 #[must_use]
 pub fn statements() -> Vec<&'static str> {
     let summaries: BTreeSet<_> = sqlite::STATEMENTS.all().into_iter().map(|(_, statement)| statement.summary).collect();

@@ -12,7 +12,7 @@ use crate::{
 
 /// What goes wrong, by the name that is shown.
 const FAULTS: &[(&str, Wrong)] = &[
-    ("slow statements", Wrong::Injected(r#"{"fault": "delay", "for": "300ms", "statement": "SELECT users"}"#)),
+    ("slow statements", Wrong::Injected(r#"{"fault": "delay", "for": "300ms", "statement": "SELECT users by email"}"#)),
     ("failing statements", Wrong::Injected(r#"{"fault": "error", "statement": "INSERT users", "share": 0.3}"#)),
     ("no connection", Wrong::Injected(r#"{"fault": "refused_pool"}"#)),
     ("database stopped", Wrong::StoppedDatabase),

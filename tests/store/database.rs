@@ -128,10 +128,10 @@ async fn each_call_is_counted_once_with_its_outcome(on: On) {
     let expected = [
         ("BEGIN", "", 1),
         ("COMMIT", "", 1),
-        ("DELETE sessions", "", 1),
+        ("DELETE sessions by user", "", 1),
         ("INSERT users", "", 1),
         ("INSERT users", taken, 1),
-        ("UPDATE users", "", 1),
+        ("UPDATE users password", "", 1),
     ];
     let expected = expected.map(|(summary, error, count)| ((summary.to_owned(), error.to_owned()), count));
     assert_eq!(calls(&store.metrics), BTreeMap::from(expected));

@@ -12,5 +12,6 @@ mod plans;
 mod postgres;
 mod receipts;
 mod sessions;
+mod statements;
 mod support;
 mod users;

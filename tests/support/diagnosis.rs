@@ -17,7 +17,7 @@ use Sign::{Anywhere, First, Nowhere};
 /// The route that is broken where a fault is at one.
 pub(crate) const ROUTE: &str = "/api/v1/users/me";
 /// The statement that is broken where a fault is at one.
-pub(crate) const STATEMENT: &str = "SELECT users";
+pub(crate) const STATEMENT: &str = "SELECT users by email";
 
 /// What faults on purpose say of themselves, where an error tells its cause.
 const INJECTED: &str = "a fault was injected";
@@ -90,9 +90,9 @@ pub(crate) fn missing(alert: &str, answers: &[String]) -> Vec<Sign> {
 
 #[test]
 fn a_sign_is_looked_for_where_it_must_stand() {
-    let answers = ["{db_query_summary=\"SELECT users\"} => 1\n{db_query_summary=\"COMMIT\"} => 0\n".to_owned()];
+    let answers = ["{db_query_summary=\"SELECT users by email\"} => 1\n{db_query_summary=\"COMMIT\"} => 0\n".to_owned()];
     assert_eq!(missing("DatabaseSlow", &answers), []);
-    let answers = ["{db_query_summary=\"COMMIT\"} => 1\n{db_query_summary=\"SELECT users\"} => 0\n".to_owned()];
+    let answers = ["{db_query_summary=\"COMMIT\"} => 1\n{db_query_summary=\"SELECT users by email\"} => 0\n".to_owned()];
     assert_eq!(missing("DatabaseSlow", &answers), [First(STATEMENT)]);
     let answers = ["{\"http\":\"ok\",\"store\":\"ok\"}".to_owned()];
     assert_eq!(missing("DatabaseDown", &answers), [Nowhere("\"store\":\"ok\"")]);

@@ -9,7 +9,8 @@ pub struct Statement {
     pub operation: &'static str,
     /// `db.collection.name`, the table; empty where there is none.
     pub collection: &'static str,
-    /// `db.query.summary` and the span's name: `SELECT users`.
+    /// `db.query.summary` and the span's name: `SELECT users by email`. Unique: metrics, slow lines and faults identify
+    /// the statement by it.
     pub summary: &'static str,
     /// `db.query.text`: what the database sees.
     pub sql: &'static str,
@@ -28,9 +29,10 @@ impl Statement {
 }
 
 /// Declares [`Statements`] and, for the engines to fill in, [`Sql`]: so no engine can lack a statement, none can
-/// have one of its own, and all of them can be listed.
+/// have one of its own, and all of them can be listed. Where several statements share operation and table, a third
+/// literal distinguishes them: by which columns they look, or what they write. A test compares the summaries.
 macro_rules! statements {
-    ($($(#[$meaning:meta])* $name:ident: $operation:literal $($collection:literal)?;)*) => {
+    ($($(#[$meaning:meta])* $name:ident: $operation:literal $($collection:literal $($qualifier:literal)?)?;)*) => {
         /// The text of every statement, as one engine writes it.
         #[derive(Debug)]
         pub struct Sql { $($(#[$meaning])* pub $name: &'static str,)* }
@@ -47,7 +49,7 @@ macro_rules! statements {
                     $($name: Statement {
                         operation: $operation,
                         collection: concat!($($collection)?),
-                        summary: concat!($operation $(, " ", $collection)?),
+                        summary: concat!($operation $(, " ", $collection $(, " ", $qualifier)?)?),
                         sql: sql.$name,
                     },)*
                 }
@@ -75,27 +77,27 @@ statements! {
     /// id, email, `email_key`, name, role, `password_hash`, version, `created_at`, `updated_at`.
     insert_user: "INSERT" "users";
     /// id.
-    get_user: "SELECT" "users";
+    get_user: "SELECT" "users" "by id";
     /// `email_key`.
-    get_credentials: "SELECT" "users";
+    get_credentials: "SELECT" "users" "by email";
     /// id.
-    get_password: "SELECT" "users";
+    get_password: "SELECT" "users" "password by id";
     /// id to begin after, limit.
-    list_users: "SELECT" "users";
+    list_users: "SELECT" "users" "page";
     /// id to begin after, limit, role.
-    list_users_by_role: "SELECT" "users";
+    list_users_by_role: "SELECT" "users" "page by role";
     /// id to begin after, limit, lowest key, key above.
-    list_users_by_prefix: "SELECT" "users";
+    list_users_by_prefix: "SELECT" "users" "page by email prefix";
     /// id to begin after, limit, lowest key, key above, role.
-    list_users_by_role_and_prefix: "SELECT" "users";
+    list_users_by_role_and_prefix: "SELECT" "users" "page by role and email prefix";
     /// id, expected version, email, `email_key`, name, role, version, `updated_at`.
-    update_user: "UPDATE" "users";
+    update_user: "UPDATE" "users" "by version";
     /// id, old hash, new hash.
-    update_password: "UPDATE" "users";
+    update_password: "UPDATE" "users" "password";
     /// id.
-    delete_user: "DELETE" "users";
+    delete_user: "DELETE" "users" "by id";
     /// id, expected version.
-    delete_user_version: "DELETE" "users";
+    delete_user_version: "DELETE" "users" "by version";
 
     /// id, user, family, secret, `created_at`, `expires_at`, hash of the password shown.
     insert_session: "INSERT" "sessions";
@@ -106,15 +108,15 @@ statements! {
     /// family, secret shown, now, earliest rotation.
     get_rotated_session: "SELECT" "sessions";
     /// family, now.
-    end_reused_session: "DELETE" "sessions";
+    end_reused_session: "DELETE" "sessions" "by family";
     /// id.
-    end_session: "DELETE" "sessions";
+    end_session: "DELETE" "sessions" "by id";
     /// user.
-    end_sessions: "DELETE" "sessions";
+    end_sessions: "DELETE" "sessions" "by user";
     /// user, id to keep.
-    end_other_sessions: "DELETE" "sessions";
+    end_other_sessions: "DELETE" "sessions" "by user except id";
     /// now, limit.
-    sweep_sessions: "DELETE" "sessions";
+    sweep_sessions: "DELETE" "sessions" "expired";
 
     /// digest of the key, digest of the request, user, `password_hash`, `registered_at`.
     insert_receipt: "INSERT" "idempotency_keys";
@@ -126,9 +128,9 @@ statements! {
     /// id, at, actor, action, subject, fields, role, `request_id`.
     insert_entry: "INSERT" "audit";
     /// id to begin before, limit.
-    list_entries: "SELECT" "audit";
+    list_entries: "SELECT" "audit" "page";
     /// id to begin before, limit, subject.
-    list_entries_of_subject: "SELECT" "audit";
+    list_entries_of_subject: "SELECT" "audit" "page by subject";
     /// until, limit.
     sweep_entries: "DELETE" "audit";
 }

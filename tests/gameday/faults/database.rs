@@ -37,7 +37,7 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "database-slow",
         alerts: &["DatabaseSlow"],
         others: WAITING,
-        causes: &[Injected(r#"[{"fault": "delay", "statement": "SELECT users", "for": "300ms"}]"#)],
+        causes: &[Injected(r#"[{"fault": "delay", "statement": "SELECT users by email", "for": "300ms"}]"#)],
         // The rule wants fifty statements in its window.
         pace: 0.25,
         journeys: 1.5,
@@ -47,7 +47,7 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "database-errors",
         alerts: &["DatabaseErrors"],
         others: FAILING,
-        causes: &[Injected(r#"[{"fault": "error", "statement": "SELECT users", "share": 0.5}]"#)],
+        causes: &[Injected(r#"[{"fault": "error", "statement": "SELECT users by email", "share": 0.5}]"#)],
         pace: 0.5,
         journeys: 1.5,
         ..Fault::NONE
@@ -69,7 +69,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "AvailabilityBurnSlow",
             "ErrorBudgetLow",
         ],
-        causes: &[Injected(r#"[{"fault": "delay", "statement": "SELECT users", "for": "2s"}]"#)],
+        causes: &[Injected(r#"[{"fault": "delay", "statement": "SELECT users by email", "for": "2s"}]"#)],
         settings: &[("GLASSHOUSE_STORE__MAX_CONNECTIONS", "2")],
         pace: 0.5,
         journeys: 1.5,

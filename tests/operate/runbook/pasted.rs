@@ -65,7 +65,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Some statements fail for a moment, so that there are errors to look at.
 const BROKEN: &str = "curl -sf -X PUT $GLASSHOUSE_INTERNAL__LISTEN/debug/faults \
-                      -d '[{\"fault\": \"error\", \"statement\": \"SELECT users\", \"share\": 0.5}]'";
+                      -d '[{\"fault\": \"error\", \"statement\": \"SELECT users by email\", \"share\": 0.5}]'";
 const MENDED: &str = "curl -sf -X DELETE $GLASSHOUSE_INTERNAL__LISTEN/debug/faults";
 
 /// Whoever shows it has that one request traced.

@@ -48,7 +48,7 @@ async fn nothing_can_be_injected_where_the_settings_do_not_allow_it() {
 async fn what_cannot_be_read_is_refused_by_entry_and_field_and_changes_nothing() {
     let (service, ann) = rehearsing(Engine::Sqlite).await;
     let before = put(&service, &json!([{ "fault": "error", "route": ME }])).await;
-    let good = r#"[{"fault": "hang", "statement": "SELECT users"}]"#;
+    let good = r#"[{"fault": "hang", "statement": "SELECT users by email"}]"#;
     for (query, body, named) in [
         ("", "", "a JSON list"),
         ("", "delay", "a JSON list"),
