@@ -3,13 +3,13 @@
 import { group } from 'k6';
 import exec from 'k6/execution';
 import http from 'k6/http';
-import { Counter } from 'k6/metrics';
+import { Counter, Gauge } from 'k6/metrics';
 import type { Options } from 'k6/options';
 import { look, sweep } from './lib/admin.ts';
 import { call, member } from './lib/call.ts';
 import { type Held, compare, held } from './lib/growth.ts';
 import { thresholds } from './lib/objectives.ts';
-import { profile } from './lib/profiles.ts';
+import { profile, rateAt, stepAt } from './lib/profiles.ts';
 import { ADMIN, BASE_URL, PROFILE } from './lib/settings.ts';
 import { summary } from './lib/summary.ts';
 
@@ -25,6 +25,9 @@ const JOURNEYS_PER_ADMIN = 20;
 // nobody was free to begin comes up only with the first of them.
 const accountsLeft = new Counter('accounts_left');
 const dropped = new Counter('dropped_iterations');
+
+/** How many journeys a second were due when the newest began, where that number rises. */
+const rate = new Gauge('journey_rate');
 
 export const options: Options = {
   scenarios: { [PROFILE]: { ...profile.scenario, exec: 'users' } },
@@ -57,6 +60,12 @@ export function setup(): Run {
 /** One journey. What it made it removes, whatever went wrong in between. */
 export function users(run: Run): void {
   const journey = exec.scenario.iterationInTest;
+  const { progress } = exec.scenario;
+  const step = stepAt(progress);
+  if (step) {
+    rate.add(rateAt(progress));
+    exec.vu.metrics.tags['rate'] = step.label;
+  }
   const email = `${run.prefix}${journey}@example.com`;
   const signIn = () => call('POST', '/api/v1/auth/sign-in', 200, { body: { email, password: PASSWORD } });
 

@@ -2,6 +2,7 @@
 
 import { check } from 'k6';
 import http, { type RefinedResponse } from 'k6/http';
+import { Counter } from 'k6/metrics';
 import { BASE_URL } from './settings.ts';
 import { trace } from './trace.ts';
 
@@ -10,6 +11,24 @@ http.setResponseCallback(http.expectedStatuses({ min: 100, max: 499 }));
 
 // k6 has it, and @types/k6 does not say so.
 declare const console: { error(line: string): void };
+
+/** What a journey asks for, as the summary lists it. */
+export const ROUTES = [
+  ['POST', '/api/v1/users'],
+  ['POST', '/api/v1/auth/sign-in'],
+  ['GET', '/api/v1/users/me'],
+  ['PATCH', '/api/v1/users/{id}'],
+  ['GET', '/api/v1/users/{id}'],
+  ['POST', '/api/v1/auth/refresh'],
+  ['POST', '/api/v1/auth/sign-out'],
+  ['DELETE', '/api/v1/users/{id}'],
+  ['GET', '/api/v1/users'],
+].map(([method, route]) => ({ method, route }));
+
+/** Why a request is answered with 503: the `code` of the answer, `other` for what a proxy in between answers. */
+export const REASONS = ['overloaded', 'store_unavailable', 'other'];
+
+const unavailable = new Counter('unavailable');
 
 export type Answer = RefinedResponse<'text'>;
 
@@ -43,10 +62,17 @@ export function call(method: string, route: string, due: number, carried: Carrie
     timeout: '20s',
   });
   if (answer.status === 0 || answer.status >= 500) {
+    if (answer.status === 503) unavailable.add(1, { reason: reason(answer) });
     console.error(`trace_id=${id} ${method} ${route}: ${answer.status || answer.error}`);
   }
   check(answer, { [`${method} ${route} is ${due}`]: (answer) => answer.status === due });
   return answer;
+}
+
+/** Which of the reasons a 503 has. */
+function reason(answer: Answer): string {
+  const code = String(answer.headers['Content-Type']).includes('json') ? String(answer.json('code')) : '';
+  return REASONS.includes(code) ? code : 'other';
 }
 
 /** A member of a JSON answer, as text; empty if it is not there. */

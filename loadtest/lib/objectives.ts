@@ -1,7 +1,8 @@
 // What a run must keep to: the objectives of alerts/slo.json, from which the alerts have their numbers too.
 
 import type { Threshold } from 'k6/options';
-import { profile } from './profiles.ts';
+import { profile, steps } from './profiles.ts';
+import { REASONS, ROUTES } from './call.ts';
 import { GROWTH } from './growth.ts';
 import { INTERNAL_URL } from './settings.ts';
 
@@ -20,8 +21,13 @@ function clean(value: number): number {
   return Number(value.toPrecision(12));
 }
 
-const AVAILABLE = `rate<=${clean(1 - slo.availability.objective)}`;
-const QUICK = `p(${clean(slo.latency.objective * 100)})<=${clean(slo.latency.threshold_seconds * 1000)}`;
+/** The least that is accepted, for the parts of a ramp, which are judged in the summary. */
+export const MOST_FAILED = clean(1 - slo.availability.objective);
+export const PERCENTILE = `p(${clean(slo.latency.objective * 100)})`;
+export const MOST_MILLISECONDS = clean(slo.latency.threshold_seconds * 1000);
+
+const AVAILABLE = `rate<=${MOST_FAILED}`;
+const QUICK = `${PERCENTILE}<=${MOST_MILLISECONDS}`;
 
 function judged(threshold: string): Threshold[] {
   // A moment later: of the first few requests a single one would decide.
@@ -43,6 +49,12 @@ export function thresholds(scenario: string): Record<string, Threshold[]> {
     all[`http_req_failed{group:::${group}}`] = judged(AVAILABLE);
     if (profile.latency === 'groups') all[`http_req_duration{group:::${group}}`] = judged(QUICK);
   }
+  // No thresholds: k6 keeps the numbers of a tag's values where some are asked for, if only none.
+  const shown = ROUTES.map(({ method, route }) => `method:${method},name:${route}`).concat(steps.map(({ label }) => `rate:${label}`));
+  for (const tags of shown) {
+    for (const metric of ['http_reqs', 'http_req_failed', 'http_req_duration']) all[`${metric}{${tags}}`] = [];
+  }
+  for (const reason of REASONS) all[`unavailable{reason:${reason}}`] = [];
   if (INTERNAL_URL) for (const { metric, most } of GROWTH) all[metric] = [`value<=${most}`];
   return all;
 }

@@ -14,7 +14,20 @@ export interface Profile {
   latency: 'nowhere' | 'whole' | 'groups';
   /** Whether the run ends as soon as an objective is missed. */
   untilMissed?: boolean;
+  /** Where the rate rises from the first to the second number, in one stage: the summary judges each part of it. */
+  ramp?: [from: number, to: number];
 }
+
+/** A part of a ramp, which is judged by itself. */
+export interface Step {
+  /** As it is tagged: `4-6`, in journeys a second. */
+  label: string;
+  from: number;
+  to: number;
+}
+
+/** Into how many parts a ramp is divided. */
+const STEPS = 14;
 
 /** Virtual users for that many journeys a second: for two seconds each to begin with, and then up to a generator's end. */
 function users(peak: number) {
@@ -75,6 +88,7 @@ const profiles: Record<string, Profile> = {
     scenario: ramped(RATE, [[DURATION || '20m', RATE * 15]]),
     latency: 'whole',
     untilMissed: true,
+    ramp: [RATE, RATE * 15],
   },
 };
 
@@ -86,3 +100,21 @@ function chosen(): Profile {
 
 /** The profile that PROFILE names. */
 export const profile: Profile = chosen();
+
+const [from, to] = profile.ramp ?? [0, 0];
+
+/** The rate, in journeys a second, when that share of the ramp is over. */
+export function rateAt(progress: number): number {
+  return from + (to - from) * progress;
+}
+
+/** The parts of the profile's ramp; none where the rate is not ramped. */
+export const steps: Step[] = Array.from({ length: profile.ramp ? STEPS : 0 }, (_, at) => {
+  const [from, to] = [rateAt(at / STEPS), rateAt((at + 1) / STEPS)];
+  return { label: `${from.toFixed(1)}-${to.toFixed(1)}`, from, to };
+});
+
+/** The part that is reached when that share of the ramp is over. */
+export function stepAt(progress: number): Step | undefined {
+  return steps[Math.min(STEPS - 1, Math.floor(progress * STEPS))];
+}

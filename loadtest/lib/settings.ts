@@ -20,11 +20,15 @@ export const BASE_URL = address('BASE_URL', 'http://localhost:8080');
 /** One of the names in profiles.ts. */
 export const PROFILE = text('PROFILE', 'smoke');
 
+/** The threads on which the service hashes passwords: `auth.password_workers`, or one less than its cores, at least one. */
+export const HASHING_THREADS = number('HASHING_THREADS', 1, 1, 1024);
+
 /**
  * Journeys begun each second while a profile holds its level. Each journey has three passwords hashed, about 25 ms of a
- * core each: 4 a second ask 0.3 of a core for that alone, and nothing of two cores can answer more than 26.
+ * hashing thread each, so that 13 a second is the most that a thread can do: 2 a second keep it busy for 15 % of the time,
+ * `stress` for 45 % and `spike` for 75 %.
  */
-export const RATE = number('RATE', 4, 0.1, 1000);
+export const RATE = number('RATE', 2 * HASHING_THREADS, 0.1, 1000);
 
 /** How long a profile holds its level, such as `90s`; each profile has its own answer where this is empty. */
 export const DURATION = text('DURATION', '');

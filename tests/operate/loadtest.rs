@@ -9,7 +9,7 @@ use std::{
 };
 
 use glasshouse::{http::openapi, telemetry::tasks::spawn_on};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
@@ -120,7 +120,8 @@ async fn each_profile_can_be_run_and_is_judged_by_the_objectives() {
         let thresholds = plan["thresholds"].as_object().unwrap();
         let mut judged = BTreeSet::new();
         for (metric, said) in thresholds {
-            let said = &said[0];
+            // Without a threshold, the numbers of a tag are only shown.
+            let Some(said) = said.get(0) else { continue };
             let said = said["threshold"].as_str().or(said.as_str()).unwrap();
             let (what, number) = said.split_once("<=").or_else(|| said.split_once(">=")).unwrap_or((said, "0"));
             let near = |expected: f64| (number.parse::<f64>().unwrap() - expected).abs() < 1e-9;
@@ -167,6 +168,13 @@ async fn a_run_takes_every_way_and_leaves_nobody_behind() {
     let summary: Value = serde_json::from_slice(&fs::read(run.file("summary.json")).unwrap()).unwrap();
     assert_eq!(summary["metrics"]["iterations"]["values"]["count"], 5);
     assert!(run.page().contains("5 journeys") && run.missed().is_empty(), "{}", run.page());
+    // The admin lists accounts once; of five journeys each looks at the own account five times.
+    assert!(
+        run.page().contains("| GET /api/v1/users | 2 |") || run.page().contains("| GET /api/v1/users | 1 |"),
+        "{}",
+        run.page()
+    );
+    assert!(run.page().contains("| GET /api/v1/users/me | 25 |"), "{}", run.page());
 
     let seen = service.internal("/metrics").await.text().await.unwrap();
     let document = serde_json::to_value(openapi::document()).unwrap();
@@ -181,6 +189,76 @@ async fn a_run_takes_every_way_and_leaves_nobody_behind() {
             assert_eq!(is_taken, !UNUSED.contains(&id), "{id}: {method} {route}");
         }
     }
+}
+
+/// The summary that a run of `breakpoint` with these numbers would have, at two journeys a second to begin with.
+async fn summarized(metrics: Value) -> String {
+    let folder = TempDir::new().unwrap();
+    let data = json!({ "state": { "testRunDurationMs": 100_000 }, "metrics": metrics });
+    fs::write(folder.path().join("data.json"), data.to_string()).unwrap();
+    let script = format!(
+        "import {{ summary }} from '{}';\nconst data = JSON.parse(open('{}'));\n\
+         export const options = {{ iterations: 1 }};\nexport default function () {{}}\n\
+         export const handleSummary = () => summary(data);\n",
+        root().join("loadtest/lib/summary.ts").display(),
+        folder.path().join("data.json").display()
+    );
+    let file = folder.path().join("script.ts");
+    fs::write(&file, script).unwrap();
+    let mut command = Command::new(tool::program("k6"));
+    command.env_clear().env("K6_NO_USAGE_REPORT", "true").env("K6_AUTO_EXTENSION_RESOLUTION", "false");
+    command.args(["run", "--quiet", "--address=127.0.0.1:0", "-e", "PROFILE=breakpoint", "-e", "RATE=2", "-e"]);
+    command.arg(format!("SUMMARY_DIR={}", folder.path().display())).arg(&file);
+    let output = tool::output(command, "").await;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    fs::read_to_string(folder.path().join("summary.md")).unwrap_or_else(|_| panic!("{said}"))
+}
+
+/// What k6 counts of requests with these tags.
+fn counted(tags: &str, requests: u64, failed: f64, p99: f64) -> Vec<(String, Value)> {
+    let metric = |name: &str, contains: &str, values: Value| {
+        (format!("{name}{tags}"), json!({ "contains": contains, "values": values }))
+    };
+    let times = json!({ "med": 5.0, "p(95)": 20.0, "p(99)": p99, "max": 900.0 });
+    vec![
+        metric("http_reqs", "default", json!({ "count": requests, "rate": 1.0 })),
+        metric("http_req_failed", "default", json!({ "rate": failed })),
+        metric("http_req_duration", "time", times),
+    ]
+}
+
+#[tokio::test]
+async fn breakpoint_summary_names_the_rate_that_missed_an_objective() {
+    let metric = |name: &str, values: Value| (name.to_owned(), json!({ "contains": "default", "values": values }));
+    let mut metrics = counted("", 5200, 0.0, 300.0);
+    metrics.extend(counted("{rate:2.0-4.0}", 1000, 0.0, 90.0));
+    metrics.extend(counted("{rate:4.0-6.0}", 2000, 0.001, 250.0));
+    metrics.extend(counted("{rate:6.0-8.0}", 2200, 0.0, 612.5));
+    metrics.extend(counted("{rate:8.0-10.0}", 0, 0.0, 0.0));
+    metrics.extend(counted("{method:GET,name:/api/v1/users/me}", 2000, 0.5, 8.0));
+    metrics.push(metric("iterations", json!({ "count": 400 })));
+    metrics.push(metric("journey_rate", json!({ "max": 7.25 })));
+    metrics.push(metric("unavailable{reason:overloaded}", json!({ "count": 17 })));
+    let page = summarized(metrics.into_iter().collect()).await;
+    for line in [
+        "400 journeys and 5200 requests in 100 s: 4.0 journeys and 52.0 requests a second. RATE=2, HASHING_THREADS=1.",
+        "All objectives were kept up to **6.0 journeys a second**.",
+        "The first miss was at **6.0 to 8.0 journeys a second**: 0.000 % failed, p(99) was 612.5 ms.",
+        "The run ended at 7.3 journeys a second.",
+        "| 4.0-6.0 | 2000 | 0.100 % | 5.0 ms | 20.0 ms | 250.0 ms | 900.0 ms | kept |",
+        "| 6.0-8.0 | 2200 | 0.000 % | 5.0 ms | 20.0 ms | 612.5 ms | 900.0 ms | **missed** |",
+        "| all | 5200 | 0.000 % | 5.0 ms | 20.0 ms | 300.0 ms | 900.0 ms |",
+        "| GET /api/v1/users/me | 2000 | 50.000 % | 5.0 ms | 20.0 ms | 8.0 ms | 900.0 ms |",
+        "| overloaded | 17 |",
+    ] {
+        assert!(page.lines().any(|found| found == line), "{line}\nis not in\n{page}");
+    }
+    assert!(!page.contains("8.0-10.0"), "a part that was not reached is not judged: {page}");
+
+    let mut metrics = counted("{rate:2.0-4.0}", 1000, 0.0, 251.0);
+    metrics.push(metric("iterations", json!({ "count": 400 })));
+    let page = summarized(metrics.into_iter().collect()).await;
+    assert!(page.contains("No part of the ramp kept all objectives."), "{page}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -117,6 +117,7 @@ async fn load(stack: &Stack) -> std::process::Output {
         ("BASE_URL", base.as_str()),
         ("PROFILE", "ci"),
         ("DURATION", "25s"),
+        ("RATE", "4"),
         ("SUMMARY_DIR", &place),
         ("ADMIN_EMAIL", ADMIN.0),
         ("ADMIN_PASSWORD", ADMIN.1),
