@@ -2,7 +2,7 @@
 import { dashboard, row } from './grafana/dashboard.js';
 import { heatmap } from './grafana/heatmap.js';
 import { instance, label, logs, open, tasks, traces } from './grafana/links.js';
-import { ask, min, observations, of, quantile, rate, ratio, share, sum } from './grafana/query.js';
+import { ask, min, observations, of, quantile, rate, ratio, sum } from './grafana/query.js';
 import { timeline } from './grafana/timeline.js';
 import { timeseries } from './grafana/timeseries.js';
 import { unit } from './grafana/units.js';
@@ -10,8 +10,8 @@ import { poolUsed } from './measures.js';
 
 const CALLS = 'db_client_operation_duration_seconds';
 const calls = observations(CALLS);
-/** What is no client's doing: neither a call that was given up nor a value that is taken. */
-const OURS = 'error_type!~"|cancelled|23...|787|1555|2067"';
+/** By outcome: failures are neither calls that were given up nor values that are taken. */
+const OUTCOMES = 'glasshouse_db_calls_total';
 const statement = [
     traces(`span.db.query.summary="${label('db_query_summary')}"`),
     logs(`db_query_summary="${label('db_query_summary')}"`),
@@ -49,7 +49,7 @@ export const database = dashboard(
                 ours.`,
             ask: [
                 ask(ratio(observations(CALLS, 'error_type', 'error_type!=""'), `scalar(${calls})`), '{{error_type}}'),
-                ask(share(observations(CALLS, '', OURS), calls), 'ours, all together'),
+                ask(ratio(sum(rate(OUTCOMES, 'outcome="failure"')), sum(rate(OUTCOMES))), 'failures, all together'),
             ],
             lines: [{ alert: 'DatabaseErrors', at: 0.02 }],
             alerts: ['DatabaseErrors'],

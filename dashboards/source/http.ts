@@ -6,7 +6,7 @@ import { milliseconds, objectives, percent } from './grafana/objectives.js';
 import { ask, mean, observations, of, orZero, quantile, rate, ratio, sum } from './grafana/query.js';
 import { timeseries } from './grafana/timeseries.js';
 import { unit } from './grafana/units.js';
-import { FAILED, failuresOrZero, requests, REQUESTS, tooLong } from './measures.js';
+import { FAILED, failures, OBJECTIVE, requests, REQUESTS, tooLong } from './measures.js';
 
 const { objective, threshold_seconds: bound } = objectives.latency;
 
@@ -55,7 +55,7 @@ export const http = dashboard(
                     observations(REQUESTS, 'http_request_method, http_route', FAILED),
                     '{{http_request_method}} {{http_route}}',
                 ),
-                ask(failuresOrZero, 'all'),
+                ask(failures, 'all'),
             ],
             see: [
                 logs(`http_route="${label('http_route')}" | http_response_status_code=~"5.."`),
@@ -98,7 +98,7 @@ export const http = dashboard(
                 Which share of requests took less than ${milliseconds(bound)}; ${percent(objective)} shall. Below it
                 the budget of latency is being spent.`,
             ask: [
-                ask(ratio(sum(rate(`${REQUESTS}_bucket`, `le="${bound}"`)), requests), 'fast enough'),
+                ask(ratio(sum(rate(`${OBJECTIVE}_bucket`, `le="${bound}"`)), requests), 'fast enough'),
                 ask(`vector(${objective})`, 'objective'),
             ],
             limits: ['objective'],

@@ -1,15 +1,16 @@
 /** What more than one dashboard asks for. */
 import { objectives } from './grafana/objectives.js';
-import { max, observations, of, orZero, quantile, rate, ratio, share, sum } from './grafana/query.js';
+import { max, observations, of, quantile, rate, ratio, sum } from './grafana/query.js';
 
 export const REQUESTS = 'http_server_request_duration_seconds';
-/** As the alerts have it: whoever wants an answer in no time burns nobody's budget. */
+/** Requests that the service failed, as the alerts count them, by labels. The first failure of each route begins a series. */
 export const FAILED = 'http_response_status_code=~"5..",error_type!="client_deadline"';
 
-export const requests = observations(REQUESTS);
-export const failures = observations(REQUESTS, '', FAILED);
-export const failed = share(failures, requests);
-export const failuresOrZero = orZero(failures, requests);
+/** All requests together. Its series exist from the start, so that a rate sees the first failure too. */
+export const OBJECTIVE = 'glasshouse_slo_request_duration_seconds';
+export const requests = observations(OBJECTIVE);
+export const failures = observations(OBJECTIVE, '', 'availability="bad"');
+export const failed = ratio(failures, requests);
 
 /** The bound of the latency objective, as TraceQL writes it. */
 export const tooLong = `duration>${objectives.latency.threshold_seconds * 1000}ms`;

@@ -9,7 +9,7 @@ import { table } from './grafana/table.js';
 import { timeline } from './grafana/timeline.js';
 import { timeseries } from './grafana/timeseries.js';
 import { unit } from './grafana/units.js';
-import { failed, memoryUsed, poolUsed, requests, REQUESTS, schedulingDelay, tooLong } from './measures.js';
+import { failed, memoryUsed, OBJECTIVE, poolUsed, requests, schedulingDelay, tooLong } from './measures.js';
 
 const { availability, latency, window } = objectives;
 const bound = latency.threshold_seconds;
@@ -20,7 +20,7 @@ const slowTraces = traces(tooLong);
 
 const startedBuild = [
     `1000 * ${of('process_start_time_seconds')}`,
-    `on (job, instance) group_left (version, revision, rustc) ${of('glasshouse_build_info')}`,
+    `on (job, environment, instance) group_left (version, revision, rustc) ${of('glasshouse_build_info')}`,
 ].join(' * ');
 
 const allowed = (slo: string) => `(1 - ${recorded('job:slo_objective:ratio', `slo="${slo}"`)})`;
@@ -112,7 +112,7 @@ export const overview = dashboard(
                 How long requests took: half of them, and all but one in a hundred. ${percent(latency.objective)}
                 shall stay under ${milliseconds(bound)}. Points are traces: open one from above the line and see
                 where its time went.`,
-            ask: [ask(quantile(0.99, REQUESTS), 'p99'), ask(quantile(0.5, REQUESTS), 'p50')],
+            ask: [ask(quantile(0.99, OBJECTIVE), 'p99'), ask(quantile(0.5, OBJECTIVE), 'p50')],
             lines: [{ alert: 'HighLatencyP99', at: 1 }],
             alerts: ['HighLatencyP99'],
             see: [slowTraces, logs(`duration_seconds>${bound}`), open('http')],

@@ -2,10 +2,17 @@
 
 use crate::telemetry::{Counter, Gauge, Histogram, Metrics, catalog};
 
+/// Values of the label `availability`.
+pub(super) const GOOD: &str = "good";
+pub(super) const BAD: &str = "bad";
+
 /// Rate, errors and duration of requests, and what they cost.
 #[derive(Clone)]
 pub(super) struct HttpMetrics {
     pub(super) duration: Histogram,
+    /// What the rules of the objectives read. Its two series exist from the start, whatever route, scheme, status or error
+    /// type a request has: `rate()` cannot see the first increase of a series that begins with it.
+    pub(super) slo_duration: Histogram,
     pub(super) active: Gauge,
     pub(super) request_size: Histogram,
     pub(super) response_size: Histogram,
@@ -18,11 +25,15 @@ impl HttpMetrics {
     pub(super) fn new(metrics: &Metrics, operations: &[(&'static str, &'static str, &'static str)]) -> Self {
         let this = Self {
             duration: metrics.histogram(&catalog::HTTP_SERVER_REQUEST_DURATION),
+            slo_duration: metrics.histogram(&catalog::SLO_REQUEST_DURATION),
             active: metrics.gauge(&catalog::HTTP_SERVER_ACTIVE_REQUESTS),
             request_size: metrics.histogram(&catalog::HTTP_SERVER_REQUEST_BODY_SIZE),
             response_size: metrics.histogram(&catalog::HTTP_SERVER_RESPONSE_BODY_SIZE),
             queries: metrics.histogram(&catalog::REQUEST_DB_QUERIES),
         };
+        for availability in [GOOD, BAD] {
+            this.slo_duration.appear(&[availability]);
+        }
         for (method, route, success) in operations {
             this.duration.appear(&[method, route, success, "", "http"]);
             this.duration.appear(&[method, route, "500", "internal", "http"]);

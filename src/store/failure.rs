@@ -8,6 +8,7 @@ use sqlx::{
     sqlite::SqliteError,
 };
 
+use super::metrics::CallOutcome;
 use crate::{
     domain::users::StoreError,
     faults::Injected,
@@ -116,6 +117,13 @@ impl Failure {
     /// Whether the client would not wait any longer, which says nothing of the database.
     pub(super) const fn is_given_up(&self) -> bool {
         matches!(self.0, Cause::Late(Struck::Deadline(Whose::Client)))
+    }
+
+    /// How the alerts count a call that failed so.
+    pub(super) fn outcome(&self) -> CallOutcome {
+        let kind = self.database().map(DatabaseError::kind);
+        let is_refused_value = matches!(kind, Some(ErrorKind::UniqueViolation | ErrorKind::ForeignKeyViolation));
+        if is_refused_value || self.is_given_up() { CallOutcome::Client } else { CallOutcome::Failure }
     }
 
     /// Whether nobody waited any longer.

@@ -3,10 +3,32 @@
 use super::database::{Database, Engine};
 use crate::telemetry::{Counter, Gauge, Histogram, Metrics, Reading, catalog};
 
+/// How a database call ended, as the alerts count it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CallOutcome {
+    Success,
+    Failure,
+    /// The client is the reason: a value that is taken or refers to nothing, or a request that was given up.
+    Client,
+}
+
+impl CallOutcome {
+    const ALL: [Self; 3] = [Self::Success, Self::Failure, Self::Client];
+
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Client => "client",
+        }
+    }
+}
+
 /// The families of SIGNALS' database section, but for the pool's counts.
 #[derive(Clone)]
 pub struct StoreMetrics {
     pub(super) operation: Histogram,
+    pub(super) calls: Counter,
     pub(super) pending: Gauge,
     pub(super) timeouts: Counter,
     pub(super) wait_time: Histogram,
@@ -21,6 +43,7 @@ impl StoreMetrics {
     pub fn new(metrics: &Metrics, pool: &str) -> Self {
         let new = Self {
             operation: metrics.histogram(&catalog::DB_CLIENT_OPERATION_DURATION),
+            calls: metrics.counter(&catalog::DB_CALLS),
             pending: metrics.gauge(&catalog::DB_CLIENT_CONNECTION_PENDING_REQUESTS),
             timeouts: metrics.counter(&catalog::DB_CLIENT_CONNECTION_TIMEOUTS),
             wait_time: metrics.histogram(&catalog::DB_CLIENT_CONNECTION_WAIT_TIME),
@@ -28,6 +51,9 @@ impl StoreMetrics {
             use_time: metrics.histogram(&catalog::DB_CLIENT_CONNECTION_USE_TIME),
             retries: metrics.counter(&catalog::STORE_RETRIES),
         };
+        for outcome in CallOutcome::ALL {
+            new.calls.add(&[outcome.as_str()], 0);
+        }
         new.pending.set(&[pool], 0.0);
         new.timeouts.add(&[pool], 0);
         for histogram in [&new.wait_time, &new.create_time, &new.use_time] {

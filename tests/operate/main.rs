@@ -6,6 +6,7 @@ mod compose;
 mod dashboards;
 #[path = "../support/diagnosis.rs"]
 mod diagnosis;
+mod first_failure;
 mod fleet;
 mod live;
 mod loadtest;

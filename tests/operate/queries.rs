@@ -27,7 +27,8 @@ pub(crate) struct Rule {
 }
 
 /// The variables of a dashboard, as a reader has them who has chosen nothing: everything, over a short while.
-const VARIABLES: &[(&str, &str)] = &[("$__rate_interval", "5s"), ("$job", ".+"), ("$instance", ".+")];
+const VARIABLES: &[(&str, &str)] =
+    &[("$__rate_interval", "5s"), ("$job", ".+"), ("$environment", ".*"), ("$instance", ".+")];
 
 fn read(folder: &str, ending: &str) -> Vec<(String, String)> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);

@@ -214,6 +214,33 @@ async fn a_client_that_goes_away_is_counted_as_499() {
 }
 
 #[tokio::test]
+async fn objective_counts_failures_of_the_service_as_bad_from_zero() {
+    let settings = [("GLASSHOUSE_FAULTS__ALLOWED", "true"), ("GLASSHOUSE_HTTP__TRUSTED_PROXIES", "127.0.0.1")];
+    let service = Service::start_with(Engine::Sqlite, &settings).await;
+    let count = async |availability: &str| {
+        service
+            .metric(&format!("glasshouse_slo_request_duration_seconds_count{{availability=\"{availability}\"}}"))
+            .await
+    };
+    assert_eq!((count("good").await, count("bad").await), (Some(0.0), Some(0.0)), "before the first request");
+    let client = service.client();
+    let me = || client.request(Method::GET, "/api/v1/users/me").header("x-forwarded-proto", "https");
+    assert_eq!(client.get("/nowhere").await.status, 404);
+    let inject = async |fault: &str| {
+        let put = reqwest::Client::new().put(format!("http://{}/debug/faults?for=1m", service.internal));
+        assert!(put.body(fault.to_owned()).send().await.unwrap().status().is_success(), "{fault}");
+    };
+    inject(r#"[{"fault": "error", "route": "/api/v1/users/me"}]"#).await;
+    assert_eq!(client.send(me()).await.status, 500);
+    inject(r#"[{"fault": "hang", "route": "/api/v1/users/me"}]"#).await;
+    assert_eq!(client.send(me().header("x-request-timeout", "0.05")).await.status, 504);
+    eventually("the client's own deadline is good, the error is bad", async || {
+        (count("good").await == Some(2.0) && count("bad").await == Some(1.0)).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_family_grows_no_further_than_its_cap() {
     let service = Service::start_with(Engine::Sqlite, &[("GLASSHOUSE_TELEMETRY__MAX_SERIES", "10")]).await;
     let overflow = "glasshouse_metric_series_overflow_total{family=\"http_server_request_duration_seconds\"}";

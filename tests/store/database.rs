@@ -9,7 +9,7 @@ use glasshouse::{
     store::{self, OpenError, Store},
     telemetry::{Metrics, Request, Tracer},
 };
-use prometheus::proto::MetricType;
+use prometheus::proto::{Metric, MetricType};
 use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
 
 use crate::support::{Engine, On, Opened, config, hash, now, session, user};
@@ -135,6 +135,11 @@ async fn each_call_is_counted_once_with_its_outcome(on: On) {
     ];
     let expected = expected.map(|(summary, error, count)| ((summary.to_owned(), error.to_owned()), count));
     assert_eq!(calls(&store.metrics), BTreeMap::from(expected));
+    assert_eq!(
+        outcomes(&store.metrics),
+        ["client=1", "failure=0", "success=5"],
+        "failures stand at zero from the start"
+    );
 }
 
 async fn a_request_knows_its_statements(on: On) {
@@ -320,6 +325,13 @@ fn calls(metrics: &Metrics) -> BTreeMap<(String, String), u64> {
         }
     }
     calls
+}
+
+/// How many calls there were by outcome.
+fn outcomes(metrics: &Metrics) -> Vec<String> {
+    let family = metrics.gather().into_iter().find(|it| it.name() == "glasshouse_db_calls_total").unwrap();
+    let outcome = |series: &Metric| format!("{}={}", series.get_label()[0].value(), series.get_counter().get_value());
+    family.get_metric().iter().map(outcome).collect()
 }
 
 fn observations(metrics: &Metrics, name: &str) -> u64 {

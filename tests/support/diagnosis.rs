@@ -90,9 +90,11 @@ pub(crate) fn missing(alert: &str, answers: &[String]) -> Vec<Sign> {
 
 #[test]
 fn a_sign_is_looked_for_where_it_must_stand() {
-    let answers = ["{db_query_summary=\"SELECT users by email\"} => 1\n{db_query_summary=\"COMMIT\"} => 0\n".to_owned()];
+    let answers =
+        ["{db_query_summary=\"SELECT users by email\"} => 1\n{db_query_summary=\"COMMIT\"} => 0\n".to_owned()];
     assert_eq!(missing("DatabaseSlow", &answers), []);
-    let answers = ["{db_query_summary=\"COMMIT\"} => 1\n{db_query_summary=\"SELECT users by email\"} => 0\n".to_owned()];
+    let answers =
+        ["{db_query_summary=\"COMMIT\"} => 1\n{db_query_summary=\"SELECT users by email\"} => 0\n".to_owned()];
     assert_eq!(missing("DatabaseSlow", &answers), [First(STATEMENT)]);
     let answers = ["{\"http\":\"ok\",\"store\":\"ok\"}".to_owned()];
     assert_eq!(missing("DatabaseDown", &answers), [Nowhere("\"store\":\"ok\"")]);

@@ -1,5 +1,6 @@
 /** What fires now, as Grafana knows it from Prometheus' rules. */
 import { base, type About } from './panel.js';
+import { chosen } from './query.js';
 import type { Panel } from './shape.js';
 import { unit } from './units.js';
 
@@ -9,7 +10,7 @@ export const alertlist = (about: Omit<About, 'ask' | 'unit'>): Panel => ({
     ...base({ ...about, ask: [], unit: unit.count }, 'time_series'),
     type: 'alertlist',
     options: {
-        alertInstanceLabelFilter: '{job=~"$job", severity=~"page|ticket"}',
+        alertInstanceLabelFilter: `{${chosen}, severity=~"page|ticket"}`,
         alertName: '',
         dashboardAlerts: false,
         datasource: '',

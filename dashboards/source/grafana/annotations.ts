@@ -1,5 +1,5 @@
 /** What happened besides: drawn across every panel. */
-import { ask, max, of, ours, source, sum, targets } from './query.js';
+import { ask, chosen, max, of, ours, source, sum, targets } from './query.js';
 import type { Annotation } from './shape.js';
 
 const event = (name: string, iconColor: string, expr: string, titleFormat: string, tagKeys: string): Annotation => ({
@@ -28,7 +28,7 @@ export const annotations: Annotation[] = [
     event(
         'Alerts',
         'red',
-        'ALERTS{job=~"$job", alertstate="firing", severity=~"page|ticket"}',
+        `ALERTS{${chosen}, alertstate="firing", severity=~"page|ticket"}`,
         '{{alertname}}',
         'severity',
     ),

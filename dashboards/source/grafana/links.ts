@@ -33,7 +33,7 @@ const link = (title: string, url: string, tooltip: string, keep: boolean): Dashb
     targetBlank: !keep,
 });
 
-/** The other dashboards, with the same job, instances and time. */
+/** The other dashboards, with the same job, environment, instances and time. */
 export const others = (here: Name): DashboardLink[] =>
     (Object.keys(names) as Name[])
         .filter((name) => name !== here)
@@ -82,7 +82,7 @@ export const instance = (title: string, path: string): DataLink => ({
     targetBlank: true,
 });
 
-/** Another dashboard, with the same job, instances and time. */
+/** Another dashboard, with the same job, environment, instances and time. */
 export const open = (name: Name): DataLink => ({
     title: `Dashboard: ${names[name]}`,
     url: `/d/${uid(name)}?\${__url_time_range}&\${__all_variables}`,

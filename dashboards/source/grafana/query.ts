@@ -1,4 +1,4 @@
-/** PromQL in a few words, each of them narrowed to the chosen job and instances. */
+/** PromQL in a few words, each of them narrowed to the chosen job, environment and instances. */
 import { SERVICE } from './links.js';
 import type { Query, Source } from './shape.js';
 
@@ -14,15 +14,20 @@ export const ask = (expr: string, legend: string): Question => ({ expr, legend }
 
 const selector = (metric: string, matchers: string[]) => `${metric}{${matchers.filter(Boolean).join(', ')}}`;
 
+/** Of one environment only: the same job may run in several, and their sum describes none of them. */
+const JOB = 'job=~"$job"';
+const ENVIRONMENT = 'environment=~"$environment"';
+export const chosen = `${JOB}, ${ENVIRONMENT}`;
+
 /** A metric of the chosen instances. */
 export const of = (metric: string, matchers = '') =>
-    selector(metric, ['job=~"$job"', 'instance=~"$instance"', matchers]);
+    selector(metric, [JOB, ENVIRONMENT, 'instance=~"$instance"', matchers]);
 
 /** Of what every program exports (`process_…`), that of the service: where every job is chosen, others are among them. */
-export const ours = (expr: string) => `${expr} and on (job, instance) ${of(`${SERVICE}_build_info`)}`;
+export const ours = (expr: string) => `${expr} and on (job, environment, instance) ${of(`${SERVICE}_build_info`)}`;
 
 /** What a rule has recorded for the whole job: it has no instance. */
-export const recorded = (metric: string, matchers = '') => selector(metric, ['job=~"$job"', matchers]);
+export const recorded = (metric: string, matchers = '') => selector(metric, [JOB, ENVIRONMENT, matchers]);
 
 export const rate = (metric: string, matchers = '') => `rate(${of(metric, matchers)}[$__rate_interval])`;
 export const increase = (metric: string, matchers = '') => `increase(${of(metric, matchers)}[$__rate_interval])`;

@@ -1,7 +1,7 @@
-/** What a reader chooses: the data source, the jobs, the instances. */
+/** What a reader chooses: the data source, the jobs, the environment, the instances. */
 import { VariableRefresh, VariableSort, type VariableModel } from '@grafana/schema';
 import { SERVICE } from './links.js';
-import { source } from './query.js';
+import { chosen, source } from './query.js';
 
 const datasource: VariableModel = {
     name: 'datasource',
@@ -27,4 +27,13 @@ const choice = (name: string, label: string, matchers = ''): VariableModel => ({
     current: { text: 'All', value: '$__all' },
 });
 
-export const variables = [datasource, choice('job', 'Job'), choice('instance', 'Instance', '{job=~"$job"}')];
+/** One environment at a time. Where targets have no such label there is nothing to choose, and it matches as empty. */
+const { allValue: _, ...one } = choice('environment', 'Environment', '{job=~"$job"}');
+const environment: VariableModel = { ...one, multi: false, includeAll: false, current: { text: '', value: '' } };
+
+export const variables = [
+    datasource,
+    choice('job', 'Job'),
+    environment,
+    choice('instance', 'Instance', `{${chosen}}`),
+];

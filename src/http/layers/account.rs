@@ -13,9 +13,12 @@ use axum::{
 };
 use futures_util::FutureExt;
 
-use super::{client::Client, observe::Observer, traffic::Upload};
+use super::{client::Client, deadline::CLIENT_DEADLINE, observe::Observer, traffic::Upload};
 use crate::{
-    http::problem::Failure,
+    http::{
+        metrics::{BAD, GOOD},
+        problem::Failure,
+    },
     telemetry::{Chain, Held, KeyValue, Request, Span, follow},
 };
 
@@ -113,6 +116,12 @@ impl Account {
         self.failure.as_ref().map(|failure| failure.error_type)
     }
 
+    /// Whether the request counts against the availability objective. A deadline that the client chose with
+    /// `X-Request-Timeout` does not, or a client could spend the budget.
+    fn is_service_failure(&self) -> bool {
+        self.status() >= 500 && self.error_type() != Some(CLIENT_DEADLINE)
+    }
+
     fn close(&self) {
         let took = self.ending.took.unwrap_or_else(|| self.started.elapsed());
         if !self.route.is_probe() {
@@ -131,6 +140,8 @@ impl Account {
         let labels = [method, route, status, self.error_type().unwrap_or_default(), scheme];
         let trace = self.span.sampled();
         metrics.duration.observe_in(&labels, took.as_secs_f64(), trace);
+        let availability = if self.is_service_failure() { BAD } else { GOOD };
+        metrics.slo_duration.observe_in(&[availability], took.as_secs_f64(), trace);
         metrics.request_size.observe_in(&[method, route], octets(self.upload.bytes()), None);
         metrics.response_size.observe_in(&[method, route], octets(self.ending.sent), None);
         metrics.queries.observe_in(&[route], octets(self.request.statements()), None);

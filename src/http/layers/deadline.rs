@@ -20,7 +20,7 @@ const X_REQUEST_TIMEOUT: HeaderName = HeaderName::from_static("x-request-timeout
 
 /// `error.type` of a request that was not done in the little time that its client gave us. It says nothing of our health,
 /// and must not: whoever asks for the impossible would burn the error budget of all.
-const CLIENT_DEADLINE: &str = "client_deadline";
+pub(super) const CLIENT_DEADLINE: &str = "client_deadline";
 
 /// Gives up on a request when the limit is reached, or the time that the client has set if that is shorter; what works
 /// for it is dropped. Who gives us the time that is `owed` and gets nothing was failed by us, whoever set the clock.

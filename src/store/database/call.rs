@@ -9,7 +9,10 @@ use std::{
 use sqlx::SqlStr;
 
 use super::{
-    super::{failure::InjectedAnswer, metrics::StoreMetrics},
+    super::{
+        failure::InjectedAnswer,
+        metrics::{CallOutcome, StoreMetrics},
+    },
     Failure, Statement,
 };
 use crate::{
@@ -67,6 +70,7 @@ impl Observer {
             span: &span,
             began: Instant::now(),
             error_type: Some(Cow::Borrowed(CANCELLED)),
+            outcome: CallOutcome::Client,
         };
         // Inside of the span and of what is measured: to all who look, the database itself is slow or broken.
         let work = async {
@@ -84,6 +88,7 @@ impl Observer {
         match span.within(limited).await.map_err(Failure::from).and_then(answered) {
             Ok((value, rows)) => {
                 call.error_type = None;
+                call.outcome = CallOutcome::Success;
                 if let Some(rows) = rows {
                     span.set(|| vec![returned(statement, rows)]);
                 }
@@ -94,6 +99,7 @@ impl Observer {
                     span.set(|| vec![KeyValue::new(semconv::DB_RESPONSE_STATUS_CODE, code)]);
                 }
                 call.error_type = Some(failure.error_type());
+                call.outcome = failure.outcome();
                 Err(failure)
             }
         }
@@ -130,6 +136,7 @@ struct Call<'a> {
     span: &'a Span,
     began: Instant,
     error_type: Option<Cow<'static, str>>,
+    outcome: CallOutcome,
 }
 
 impl Drop for Call<'_> {
@@ -145,6 +152,7 @@ impl Drop for Call<'_> {
             took.as_secs_f64(),
             self.span.sampled(),
         );
+        self.observer.metrics.calls.inc(&[self.outcome.as_str()]);
         Request::with_current(|request| request.add_statement(took));
         tracing::debug!(
             target: "glasshouse::store",

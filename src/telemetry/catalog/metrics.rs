@@ -35,6 +35,8 @@ metrics! {
     // What clients see.
     HTTP_SERVER_REQUEST_DURATION: Histogram(HTTP_SECONDS), "http_server_request_duration_seconds", ["http_request_method", "http_route", "http_response_status_code", "error_type", "url_scheme"],
         "How long a request took, from its headers to the end of the answer";
+    SLO_REQUEST_DURATION: Histogram(HTTP_SECONDS), "glasshouse_slo_request_duration_seconds", ["availability"],
+        "Requests as the objectives count them: good, or bad if the service failed them; both series exist from the start";
     HTTP_SERVER_ACTIVE_REQUESTS: Gauge, "http_server_active_requests", ["http_request_method", "url_scheme"],
         "Requests under way, until the end of the answer's body";
     HTTP_SERVER_REQUEST_BODY_SIZE: Histogram(BODY_BYTES), "http_server_request_body_size_bytes", ["http_request_method", "http_route"],
@@ -68,6 +70,8 @@ metrics! {
     // The database.
     DB_CLIENT_OPERATION_DURATION: Histogram(DB_SECONDS), "db_client_operation_duration_seconds", ["db_system_name", "db_operation_name", "db_collection_name", "db_query_summary", "error_type"],
         "How long a database call took, without waiting for a connection";
+    DB_CALLS: Counter, "glasshouse_db_calls_total", ["outcome"],
+        "Database calls by outcome: success, failure, or client for a value that is taken or a request that was given up";
     DB_CLIENT_CONNECTIONS: Gauge, "db_client_connections", ["db_client_connection_pool_name", "db_client_connection_state"],
         "Connections of the pool by what they do";
     DB_CLIENT_CONNECTION_MAX: Gauge, "db_client_connection_max", ["db_client_connection_pool_name"],

@@ -162,7 +162,8 @@ fn each_alert_says_what_happens_since_when_and_where_to_go() {
         assert!(names_a_window(alert.annotation("description")), "{name}: its description tells no time");
         assert_eq!(alert.annotation("runbook_url"), format!("http://localhost:8081/runbook/{name}.md"));
         let link = alert.annotation("dashboard_url");
-        assert_eq!(link.contains("&var-job={{ $labels.job }}"), name != "Watchdog", "{name}: {link}");
+        let place = "&var-job={{ $labels.job }}&var-environment={{ $labels.environment }}";
+        assert_eq!(link.contains(place), name != "Watchdog", "{name}: {link}");
         // One instance is shown where one is meant, and never the empty one of a sum over all.
         let speaks_of_one = alert.annotation("description").contains("$labels.instance");
         assert_eq!(link.ends_with("&var-instance={{ $labels.instance }}"), speaks_of_one, "{name}: {link}");

@@ -1,6 +1,7 @@
 //! Alerts: that each can fire and leads somewhere, who hears of it, and that its numbers are those of the objectives.
 
 mod complete;
+mod environments;
 mod mutants;
 mod mutation;
 mod routes;

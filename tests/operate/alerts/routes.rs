@@ -131,6 +131,15 @@ async fn what_follows_from_another_alert_wakes_nobody() {
             ],
             vec!["Panics a", "TrafficVanished"],
         ),
+        // Of one environment nothing is known; the other is another matter.
+        (
+            vec![
+                alert("TargetAbsent", &[("environment", "staging")]),
+                alert("TrafficVanished", &[("environment", "staging"), ("instance", "staging")]),
+                alert("TrafficVanished", &[("environment", "production"), ("instance", "production")]),
+            ],
+            vec!["TrafficVanished staging"],
+        ),
         // A database that a stuck instance does not hear of is no news; one that another does not hear of is.
         (
             vec![alert("RuntimeStalled", &a), alert("DatabaseDown", &a), alert("DatabaseDown", &b)],

@@ -8,7 +8,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{
-    expression::{labels, parse},
+    expression::{labels, parse, selectors},
     panels::{DASHBOARDS, dashboard, list, panels, text},
 };
 
@@ -156,4 +156,25 @@ fn deploys_starts_alerts_and_injected_faults_are_drawn_everywhere() {
             assert!(annotation["enable"] == true && parse(text(&annotation["target"], "expr"), "5m").is_ok());
         }
     }
+}
+
+#[test]
+fn queries_of_a_job_are_narrowed_to_one_environment() {
+    let mut faults = Vec::new();
+    for dashboard in ALL.iter() {
+        let of_panels = panels(dashboard).flat_map(|panel| list(panel, "targets"));
+        let of_annotations = list(&dashboard["annotations"], "list").iter().map(|annotation| &annotation["target"]);
+        for target in of_panels.chain(of_annotations) {
+            let expression = text(target, "expr");
+            let has = |matchers: &[String], matcher: &str| matchers.iter().any(|found| found == matcher);
+            let mixed = selectors(&parse(expression, "5m").unwrap()).into_iter().any(|selector| {
+                has(&selector.matchers, r#"job=~"$job""#) && !has(&selector.matchers, r#"environment=~"$environment""#)
+            });
+            faults.extend(mixed.then(|| format!("{}: {expression}", text(dashboard, "title"))));
+        }
+        let variables = list(&dashboard["templating"], "list");
+        let environment = variables.iter().find(|variable| variable["name"] == "environment").unwrap();
+        assert_eq!((&environment["multi"], &environment["includeAll"]), (&json!(false), &json!(false)));
+    }
+    assert!(faults.is_empty(), "several environments are added up:\n{}", faults.join("\n"));
 }

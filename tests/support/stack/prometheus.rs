@@ -114,7 +114,8 @@ impl Prometheus {
     }
 
     fn write_targets(&self, name: &str, address: Option<SocketAddr>) {
-        let targets = json!([{ "targets": address.iter().map(SocketAddr::to_string).collect::<Vec<_>>() }]);
+        let targets = address.iter().map(SocketAddr::to_string).collect::<Vec<_>>();
+        let targets = json!([{ "targets": targets, "labels": { "environment": "test" } }]);
         // Renamed into place, so that no half of it is read.
         let file = self.folder.path().join(name).with_extension("json");
         fs::write(file.with_extension("new"), targets.to_string()).unwrap();

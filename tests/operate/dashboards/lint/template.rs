@@ -18,7 +18,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "template-instance-rule",
         check: |it| chosen(it, "instance", "Instance"),
-        planted: |it| variable(it, 2)["allValue"] = json!(".*"),
+        planted: |it| variable(it, 3)["allValue"] = json!(".*"),
     },
     Rule {
         name: "template-label-promql-rule",
