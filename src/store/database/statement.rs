@@ -106,7 +106,7 @@ statements! {
     /// family, secret shown, next secret, now, new end, salt.
     rotate_session: "UPDATE" "sessions";
     /// family, secret shown, now, earliest rotation.
-    get_rotated_session: "SELECT" "sessions";
+    get_rotated_session: "SELECT" "sessions" "rotated";
     /// family, now.
     end_reused_session: "DELETE" "sessions" "by family";
     /// id.
