@@ -187,7 +187,8 @@ fn subcommands() -> BTreeSet<String> {
 fn fault(command: &str, targets: &BTreeSet<String>, subcommands: &BTreeSet<String>) -> Option<String> {
     let command = command.trim().trim_start_matches("$ ");
     let is_setting = |word: &&str| {
-        word.split_once('=').is_some_and(|(name, _)| name.chars().all(|c| c.is_ascii_uppercase() || c == '_'))
+        word.split_once('=')
+            .is_some_and(|(name, _)| name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'))
     };
     let words: Vec<&str> = command.split_whitespace().skip_while(is_setting).collect();
     let after = |flag: &str| words.iter().position(|word| *word == flag).and_then(|at| words.get(at + 1)).copied();
