@@ -3,6 +3,7 @@
 //! One list (`setting`) says what there is. Reading, refusing what nobody knows, printing and the reference are all
 //! made from it; only `mod.rs` knows which setting goes to which component.
 
+mod credentials;
 mod environment;
 mod faults;
 mod file;
@@ -115,7 +116,6 @@ pub fn load(sources: &Sources) -> Result<Settings, Faults> {
         contents.refuse_unknown(&mut faults);
     }
     let values = Values::read(contents.as_ref(), &variables, &mut faults);
-    otel::refuse_weaker_tls(&variables, &mut faults);
 
     let environment = match values.text("environment") {
         "production" => Environment::Production,
@@ -126,8 +126,11 @@ pub fn load(sources: &Sources) -> Result<Settings, Faults> {
     if let Some(accepted) = store.fault() {
         faults.add(values.fault("store.url", accepted));
     }
-    let telemetry = telemetry(&values, &mut faults);
+    let mut telemetry = telemetry(&values, &mut faults);
     let Some(keys) = keys::read(&values, environment, &mut faults) else { return Err(faults) };
+    let client_keys = [&telemetry.traces, &telemetry.logs];
+    let client_keys = client_keys.into_iter().flatten().filter_map(|export| Some(&export.tls.identity.as_ref()?.1));
+    telemetry.secrets = credentials::secrets(&values, &client_keys.chain([&keys.signing]).collect::<Vec<_>>());
 
     let defaulted = rules::defaulted(&values, environment, keys.new.as_deref());
     let warnings = [
@@ -290,5 +293,6 @@ fn telemetry(values: &Values, faults: &mut Faults) -> telemetry::Config {
         trust_remote_sampling: values.flag("telemetry.trust_remote_sampling"),
         force_trace_token: values.secret("telemetry.force_trace_token"),
         max_series: values.whole("telemetry.max_series"),
+        secrets: Vec::new(),
     }
 }

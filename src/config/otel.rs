@@ -1,22 +1,23 @@
-//! OpenTelemetry's standard variables: those that are honoured, those that have no effect here, those that must not
-//! be ignored.
+//! OpenTelemetry's standard variables: those that are honoured, and those that have no effect here.
 //!
 //! <https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/>; where the specification asks
 //! to ignore a value that makes no sense, it is a fault here, like that of any other setting.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
+use secrecy::SecretString;
 use url::Url;
 
 use super::{
+    credentials,
     environment::Variables,
-    faults::{Fault, Faults},
+    faults::Faults,
+    file,
     setting::{STANDARD_PREFIX, Setting, all},
     shape::Shape,
-    sources::Origin,
     values::Values,
 };
-use crate::telemetry::{Export, Protocol, Sampler};
+use crate::telemetry::{Export, Protocol, Sampler, Tls};
 
 const PROTOCOLS: Shape = Shape::Choice(&["grpc", "http/protobuf"]);
 const COMPRESSIONS: Shape = Shape::Choice(&["gzip", "none"]);
@@ -53,8 +54,8 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting(
         "OTEL_PROPAGATORS",
         Shape::Words,
-        "tracecontext,baggage",
-        "Who carries a trace from caller to callee: tracecontext, and baggage beside it.",
+        "tracecontext",
+        "How a trace is carried from caller to callee: by tracecontext, and by nothing else.",
     ),
     setting("OTEL_TRACES_EXPORTER", EXPORTERS, "otlp", "Whether traces are exported, if there is an endpoint."),
     setting(
@@ -111,6 +112,26 @@ pub(super) const SETTINGS: &[Setting] = &[
     ),
     setting("OTEL_EXPORTER_OTLP_TRACES_INSECURE", Shape::Flag, "", INSTEAD_FOR_TRACES),
     setting("OTEL_EXPORTER_OTLP_LOGS_INSECURE", Shape::Flag, "", INSTEAD_FOR_LOGS),
+    setting(
+        "OTEL_EXPORTER_OTLP_CERTIFICATE",
+        Shape::Path,
+        "",
+        "PEM of the authorities that sign the collector's certificate. Without it: the system's authorities for \
+         http/protobuf, the public ones that are built in for grpc.",
+    ),
+    setting("OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", Shape::Path, "", INSTEAD_FOR_TRACES),
+    setting("OTEL_EXPORTER_OTLP_LOGS_CERTIFICATE", Shape::Path, "", INSTEAD_FOR_LOGS),
+    setting(
+        "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
+        Shape::Path,
+        "",
+        "PEM of the certificate that the collector is shown; with it OTEL_EXPORTER_OTLP_CLIENT_KEY.",
+    ),
+    setting("OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE", Shape::Path, "", INSTEAD_FOR_TRACES),
+    setting("OTEL_EXPORTER_OTLP_LOGS_CLIENT_CERTIFICATE", Shape::Path, "", INSTEAD_FOR_LOGS),
+    setting("OTEL_EXPORTER_OTLP_CLIENT_KEY", Shape::Path, "", "PEM of the key of that certificate."),
+    setting("OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", Shape::Path, "", INSTEAD_FOR_TRACES),
+    setting("OTEL_EXPORTER_OTLP_LOGS_CLIENT_KEY", Shape::Path, "", INSTEAD_FOR_LOGS),
     setting("OTEL_BSP_SCHEDULE_DELAY", TIMEOUT, "1000", "How long a span waits for company."),
     setting(
         "OTEL_BSP_MAX_QUEUE_SIZE",
@@ -142,19 +163,6 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", COUNT, "128", "How many attributes a span keeps."),
     setting("OTEL_SPAN_EVENT_COUNT_LIMIT", COUNT, "128", "How many events a span keeps."),
     setting("OTEL_SPAN_LINK_COUNT_LIMIT", COUNT, "128", "How many links a span keeps."),
-];
-
-/// Those that choose whom to trust: ignoring them would weaken TLS without anybody noticing.
-const TLS: &[&str] = &[
-    "OTEL_EXPORTER_OTLP_CERTIFICATE",
-    "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
-    "OTEL_EXPORTER_OTLP_CLIENT_KEY",
-    "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE",
-    "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE",
-    "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY",
-    "OTEL_EXPORTER_OTLP_LOGS_CERTIFICATE",
-    "OTEL_EXPORTER_OTLP_LOGS_CLIENT_CERTIFICATE",
-    "OTEL_EXPORTER_OTLP_LOGS_CLIENT_KEY",
 ];
 
 /// What can be exported.
@@ -212,18 +220,62 @@ fn export(signal: &Signal, values: &Values, faults: &mut Faults) -> Option<Expor
         "grpc" => Protocol::Grpc,
         _ => Protocol::HttpProtobuf,
     };
-    let endpoint = endpoint(signal, protocol, values, faults)?;
+    let mut endpoint = endpoint(signal, protocol, values, faults)?;
+    let mut headers = values.headers(&chosen(values, signal, "HEADERS")).to_vec();
+    if let Err(accepted) = credentials::move_to_header(&mut endpoint, &mut headers) {
+        faults.add(values.fault(&chosen(values, signal, "ENDPOINT"), accepted));
+    }
     let is_wanted = values.text(&format!("OTEL_{}_EXPORTER", signal.name)) == "otlp";
-    (is_wanted && !values.flag("OTEL_SDK_DISABLED")).then(|| Export {
+    if !is_wanted || values.flag("OTEL_SDK_DISABLED") {
+        return None;
+    }
+    let tls = tls(signal, values, faults);
+    let export = Export {
         endpoint,
         protocol,
-        headers: values.headers(&chosen(values, signal, "HEADERS")).to_vec(),
+        headers,
+        tls,
         gzip: values.text(&chosen(values, signal, "COMPRESSION")) == "gzip",
         timeout: values.duration(&chosen(values, signal, "TIMEOUT")).min(values.duration(&processor("EXPORT_TIMEOUT"))),
         queue,
         batch,
         delay: values.duration(&processor("SCHEDULE_DELAY")),
-    })
+    };
+    // The certificates are the only part that a client can still refuse.
+    if let Some(fault) = export.fault() {
+        let named =
+            ["CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY", "ENDPOINT"].map(|what| chosen(values, signal, what));
+        let named = named.iter().find(|name| values.is_set(name));
+        let name = named.map_or("OTEL_EXPORTER_OTLP_ENDPOINT", String::as_str);
+        faults.add(values.fault(name, format!("what a client of a collector can be made of; {fault}")));
+    }
+    Some(export)
+}
+
+/// The certificates that the variables name, as the files hold them.
+fn tls(signal: &Signal, values: &Values, faults: &mut Faults) -> Tls {
+    let mut read = |what: &str, label: &str| {
+        let name = chosen(values, signal, what);
+        let path = values.optional_text(&name)?;
+        let accepted = match file::text(Path::new(path)) {
+            Ok(pem) if pem.contains(label) => return Some(pem),
+            Ok(_) => format!("a PEM file with a {label}"),
+            Err(error) => format!("a file that can be read; {error}"),
+        };
+        faults.add(values.fault(&name, accepted));
+        None
+    };
+    let ca = read("CERTIFICATE", "CERTIFICATE").map(String::into_bytes);
+    let certificate = read("CLIENT_CERTIFICATE", "CERTIFICATE");
+    let key = read("CLIENT_KEY", "PRIVATE KEY").map(SecretString::from);
+    let (certificate_name, key_name) =
+        (chosen(values, signal, "CLIENT_CERTIFICATE"), chosen(values, signal, "CLIENT_KEY"));
+    match (values.is_set(&certificate_name), values.is_set(&key_name)) {
+        (true, false) => faults.add(values.fault(&certificate_name, format!("with {key_name} beside it"))),
+        (false, true) => faults.add(values.fault(&key_name, format!("with {certificate_name} beside it"))),
+        _ => {}
+    }
+    Tls { ca, identity: certificate.map(String::into_bytes).zip(key) }
 }
 
 /// The variable that decides: the signal's own if it is set, otherwise the one for all.
@@ -253,23 +305,9 @@ fn endpoint(signal: &Signal, protocol: Protocol, values: &Values, faults: &mut F
     Some(url)
 }
 
-/// The variables whose being ignored would weaken TLS.
-pub(super) fn refuse_weaker_tls(variables: &Variables, faults: &mut Faults) {
-    for name in TLS.iter().filter(|name| variables.contains_key(**name)) {
-        faults.add(Fault {
-            setting: (*name).to_owned(),
-            origin: Origin::Variable((*name).to_owned()),
-            read: None,
-            accepted: "not to be set: collectors are checked against the public authorities built in, and shown no \
-                       certificate; put a collector of your own in between"
-                .to_owned(),
-        });
-    }
-}
-
 /// One warning that names every standard variable that is set and has no effect.
 pub(super) fn without_effect(values: &Values, variables: &Variables) -> Option<String> {
-    let is_honoured = |name: &str| all().any(|setting| setting.name == name) || TLS.contains(&name);
+    let is_honoured = |name: &str| all().any(|setting| setting.name == name);
     let mut names: Vec<String> = variables
         .keys()
         .filter(|name| name.starts_with(STANDARD_PREFIX) && !is_honoured(name))
@@ -279,9 +317,8 @@ pub(super) fn without_effect(values: &Values, variables: &Variables) -> Option<S
         names.push("OTEL_METRICS_EXPORTER (metrics are scraped at /metrics)".to_owned());
     }
     let propagators = values.texts("OTEL_PROPAGATORS");
-    let is_known = |name: &String| matches!(name.as_str(), "tracecontext" | "baggage");
-    if !propagators.iter().all(is_known) || !propagators.iter().any(|name| name == "tracecontext") {
-        names.push("OTEL_PROPAGATORS (traces are carried by tracecontext)".to_owned());
+    if propagators != ["tracecontext"] {
+        names.push("OTEL_PROPAGATORS (traces are carried by tracecontext and by nothing else)".to_owned());
     }
     if values.is_set("OTEL_TRACES_SAMPLER_ARG") && !values.text("OTEL_TRACES_SAMPLER").ends_with("traceidratio") {
         names.push("OTEL_TRACES_SAMPLER_ARG (the sampler takes none)".to_owned());
@@ -291,6 +328,15 @@ pub(super) fn without_effect(values: &Values, variables: &Variables) -> Option<S
         let has_endpoint = values.is_set(&chosen(values, &signal, "ENDPOINT"));
         if values.is_set(&exporter) && values.text(&exporter) == "otlp" && !has_endpoint {
             names.push(format!("{exporter} (there is no endpoint)"));
+        }
+        let is_plain =
+            values.optional_text(&chosen(values, &signal, "ENDPOINT")).is_none_or(|url| url.starts_with("http:"));
+        for what in ["CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY"] {
+            let name = chosen(values, &signal, what);
+            let warning = format!("{name} (no endpoint is https)");
+            if is_plain && values.is_set(&name) && !names.contains(&warning) {
+                names.push(warning);
+            }
         }
     }
     (!names.is_empty()).then(|| format!("set, but without effect: {}", names.join(", ")))

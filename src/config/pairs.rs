@@ -33,7 +33,7 @@ fn is_token(byte: u8) -> bool {
 
 /// Percent-decoding of RFC 3986, section 2.1; none where a `%` is not followed by two hexadecimal digits, or where
 /// the octets are not UTF-8.
-fn decode(text: &str) -> Option<String> {
+pub(super) fn decode(text: &str) -> Option<String> {
     let mut parts = text.split('%');
     let mut octets = parts.next()?.as_bytes().to_vec();
     for part in parts {

@@ -15,6 +15,11 @@ const MAX_CHARS: usize = 120;
 const OPEN_PARAMETERS: &[&str] =
     &["mode", "cache", "immutable", "vfs", "sslmode", "application_name", "options", "host", "port", "dbname", "user"];
 
+/// Whether the value of such a parameter of a URL is no secret.
+pub(super) fn is_open_parameter(name: &str) -> bool {
+    OPEN_PARAMETERS.contains(&name)
+}
+
 /// What was read for a setting of this shape: quoted, shortened, without secrets. `source` is the file's text for it.
 pub(super) fn shown(shape: Shape, given: Given<'_>, source: &str) -> String {
     match (shape, given) {
@@ -54,7 +59,7 @@ pub(super) fn url(text: &str) -> String {
     let query: Vec<String> = url
         .query_pairs()
         .map(|(key, value)| {
-            let value = if OPEN_PARAMETERS.contains(&key.as_ref()) { value } else { "…".into() };
+            let value = if is_open_parameter(&key) { value } else { "…".into() };
             format!("{key}={value}")
         })
         .collect();

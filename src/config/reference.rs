@@ -15,7 +15,7 @@ const HEAD: &str = "\
 
 const STANDARD: &str = "
 # OpenTelemetry's standard variables: set by the environment only. Any other OTEL_ variable that is set is named in
-# one warning; those that choose certificates stop the start, since ignoring them would weaken TLS.";
+# one warning.";
 
 /// The widest line.
 const WIDTH: usize = 118;

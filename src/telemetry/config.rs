@@ -32,6 +32,8 @@ pub struct Config {
     pub force_trace_token: Option<SecretString>,
     /// How many series one metric may have; beyond it label values fold into `_overflow`.
     pub max_series: usize,
+    /// Every secret of the settings: replaced wherever a line or an exported item would show one.
+    pub secrets: Vec<SecretString>,
 }
 
 impl Config {
@@ -59,12 +61,14 @@ pub enum LogFormat {
 /// Where one signal is exported to.
 #[derive(Clone)]
 pub struct Export {
-    /// gRPC: the collector's base URL. HTTP: the whole URL, with `/v1/traces` or `/v1/logs`.
+    /// gRPC: the collector's base URL. HTTP: the whole URL, with `/v1/traces` or `/v1/logs`. Without user and password.
     pub endpoint: Url,
     /// How it is spoken to.
     pub protocol: Protocol,
     /// Sent with each export; may hold credentials.
     pub headers: Vec<(String, SecretString)>,
+    /// Which server is trusted, and what it is shown; for `https`.
+    pub tls: Tls,
     /// Whether bodies are compressed with gzip.
     pub gzip: bool,
     /// How long one export may take.
@@ -82,6 +86,15 @@ impl fmt::Debug for Export {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Export(…)")
     }
+}
+
+/// The certificates of one export.
+#[derive(Clone, Default)]
+pub struct Tls {
+    /// PEM of the authorities that may have signed the server's certificate; without them, the public ones.
+    pub ca: Option<Vec<u8>>,
+    /// PEM of the client's certificate and of its key.
+    pub identity: Option<(Vec<u8>, SecretString)>,
 }
 
 /// How a collector is spoken to: `OTEL_EXPORTER_OTLP_PROTOCOL`.

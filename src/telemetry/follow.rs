@@ -26,7 +26,7 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use super::{Counter, Gauge, Metrics, Request, catalog, log_format::JsonLine};
+use super::{Counter, Gauge, Metrics, Redactor, Request, catalog, log_format::JsonLine};
 
 /// How many may follow at once.
 pub const MOST: usize = 4;
@@ -81,6 +81,7 @@ struct Inner {
     on: AtomicBool,
     list: RwLock<Vec<Arc<Follower>>>,
     json: JsonLine,
+    redactor: Redactor,
     gauge: Gauge,
     dropped: Counter,
 }
@@ -93,9 +94,9 @@ struct Follower {
 }
 
 impl Followers {
-    pub(super) fn new(json: JsonLine, metrics: &Metrics) -> Self {
+    pub(super) fn new(json: JsonLine, redactor: Redactor, metrics: &Metrics) -> Self {
         let (gauge, dropped) = (metrics.gauge(&catalog::FOLLOWERS), metrics.counter(&catalog::FOLLOW_DROPPED));
-        Self(Arc::new(Inner { on: AtomicBool::new(false), list: RwLock::default(), json, gauge, dropped }))
+        Self(Arc::new(Inner { on: AtomicBool::new(false), list: RwLock::default(), json, redactor, gauge, dropped }))
     }
 
     pub(super) fn layer<S>(&self) -> impl Layer<S> + use<S>
@@ -151,7 +152,11 @@ impl Followers {
         let mut line: Option<Arc<str>> = None;
         for follower in list.iter().filter(|follower| follower.wanted.is(request)) {
             let missed = follower.missed.swap(0, Relaxed);
-            let line = line.get_or_insert_with(|| self.0.json.of(event).trim_end().into());
+            let line = line.get_or_insert_with(|| {
+                let mut line = self.0.json.of(event);
+                self.0.redactor.redact(&mut line);
+                line.trim_end().into()
+            });
             let seen = Seen { kind: kind(event.metadata()), line: Arc::clone(line), missed };
             if follower.lines.try_send(seen).is_err() {
                 follower.missed.fetch_add(missed + 1, Relaxed);

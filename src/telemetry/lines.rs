@@ -10,12 +10,13 @@ use std::{
 
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::{Counter, Metrics, catalog};
+use super::{Counter, Metrics, Redactor, catalog};
 
 /// Where lines are put. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Lines {
     queue: SyncSender<Message>,
+    redactor: Redactor,
     dropped: Counter,
 }
 
@@ -30,12 +31,17 @@ impl Lines {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub(super) fn start(out: Box<dyn Write + Send>, capacity: usize, metrics: &Metrics) -> io::Result<Self> {
+    pub(super) fn start(
+        out: Box<dyn Write + Send>,
+        capacity: usize,
+        redactor: Redactor,
+        metrics: &Metrics,
+    ) -> io::Result<Self> {
         let (queue, lines) = sync_channel(capacity);
         let dropped = metrics.counter(&catalog::LOG_LINES_DROPPED);
         let counted = dropped.clone();
         thread::Builder::new().name("log".to_owned()).spawn(move || write_all(&lines, out, &counted))?;
-        Ok(Self { queue, dropped })
+        Ok(Self { queue, redactor, dropped })
     }
 
     /// Waits until every line so far is written, at most for `budget`; says whether they are. Blocks.
@@ -103,7 +109,7 @@ impl<'a> MakeWriter<'a> for Lines {
 /// One call is one line: the subscriber formats the whole of it before it writes.
 impl Write for &Lines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        match self.queue.try_send(Message::Line(line.into())) {
+        match self.queue.try_send(Message::Line(self.redactor.redacted(line).into())) {
             Ok(()) => {}
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => self.dropped.inc(&[]),
         }
@@ -127,7 +133,7 @@ mod tests {
     };
 
     use super::Lines;
-    use crate::telemetry::Metrics;
+    use crate::telemetry::{Metrics, Redactor};
 
     /// Takes nothing until it is told to.
     struct Stuck {
@@ -152,7 +158,7 @@ mod tests {
         let kept = Arc::new(Mutex::default());
         let metrics = Metrics::new(10);
         let out = Stuck { released, kept: Arc::clone(&kept) };
-        (Lines::start(Box::new(out), capacity, &metrics).unwrap(), metrics, release, kept)
+        (Lines::start(Box::new(out), capacity, Redactor::default(), &metrics).unwrap(), metrics, release, kept)
     }
 
     fn lines_of(kept: &Mutex<Vec<u8>>) -> Vec<String> {

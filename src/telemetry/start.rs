@@ -5,6 +5,7 @@ use std::{future::Future, io::Write, thread, time::Duration};
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use opentelemetry_sdk::{logs::SdkLoggerProvider, trace::SdkTracerProvider};
+use secrecy::ExposeSecret;
 use tokio::{runtime::Handle, sync::oneshot, time::timeout};
 use tracing::Dispatch;
 use tracing_subscriber::{
@@ -15,7 +16,7 @@ use tracing_subscriber::{
 };
 
 use super::{
-    Config, LogFilter, LogFormat, Metrics, Tracer, allocator, build,
+    Config, LogFilter, LogFormat, Metrics, Redactor, Tracer, allocator, build,
     console::Recorder,
     export::{self, ExportError, Outage},
     follow::Followers,
@@ -83,10 +84,14 @@ impl Telemetry {
         allocator::register(&metrics);
         panics::install(&metrics);
 
+        let redactor = Redactor::new(config.secrets.iter().map(ExposeSecret::expose_secret));
         let outage = Outage::default();
         let (spans, logs) = {
             let _runtime = exporting.enter();
-            (export::tracer_provider(config, &outage, &metrics)?, export::logger_provider(config, &outage, &metrics)?)
+            (
+                export::tracer_provider(config, &outage, &redactor, &metrics)?,
+                export::logger_provider(config, &outage, &redactor, &metrics)?,
+            )
         };
         let sdk = spans.as_ref().map(|provider| provider.tracer("glasshouse"));
         let tracer = Tracer::new(sdk.clone(), config.sampler, config.trust_remote_sampling);
@@ -96,7 +101,8 @@ impl Telemetry {
             LogFormat::Json => false,
             LogFormat::Pretty => true,
         };
-        let lines = Lines::start(output.writer, config.log_queue, &metrics).map_err(StartError::LogThread)?;
+        let lines =
+            Lines::start(output.writer, config.log_queue, redactor.clone(), &metrics).map_err(StartError::LogThread)?;
         let (log_filter, written, exported) =
             LogFilter::new(&config.log_filter, logs.is_some()).map_err(StartError::LogFilter)?;
         let json = JsonLine::new(&config.service_name);
@@ -123,7 +129,7 @@ impl Telemetry {
             .as_ref()
             .zip(exported)
             .map_or_else(nothing, |(logs, filter)| OpenTelemetryTracingBridge::new(logs).with_filter(filter).boxed());
-        let (followers, console) = (Followers::new(json, &metrics), Recorder::new(&metrics));
+        let (followers, console) = (Followers::new(json, redactor, &metrics), Recorder::new(&metrics));
         let layers = log.and_then(spans_inside).and_then(exported_log);
         // Not by `and_then`: on a bare registry that takes the outermost layer's level for everybody's, and these two
         // say OFF most of the time.

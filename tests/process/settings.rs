@@ -15,6 +15,7 @@ fn every_fault_is_reported_at_once_before_a_port_is_bound() {
             ("GLASSHOUSE_AUTH__PASSWORD_WORKERS", "-1"),
             ("GLASSHOUSE_HTP__LISTEN", "127.0.0.1:1"),
             ("DATABASE_URL", "mysql://user:canary-secret@host/db"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://127.0.0.1:4318"),
             ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/ca.pem"),
         ],
     );
@@ -69,7 +70,7 @@ fn printing_redacts_every_secret() {
         ("GLASSHOUSE_TELEMETRY__FORCE_TRACE_TOKEN", "canary-secret-of-the-trace"),
         ("DATABASE_URL", "postgres://ann:canary-secret@localhost/users"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://ann:canary-secret@localhost:4317"),
-        ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=canary-secret"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "x-api-key=canary-secret"),
     ];
     let output = run(&["config", "print"], &secrets);
     assert_eq!(output.status.code(), Some(0), "{output:?}");

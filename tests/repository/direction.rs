@@ -53,6 +53,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("prometheus", &["telemetry"]),
     ("tracing_opentelemetry", &["telemetry"]),
     ("tracing_subscriber", &["telemetry"]),
+    ("tonic", &["telemetry"]),
     ("argon2", &["domain"]),
     ("aws_lc_rs", &["domain"]),
     ("jsonwebtoken", &["domain"]),

@@ -168,6 +168,7 @@ const UNMET: &[&str] = &[
     // Exporters speak from threads of their own, which log to the process and not to one of its services:
     // tests/process/telemetry.rs.
     "otel.signal",
+    "otel.rejected",
 ];
 
 on_both_stores! {

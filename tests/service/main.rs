@@ -21,6 +21,7 @@ mod limiting;
 mod listing;
 mod logs;
 mod metrics;
+mod otlp_export;
 mod overload;
 mod patterns;
 mod permissions;

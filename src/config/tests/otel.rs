@@ -1,8 +1,9 @@
 //! OpenTelemetry's standard variables: what they do, and what is said of those that do nothing.
 
-use std::time::Duration;
+use std::{process::Command, time::Duration};
 
-use secrecy::ExposeSecret as _;
+use secrecy::ExposeSecret;
+use tempfile::TempDir;
 
 use super::with;
 use crate::telemetry::{Protocol, Sampler};
@@ -86,13 +87,104 @@ fn standard_variables_without_effect_are_named_in_one_warning() {
     assert!(!warning.contains("OTEL_BSP"), "{warning}");
 }
 
+/// A certificate of an authority of its own, and the key of that.
+fn certificate(folder: &TempDir) -> (String, String) {
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (certificate, key) = (path("ca.pem"), path("ca.key"));
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=test", "-days", "2"])
+        .args(["-keyout", &key, "-out", &certificate])
+        .output()
+        .expect("openssl runs");
+    assert!(made.status.success(), "{made:?}");
+    (certificate, key)
+}
+
 #[test]
-fn what_would_weaken_tls_if_ignored_stops_the_start() {
-    for name in [
-        "OTEL_EXPORTER_OTLP_CERTIFICATE",
-        "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY",
-        "OTEL_EXPORTER_OTLP_LOGS_CLIENT_CERTIFICATE",
-    ] {
-        assert!(with(&[(name, "a.pem")]).fault().starts_with(name));
+fn certificates_are_read_and_checked_before_the_start() {
+    let folder = TempDir::new().expect("a folder");
+    let (certificate, key) = certificate(&folder);
+    for protocol in ["grpc", "http/protobuf"] {
+        let base = [("OTEL_EXPORTER_OTLP_ENDPOINT", "https://c:4317"), ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)];
+        let with_tls = |more: &[(&str, &str)]| with(&[&base[..], more].concat());
+        let all = [
+            ("OTEL_EXPORTER_OTLP_CERTIFICATE", certificate.as_str()),
+            ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", &certificate),
+            ("OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", &key),
+        ];
+        let traces = with_tls(&all).settings().telemetry.traces.expect("an endpoint");
+        assert!(traces.tls.ca.is_some() && traces.tls.identity.is_some(), "{protocol}");
+        for (name, path) in [
+            ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere.pem"),
+            ("OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", key.as_str()),
+            ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", &certificate),
+            ("OTEL_EXPORTER_OTLP_CLIENT_KEY", &key),
+        ] {
+            let fault = with_tls(&[(name, path)]).fault();
+            assert!(fault.starts_with(name), "{protocol}: {fault}");
+        }
+        let broken = folder.path().join("broken.pem");
+        let text = "-----BEGIN CERTIFICATE-----\nbm90IG9uZQ==\n-----END CERTIFICATE-----\n";
+        std::fs::write(&broken, text).expect("a file");
+        let fault = with_tls(&[("OTEL_EXPORTER_OTLP_CERTIFICATE", &broken.display().to_string())]).fault();
+        assert!(fault.starts_with("OTEL_EXPORTER_OTLP_CERTIFICATE"), "{protocol}: {fault}");
     }
+}
+
+#[test]
+fn certificates_of_a_plain_endpoint_are_named_in_the_warning() {
+    let folder = TempDir::new().expect("a folder");
+    let (certificate, _) = certificate(&folder);
+    let variables =
+        [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318"), ("OTEL_EXPORTER_OTLP_CERTIFICATE", certificate.as_str())];
+    let warnings = with(&variables).settings().warnings.join("\n");
+    assert_eq!(warnings.matches("OTEL_EXPORTER_OTLP_CERTIFICATE (").count(), 1, "{warnings}");
+}
+
+#[test]
+fn credentials_in_the_url_are_sent_as_basic_or_refused() {
+    let with_headers = |url: &str, headers: &str| {
+        with(&[("OTEL_EXPORTER_OTLP_ENDPOINT", url), ("OTEL_EXPORTER_OTLP_HEADERS", headers)])
+    };
+    let traces = with_headers("http://ann:hush@c:4318", "").settings().telemetry.traces.expect("an endpoint");
+    assert_eq!(traces.endpoint.as_str(), "http://c:4318/v1/traces");
+    let headers: Vec<_> = traces.headers.iter().map(|(name, value)| (name.as_str(), value.expose_secret())).collect();
+    assert_eq!(headers, [("authorization", "Basic YW5uOmh1c2g=")]);
+    let fault = with_headers("http://ann:hush@c:4318", "Authorization=Bearer%20b").fault();
+    assert!(fault.starts_with("OTEL_EXPORTER_OTLP_ENDPOINT") && !fault.contains("hush"), "{fault}");
+}
+
+#[test]
+fn baggage_is_named_as_without_effect() {
+    let warnings = |value| with(&[("OTEL_PROPAGATORS", value)]).settings().warnings.join("\n");
+    assert!(!warnings("tracecontext").contains("OTEL_PROPAGATORS"));
+    for value in ["tracecontext,baggage", "baggage", "none"] {
+        assert!(warnings(value).contains("OTEL_PROPAGATORS"), "{value}");
+    }
+}
+
+#[test]
+fn every_secret_of_the_settings_is_known_to_the_redactor() {
+    let settings = with(&[
+        ("DATABASE_URL", "postgres://ann:canary%2Ddatabase@localhost/users?password=canary-query"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://ann:canary-url@c:4318?api-key=canary-key"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "authorization2=Bearer%20canary-header"),
+        ("GLASSHOUSE_INTERNAL__TOKEN", "canary-internal-token"),
+        ("GLASSHOUSE_TELEMETRY__FORCE_TRACE_TOKEN", "canary-force-token"),
+    ])
+    .settings();
+    let known: Vec<_> = settings.telemetry.secrets.iter().map(ExposeSecret::expose_secret).collect();
+    for canary in [
+        "canary%2Ddatabase",
+        "canary-database",
+        "canary-query",
+        "canary-url",
+        "canary-key",
+        "canary-header",
+        "canary-internal-token",
+        "canary-force-token",
+    ] {
+        assert!(known.contains(&canary), "{canary}");
+    }
+    assert!(known.iter().any(|secret| secret.contains("PRIVATE KEY")), "the signing key");
 }

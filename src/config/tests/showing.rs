@@ -16,7 +16,7 @@ fn no_secret_is_shown_in_effect_or_in_faults() {
         ("GLASSHOUSE_INTERNAL__TOKEN", "hushhushhushhush"),
         ("GLASSHOUSE_TELEMETRY__FORCE_TRACE_TOKEN", "hushhushhushhush"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://hush:hush@c/"),
-        ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=hush"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "x-api-key=hush"),
     ];
     let settings = with(&secrets).settings();
     let parts = format!("{:?} {:?} {:?} {:?}", settings.store, settings.telemetry, settings.auth, settings.internal);

@@ -71,6 +71,7 @@ pub const FIELDS: &[Signal] = &[
     field("faults.for", "For how long"),
     field("heap.sampling_for", "For how long the heap is sampled, if not for good"),
     field("otel.signal", "What is exported: spans or logs"),
+    field("otel.rejected", "How many items of one export the collector rejected"),
     field("exception.type", "Always panic"),
     field("exception.message", "What a panic said"),
     field("exception.stacktrace", "Where it came from"),

@@ -1,13 +1,14 @@
-//! What becomes of each item: queued or dropped, exported or failed. And one log line when the collector goes, one
-//! when it comes back.
+//! The outcome of each item: queued or dropped, exported, rejected or failed. One log line when exports begin to fail
+//! or to be rejected, one when they work again.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
 };
 
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 
+use super::{client::SendError, message::PartialSuccess};
 use crate::telemetry::{
     Counter, Gauge, Metrics,
     catalog::{self, Metric},
@@ -23,10 +24,18 @@ struct Inner {
     /// Queued, or on its way to the collector right now: what is in memory.
     waiting: AtomicUsize,
     closed: AtomicBool,
-    failing: AtomicBool,
+    health: Mutex<Health>,
     processed: Counter,
     exported: Counter,
     queue: Gauge,
+}
+
+/// The state of exports, as far as it has been logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Health {
+    Working,
+    Rejected,
+    Failing,
 }
 
 /// Which families an account writes to.
@@ -58,6 +67,11 @@ pub(in crate::telemetry) const LOGS: Families = Families {
 const QUEUE_FULL: &str = "queue_full";
 const ALREADY_SHUTDOWN: &str = "already_shutdown";
 
+/// `error.type` of items whose export failed, was not answered in time, or was answered with their rejection.
+const FAILED: &str = "failed";
+const TIMEOUT: &str = "timeout";
+const REJECTED: &str = "rejected";
+
 impl Account {
     /// An account of a queue with so many places; 0 where nothing is exported.
     pub(in crate::telemetry) fn new(families: &Families, capacity: usize, metrics: &Metrics) -> Self {
@@ -66,7 +80,7 @@ impl Account {
         for error_type in ["", QUEUE_FULL, ALREADY_SHUTDOWN] {
             processed.add(&[error_type], 0);
         }
-        for error_type in ["", "timeout", "failed", "shutdown"] {
+        for error_type in ["", FAILED, TIMEOUT, REJECTED] {
             exported.add(&[error_type], 0);
         }
         #[expect(clippy::cast_precision_loss, reason = "a queue has fewer than 2^52 places")]
@@ -77,7 +91,7 @@ impl Account {
             capacity,
             waiting: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
-            failing: AtomicBool::new(false),
+            health: Mutex::new(Health::Working),
             processed,
             exported,
             queue,
@@ -105,18 +119,22 @@ impl Account {
         self.0.closed.store(true, SeqCst);
     }
 
-    /// The export of so many items has ended so.
-    pub(super) fn exported(&self, items: usize, result: &OTelSdkResult) {
+    /// Counts and logs how the export of so many items ended.
+    ///
+    /// # Errors
+    /// As the export, for the SDK.
+    pub(super) fn exported(&self, items: usize, outcome: Result<PartialSuccess, SendError>) -> OTelSdkResult {
         self.0.waiting.fetch_sub(items, SeqCst);
         self.show();
-        let outcome = match result {
-            Ok(()) => "",
-            Err(OTelSdkError::Timeout(_)) => "timeout",
-            Err(OTelSdkError::AlreadyShutdown) => "shutdown",
-            Err(OTelSdkError::InternalFailure(_)) => "failed",
+        let (error_type, lost) = match &outcome {
+            Ok(partial) => (REJECTED, partial.rejected.min(items)),
+            Err(SendError::Timeout(_)) => (TIMEOUT, items),
+            Err(SendError::Failed(_)) => (FAILED, items),
         };
-        self.0.exported.add(&[outcome], items as u64);
-        self.say(result);
+        self.0.exported.add(&[error_type], lost as u64);
+        self.0.exported.add(&[""], (items - lost) as u64);
+        self.log(&outcome);
+        outcome.map(drop).map_err(|error| OTelSdkError::InternalFailure(error.to_string()))
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a queue has fewer than 2^52 places")]
@@ -124,18 +142,30 @@ impl Account {
         self.0.queue.set(&[], self.0.waiting.load(SeqCst) as f64);
     }
 
-    fn say(&self, result: &OTelSdkResult) {
+    /// Writes a line where exports are in another state than the last line said.
+    fn log(&self, outcome: &Result<PartialSuccess, SendError>) {
+        let health = match outcome {
+            Ok(partial) if *partial == PartialSuccess::default() => Health::Working,
+            Ok(_) => Health::Rejected,
+            Err(_) => Health::Failing,
+        };
+        let before = std::mem::replace(&mut *self.0.health.lock().unwrap_or_else(PoisonError::into_inner), health);
+        if before == health {
+            return;
+        }
         let signal = self.0.signal;
-        match result {
-            Err(error) if !self.0.failing.swap(true, SeqCst) => tracing::warn!(
+        match outcome {
+            Ok(partial) if health == Health::Rejected => tracing::warn!(
+                target: super::TARGET,
+                { otel.signal = signal, otel.rejected = partial.rejected, error.message = partial.message },
+                "the collector rejects a part of what is exported: it is lost and counted"
+            ),
+            Ok(_) => tracing::info!(target: super::TARGET, { otel.signal = signal }, "exporting works again"),
+            Err(error) => tracing::warn!(
                 target: super::TARGET,
                 { otel.signal = signal, error.message = %error },
                 "exporting fails: it is tried again, what the queue has no room for is dropped and counted"
             ),
-            Ok(()) if self.0.failing.swap(false, SeqCst) => {
-                tracing::info!(target: super::TARGET, { otel.signal = signal }, "exporting works again");
-            }
-            _ => {}
         }
     }
 }
@@ -148,7 +178,7 @@ impl std::fmt::Debug for Inner {
 
 #[cfg(test)]
 mod tests {
-    use super::{Account, SPANS};
+    use super::{Account, PartialSuccess, SPANS, SendError};
     use crate::telemetry::Metrics;
 
     fn values(metrics: &Metrics, family: &str) -> Vec<String> {
@@ -166,11 +196,27 @@ mod tests {
         let metrics = Metrics::new(10);
         let account = Account::new(&SPANS, 2, &metrics);
         assert_eq!([account.enqueue(), account.enqueue(), account.enqueue()], [true, true, false]);
-        account.exported(1, &Ok(()));
+        account.exported(1, Ok(PartialSuccess::default())).unwrap();
         account.close();
         assert!(!account.enqueue(), "nobody would ever export it");
         let processed = values(&metrics, "otel_sdk_processor_span_processed_total");
         assert_eq!(processed, ["=2", "already_shutdown=1", "queue_full=1"]);
         assert_eq!(values(&metrics, "otel_sdk_processor_span_queue_size"), ["1"]);
+    }
+
+    #[test]
+    fn rejected_items_count_as_rejected_and_the_others_as_exported() {
+        let metrics = Metrics::new(10);
+        let account = Account::new(&SPANS, 16, &metrics);
+        for _ in 0..16 {
+            account.enqueue();
+        }
+        account.exported(5, Ok(PartialSuccess { rejected: 2, message: String::new() })).unwrap();
+        account.exported(4, Ok(PartialSuccess { rejected: 9, message: String::new() })).unwrap();
+        account.exported(3, Ok(PartialSuccess { rejected: 0, message: "deprecated".to_owned() })).unwrap();
+        account.exported(2, Err(SendError::Timeout(String::new()))).unwrap_err();
+        account.exported(1, Err(SendError::Failed(String::new()))).unwrap_err();
+        let exported = values(&metrics, "otel_sdk_exporter_span_exported_total");
+        assert_eq!(exported, ["=6", "failed=1", "rejected=6", "timeout=2"]);
     }
 }

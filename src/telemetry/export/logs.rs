@@ -6,7 +6,7 @@ use opentelemetry::{
     InstrumentationScope,
     logs::{LogRecord, Severity},
 };
-use opentelemetry_otlp::LogExporter as Otlp;
+use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
 use opentelemetry_sdk::{
     Resource,
     error::OTelSdkResult,
@@ -16,26 +16,35 @@ use opentelemetry_sdk::{
 };
 
 use super::{
-    ExportError, Outage, collector,
+    ExportError, Outage,
+    client::CollectorClient,
     counted::{Account, LOGS},
-    resource,
+    message, resource,
 };
-use crate::telemetry::{Config, Export, Metrics, Request};
+use crate::telemetry::{Config, Export, Metrics, Redactor, Request};
 
 /// What turns log records into exports; none where there is no collector. Its families exist in any case.
 pub(in crate::telemetry) fn logger_provider(
     config: &Config,
     outage: &Outage,
+    redactor: &Redactor,
     metrics: &Metrics,
 ) -> Result<Option<SdkLoggerProvider>, ExportError> {
     let account = Account::new(&LOGS, config.logs.as_ref().map_or(0, |export| export.queue), metrics);
     let Some(export) = &config.logs else { return Ok(None) };
-    let exporter =
-        CountedExporter { inner: collector::log_exporter(export)?, outage: outage.clone(), account: account.clone() };
+    let resource = resource(config);
+    let exporter = OtlpExporter {
+        client: CollectorClient::new(export, message::LOGS_METHOD)
+            .map_err(|reason| ExportError { signal: "logs", reason })?,
+        resource: (&resource).into(),
+        redactor: redactor.clone(),
+        outage: outage.clone(),
+        account: account.clone(),
+    };
     let batches = BatchLogProcessor::builder(exporter).with_batch_config(batch_config(export)).build();
     let provider = SdkLoggerProvider::builder()
         .with_log_processor(CountedProcessor { inner: batches, account })
-        .with_resource(resource(config))
+        .with_resource(resource)
         .build();
     Ok(Some(provider))
 }
@@ -86,32 +95,24 @@ impl LogProcessor for CountedProcessor {
 }
 
 #[derive(Debug)]
-struct CountedExporter {
-    inner: Otlp,
+struct OtlpExporter {
+    client: CollectorClient,
+    resource: ResourceAttributesWithSchema,
+    redactor: Redactor,
     outage: Outage,
     account: Account,
 }
 
-impl LogExporter for CountedExporter {
+impl LogExporter for OtlpExporter {
     async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
         let items = batch.iter().count();
-        let result = match self.outage.refusal() {
-            Ok(()) => self.inner.export(batch).await,
-            refused => refused,
+        let outcome = match self.outage.refusal() {
+            Ok(()) => {
+                let request = message::logs(&batch, &self.resource, &self.redactor);
+                self.client.send(request).await.map(|answer| message::logs_answer(&answer).unwrap_or_default())
+            }
+            Err(refused) => Err(refused),
         };
-        self.account.exported(items, &result);
-        result
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.inner.shutdown_with_timeout(timeout)
-    }
-
-    fn event_enabled(&self, level: Severity, target: &str, name: Option<&str>) -> bool {
-        self.inner.event_enabled(level, target, name)
-    }
-
-    fn set_resource(&mut self, resource: &Resource) {
-        self.inner.set_resource(resource);
+        self.account.exported(items, outcome)
     }
 }

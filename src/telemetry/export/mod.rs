@@ -1,8 +1,9 @@
 //! Sending spans and log records to a collector: batched, bounded, counted, off the request's path.
 
-mod collector;
+mod client;
 mod counted;
 mod logs;
+mod message;
 mod outage;
 mod spans;
 
@@ -13,7 +14,7 @@ pub(super) use spans::tracer_provider;
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;
 
-use super::Config;
+use super::{Config, Export};
 
 /// Where the exporters' own log lines come from; never exported themselves, or one would lead to the next.
 pub(super) const TARGET: &str = "glasshouse::telemetry";
@@ -30,4 +31,12 @@ pub struct ExportError {
 fn resource(config: &Config) -> Resource {
     let attributes = config.attributes().into_iter().map(|(key, value)| KeyValue::new(key, value));
     Resource::builder().with_attributes(attributes).build()
+}
+
+impl Export {
+    /// Says what is wrong with certificates or headers, without connecting.
+    #[must_use]
+    pub fn fault(&self) -> Option<String> {
+        client::CollectorClient::check(self).err()
+    }
 }

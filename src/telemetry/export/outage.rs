@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
+use super::client::SendError;
 
 /// Whether exports fail. Cheap to clone; clones are the same outage.
 #[derive(Clone, Default)]
@@ -26,12 +26,12 @@ impl Outage {
     }
 
     /// What an export has to fail with, if it has to.
-    pub(super) fn refusal(&self) -> OTelSdkResult {
+    pub(super) fn refusal(&self) -> Result<(), SendError> {
         match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
             None => Ok(()),
             Some(failed) => {
                 failed();
-                Err(OTelSdkError::InternalFailure("connection refused: a fault was injected".to_owned()))
+                Err(SendError::Failed("connection refused: a fault was injected".to_owned()))
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use opentelemetry::Context;
-use opentelemetry_otlp::SpanExporter as Otlp;
+use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
 use opentelemetry_sdk::{
     Resource,
     error::OTelSdkResult,
@@ -13,29 +13,38 @@ use opentelemetry_sdk::{
 };
 
 use super::{
-    ExportError, Outage, collector,
+    ExportError, Outage,
+    client::CollectorClient,
     counted::{Account, SPANS},
-    resource,
+    message, resource,
 };
-use crate::telemetry::{Config, Export, Metrics, traces::DecidedIds};
+use crate::telemetry::{Config, Export, Metrics, Redactor, traces::DecidedIds};
 
 /// What turns spans into exports; none where there is no collector. Its families exist in any case.
 pub(in crate::telemetry) fn tracer_provider(
     config: &Config,
     outage: &Outage,
+    redactor: &Redactor,
     metrics: &Metrics,
 ) -> Result<Option<SdkTracerProvider>, ExportError> {
     let account = Account::new(&SPANS, config.traces.as_ref().map_or(0, |export| export.queue), metrics);
     let Some(export) = &config.traces else { return Ok(None) };
-    let exporter =
-        CountedExporter { inner: collector::span_exporter(export)?, outage: outage.clone(), account: account.clone() };
+    let resource = resource(config);
+    let exporter = OtlpExporter {
+        client: CollectorClient::new(export, message::SPANS_METHOD)
+            .map_err(|reason| ExportError { signal: "spans", reason })?,
+        resource: (&resource).into(),
+        redactor: redactor.clone(),
+        outage: outage.clone(),
+        account: account.clone(),
+    };
     let batches = BatchSpanProcessor::builder(exporter).with_batch_config(batch_config(export)).build();
     let provider = SdkTracerProvider::builder()
         .with_span_processor(CountedProcessor { inner: batches, account })
         // The sampler is asked at the edge, before a span is built; whatever gets here is wanted.
         .with_sampler(Sampler::AlwaysOn)
         .with_id_generator(DecidedIds::default())
-        .with_resource(resource(config))
+        .with_resource(resource)
         .build();
     Ok(Some(provider))
 }
@@ -80,32 +89,24 @@ impl SpanProcessor for CountedProcessor {
 }
 
 #[derive(Debug)]
-struct CountedExporter {
-    inner: Otlp,
+struct OtlpExporter {
+    client: CollectorClient,
+    resource: ResourceAttributesWithSchema,
+    redactor: Redactor,
     outage: Outage,
     account: Account,
 }
 
-impl SpanExporter for CountedExporter {
+impl SpanExporter for OtlpExporter {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let items = batch.len();
-        let result = match self.outage.refusal() {
-            Ok(()) => self.inner.export(batch).await,
-            refused => refused,
+        let outcome = match self.outage.refusal() {
+            Ok(()) => {
+                let request = message::spans(batch, &self.resource, &self.redactor);
+                self.client.send(request).await.map(|answer| message::spans_answer(&answer).unwrap_or_default())
+            }
+            Err(refused) => Err(refused),
         };
-        self.account.exported(items, &result);
-        result
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.inner.shutdown_with_timeout(timeout)
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        self.inner.force_flush()
-    }
-
-    fn set_resource(&mut self, resource: &Resource) {
-        self.inner.set_resource(resource);
+        self.account.exported(items, outcome)
     }
 }

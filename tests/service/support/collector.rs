@@ -1,22 +1,31 @@
 //! A real OTLP collector, by gRPC and by HTTP, that keeps what it receives.
 
 use std::{
+    io::Read,
     net::SocketAddr,
+    process::Command,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, Ordering::SeqCst},
+        atomic::{AtomicI64, AtomicU64, Ordering::SeqCst},
     },
 };
 
-use axum::{Router, body::Bytes, extract::State, http::StatusCode, routing::post};
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, StatusCode, header::CONTENT_ENCODING},
+    routing::post,
+};
+use flate2::read::GzDecoder;
 use opentelemetry_proto::tonic::{
     collector::{
         logs::v1::{
-            ExportLogsServiceRequest, ExportLogsServiceResponse,
+            ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse,
             logs_service_server::{LogsService, LogsServiceServer},
         },
         trace::v1::{
-            ExportTraceServiceRequest, ExportTraceServiceResponse,
+            ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
             trace_service_server::{TraceService, TraceServiceServer},
         },
     },
@@ -26,13 +35,57 @@ use opentelemetry_proto::tonic::{
     trace::v1::Span,
 };
 use prost::Message;
-use tonic::{Request, Response, Status, codec::CompressionEncoding};
+use tempfile::TempDir;
+use tonic::{
+    Request, Response, Status,
+    codec::CompressionEncoding,
+    service::Routes,
+    transport::{Certificate, Identity, ServerTlsConfig},
+};
+
+/// Certificates of a collector and of a client, both signed by an authority of their own.
+pub(crate) struct TlsFiles {
+    pub(crate) authority: String,
+    /// Certificate and key.
+    pub(crate) server: (String, String),
+    pub(crate) client: (String, String),
+}
+
+impl TlsFiles {
+    pub(crate) fn make(folder: &TempDir) -> Self {
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        let (authority, authority_key) = (path("ca.pem"), path("ca.key"));
+        let ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
+        openssl(
+            &[&["req", "-x509", "-subj", "/CN=authority", "-out", &authority, "-keyout", &authority_key], &ec[..]]
+                .concat(),
+        );
+        let signed = |name: &str, extension: &str| {
+            let (certificate, key) = (path(&format!("{name}.pem")), path(&format!("{name}.key")));
+            let subject = format!("/CN={name}");
+            let arguments =
+                ["req", "-x509", "-subj", &subject, "-addext", extension, "-addext", "basicConstraints=CA:FALSE"];
+            let by = ["-CA", &authority, "-CAkey", &authority_key, "-out", &certificate, "-keyout", &key];
+            openssl(&[&arguments[..], &by[..], &ec[..]].concat());
+            (certificate, key)
+        };
+        let server = signed("server", "subjectAltName=DNS:localhost,IP:127.0.0.1");
+        let client = signed("client", "extendedKeyUsage=clientAuth");
+        Self { authority, server, client }
+    }
+}
+
+fn openssl(arguments: &[&str]) {
+    let output = Command::new("openssl").args(arguments).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
 
 /// Receives on two ports until it is dropped.
 pub(crate) struct Collector {
     kept: Kept,
     grpc: SocketAddr,
     http: SocketAddr,
+    tls: Option<SocketAddr>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
 }
 
@@ -41,7 +94,10 @@ pub(crate) struct Collector {
 pub(crate) struct Kept {
     traces: Arc<Mutex<Vec<ExportTraceServiceRequest>>>,
     logs: Arc<Mutex<Vec<ExportLogsServiceRequest>>>,
+    headers: Arc<Mutex<Vec<HeaderMap>>>,
     refusing: Arc<AtomicU64>,
+    refusals: Arc<AtomicU64>,
+    rejecting: Arc<AtomicI64>,
 }
 
 impl Collector {
@@ -54,16 +110,33 @@ impl Collector {
         let logs = LogsServiceServer::new(kept.clone()).accept_compressed(CompressionEncoding::Gzip);
         let server = tonic::transport::Server::builder().add_service(traces).add_service(logs);
         let incoming = tonic::transport::server::TcpIncoming::from(grpc);
-        let router = Router::new()
-            .route("/v1/traces", post(http_traces))
-            .route("/v1/logs", post(http_logs))
-            .with_state(kept.clone());
+        let router = http_router(&kept);
         #[expect(clippy::disallowed_methods, reason = "the collector is no part of the service")]
         let tasks = vec![
             tokio::spawn(async move { server.serve_with_incoming(incoming).await.unwrap() }),
             tokio::spawn(async move { axum::serve(http, router).await.unwrap() }),
         ];
-        Self { kept, grpc: grpc_address, http: http_address, tasks }
+        Self { kept, grpc: grpc_address, http: http_address, tls: None, tasks }
+    }
+
+    /// One that also listens with TLS, for both protocols, and wants a client's certificate.
+    pub(crate) async fn start_tls(files: &TlsFiles) -> Self {
+        let mut collector = Self::start().await;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        collector.tls = listener.local_addr().ok();
+        let read = |path: &str| std::fs::read(path).unwrap();
+        let tls = ServerTlsConfig::new()
+            .identity(Identity::from_pem(read(&files.server.0), read(&files.server.1)))
+            .client_ca_root(Certificate::from_pem(read(&files.authority)));
+        let kept = collector.kept();
+        let routes = Routes::from(http_router(&kept))
+            .add_service(TraceServiceServer::new(kept.clone()))
+            .add_service(LogsServiceServer::new(kept));
+        let server = tonic::transport::Server::builder().accept_http1(true).tls_config(tls).unwrap().add_routes(routes);
+        let incoming = tonic::transport::server::TcpIncoming::from(listener);
+        #[expect(clippy::disallowed_methods, reason = "the collector is no part of the service")]
+        collector.tasks.push(tokio::spawn(async move { server.serve_with_incoming(incoming).await.unwrap() }));
+        collector
     }
 
     /// For `OTEL_EXPORTER_OTLP_ENDPOINT`, by gRPC.
@@ -76,9 +149,29 @@ impl Collector {
         format!("http://{}", self.http)
     }
 
+    /// Where it listens with TLS, for either protocol.
+    pub(crate) fn tls_endpoint(&self) -> String {
+        format!("https://{}", self.tls.unwrap())
+    }
+
     /// Answers every export with "unavailable" from now on, or accepts again.
     pub(crate) fn refuse(&self, refuse: bool) {
         self.kept.refusing.store(u64::from(refuse), SeqCst);
+    }
+
+    /// How many exports were refused.
+    pub(crate) fn refusals(&self) -> u64 {
+        self.kept.refusals.load(SeqCst)
+    }
+
+    /// Answers every export with so many rejected items from now on.
+    pub(crate) fn reject(&self, items: i64) {
+        self.kept.rejecting.store(items, SeqCst);
+    }
+
+    /// The headers of every export so far.
+    pub(crate) fn headers(&self) -> Vec<HeaderMap> {
+        self.kept.headers.lock().unwrap().clone()
     }
 
     /// Every span so far, in the order of arrival.
@@ -125,7 +218,34 @@ impl Kept {
     }
 
     fn is_refusing(&self) -> bool {
-        self.refusing.load(SeqCst) > 0
+        let is_refusing = self.refusing.load(SeqCst) > 0;
+        self.refusals.fetch_add(u64::from(is_refusing), SeqCst);
+        is_refusing
+    }
+}
+
+impl Kept {
+    fn take_traces(&self, headers: HeaderMap, request: ExportTraceServiceRequest) -> ExportTraceServiceResponse {
+        self.headers.lock().unwrap().push(headers);
+        self.traces.lock().unwrap().push(request);
+        let partial = self
+            .rejection()
+            .map(|(rejected_spans, error_message)| ExportTracePartialSuccess { rejected_spans, error_message });
+        ExportTraceServiceResponse { partial_success: partial }
+    }
+
+    fn take_logs(&self, headers: HeaderMap, request: ExportLogsServiceRequest) -> ExportLogsServiceResponse {
+        self.headers.lock().unwrap().push(headers);
+        self.logs.lock().unwrap().push(request);
+        let partial = self.rejection().map(|(rejected_log_records, error_message)| ExportLogsPartialSuccess {
+            rejected_log_records,
+            error_message,
+        });
+        ExportLogsServiceResponse { partial_success: partial }
+    }
+
+    fn rejection(&self) -> Option<(i64, String)> {
+        Some(self.rejecting.load(SeqCst)).filter(|items| *items > 0).map(|items| (items, "over the quota".to_owned()))
     }
 }
 
@@ -138,8 +258,8 @@ impl TraceService for Kept {
         if self.is_refusing() {
             return Err(Status::unavailable("refusing"));
         }
-        self.traces.lock().unwrap().push(request.into_inner());
-        Ok(Response::new(ExportTraceServiceResponse::default()))
+        let headers = request.metadata().clone().into_headers();
+        Ok(Response::new(self.take_traces(headers, request.into_inner())))
     }
 }
 
@@ -152,25 +272,41 @@ impl LogsService for Kept {
         if self.is_refusing() {
             return Err(Status::unavailable("refusing"));
         }
-        self.logs.lock().unwrap().push(request.into_inner());
-        Ok(Response::new(ExportLogsServiceResponse::default()))
+        let headers = request.metadata().clone().into_headers();
+        Ok(Response::new(self.take_logs(headers, request.into_inner())))
     }
 }
 
-async fn http_traces(State(kept): State<Kept>, body: Bytes) -> (StatusCode, Vec<u8>) {
-    if kept.is_refusing() {
-        return (StatusCode::SERVICE_UNAVAILABLE, Vec::new());
-    }
-    kept.traces.lock().unwrap().push(ExportTraceServiceRequest::decode(body).unwrap());
-    (StatusCode::OK, ExportTraceServiceResponse::default().encode_to_vec())
+fn http_router(kept: &Kept) -> Router {
+    Router::new().route("/v1/traces", post(http_traces)).route("/v1/logs", post(http_logs)).with_state(kept.clone())
 }
 
-async fn http_logs(State(kept): State<Kept>, body: Bytes) -> (StatusCode, Vec<u8>) {
+async fn http_traces(State(kept): State<Kept>, headers: HeaderMap, body: Bytes) -> (StatusCode, Vec<u8>) {
     if kept.is_refusing() {
         return (StatusCode::SERVICE_UNAVAILABLE, Vec::new());
     }
-    kept.logs.lock().unwrap().push(ExportLogsServiceRequest::decode(body).unwrap());
-    (StatusCode::OK, ExportLogsServiceResponse::default().encode_to_vec())
+    let request = ExportTraceServiceRequest::decode(decompressed(&headers, body)).unwrap();
+    (StatusCode::OK, kept.take_traces(headers, request).encode_to_vec())
+}
+
+async fn http_logs(State(kept): State<Kept>, headers: HeaderMap, body: Bytes) -> (StatusCode, Vec<u8>) {
+    if kept.is_refusing() {
+        return (StatusCode::SERVICE_UNAVAILABLE, Vec::new());
+    }
+    let request = ExportLogsServiceRequest::decode(decompressed(&headers, body)).unwrap();
+    (StatusCode::OK, kept.take_logs(headers, request).encode_to_vec())
+}
+
+fn decompressed(headers: &HeaderMap, body: Bytes) -> Bytes {
+    match headers.get(CONTENT_ENCODING).map(|encoding| encoding.to_str().unwrap()) {
+        None => body,
+        Some("gzip") => {
+            let mut decompressed = Vec::new();
+            GzDecoder::new(&body[..]).read_to_end(&mut decompressed).unwrap();
+            decompressed.into()
+        }
+        Some(other) => panic!("an encoding that was not asked for: {other}"),
+    }
 }
 
 /// An attribute as text; nothing if there is none.

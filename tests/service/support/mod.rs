@@ -15,7 +15,7 @@ mod proxy;
 mod service;
 
 pub(crate) use client::{Client, PASSWORD, Reply, Session};
-pub(crate) use collector::{Collector, attribute, hex};
+pub(crate) use collector::{Collector, TlsFiles, attribute, hex};
 pub(crate) use lock::{Lock, at_work};
 pub(crate) use pgbouncer::PgBouncer;
 pub(crate) use postgres::Postgres;
