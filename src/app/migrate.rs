@@ -4,19 +4,21 @@ use std::time::Duration;
 
 use crate::{
     lifecycle::Draining,
+    resilience::backoff::{Backoff, chance},
     store::{MigrateError, Store},
     telemetry::Chain,
 };
 
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Pauses after a failure that may pass by itself.
+const RETRY: Backoff = Backoff { first: Duration::from_millis(100), longest: Duration::from_secs(5) };
 
-/// Migrates, and says whether the tables are as this program wants them. A database that is away is tried again until
-/// somebody asks to stop; migrations that are broken are not, and the service stays alive and not ready, so that
-/// whoever is called can look at it.
+/// Pause after a failure that an operator has to mend, such as a missing privilege.
+const RETRY_AFTER_REFUSAL: Duration = Duration::from_secs(30);
+
+/// Applies the migrations, and retries until they are applied or the process is asked to stop: the service is alive and
+/// not ready meanwhile. Returns whether the schema is as this program needs it.
 pub(super) async fn migrate(store: &Store, mut stop: Draining) -> bool {
-    let mut pause = FIRST_PAUSE;
-    loop {
+    for attempt in 0.. {
         let error = tokio::select! {
             () = stop.asked() => return false,
             result = store.migrate_up() => match result {
@@ -24,19 +26,17 @@ pub(super) async fn migrate(store: &Store, mut stop: Draining) -> bool {
                 Err(error) => error,
             },
         };
-        say(&error, pause);
-        if !error.is_unavailable() {
-            return false;
-        }
+        let pause = if error.is_unavailable() { RETRY.wait(attempt, chance()) } else { RETRY_AFTER_REFUSAL };
+        log_retry(&error, pause);
         tokio::select! {
             () = stop.asked() => return false,
             () = tokio::time::sleep(pause) => {}
         }
-        pause = (pause * 2).min(LONGEST_PAUSE);
     }
+    false
 }
 
-fn say(error: &MigrateError, pause: Duration) {
+fn log_retry(error: &MigrateError, pause: Duration) {
     let message = Chain(error);
     if error.is_unavailable() {
         tracing::warn!(
@@ -45,6 +45,10 @@ fn say(error: &MigrateError, pause: Duration) {
             "the database cannot be migrated yet"
         );
     } else {
-        tracing::error!(target: "glasshouse::app", { error.message = %message }, "the database cannot be migrated");
+        tracing::error!(
+            target: "glasshouse::app",
+            { error.message = %message, retry_seconds = pause.as_secs_f64() },
+            "the database cannot be migrated"
+        );
     }
 }

@@ -123,7 +123,7 @@ impl Parts {
         let store = Store::open(&settings.store, telemetry.tracer.clone(), self.faults.clone(), metrics).await?;
         let Stack { users, auth, audit, store: guarded } = Stack::build(settings, &store, clock, metrics)?;
         let circuit = guarded.circuit.clone();
-        readiness.check("store", settings.store.ping_timeout, move || guarded.ping());
+        readiness.check("store", settings.store.ping_timeout, move || guarded.check());
         readiness.look("circuit", move || circuit.closed());
 
         let (accepting, when_to_stop_accepting) = drain();

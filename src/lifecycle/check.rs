@@ -65,11 +65,29 @@ impl Check {
     async fn ask(&self) {
         let answer = timeout(self.timeout, (self.ask)()).await.unwrap_or_else(|_| self.silence());
         self.show(&answer);
+        self.log_change(&answer);
         self.newest.send_replace(Some((Instant::now(), answer)));
     }
 
     fn show(&self, answer: &Answer) {
         self.gauge.set(&[self.name], if answer.is_ok() { 1.0 } else { 0.0 });
+    }
+
+    /// Writes one line when the answer becomes bad, has another reason, or becomes good again.
+    fn log_change(&self, answer: &Answer) {
+        let previous = self.newest.borrow().as_ref().map(|(_, answer)| answer.clone());
+        match (previous, answer) {
+            (Some(previous), answer) if previous == *answer => {}
+            (_, Err(reason)) => tracing::warn!(
+                target: "glasshouse::lifecycle",
+                { check.name = self.name, error.message = %reason },
+                "readiness check failed"
+            ),
+            (Some(Err(_)), Ok(())) => {
+                tracing::info!(target: "glasshouse::lifecycle", { check.name = self.name }, "readiness check succeeded");
+            }
+            (_, Ok(())) => {}
+        }
     }
 
     fn silence(&self) -> Answer {

@@ -39,8 +39,8 @@ impl Config {
     #[must_use]
     pub fn fault(&self) -> Option<&'static str> {
         match self.url.scheme() {
-            "sqlite" => sqlite::options(self).err(),
-            "postgres" | "postgresql" => postgres::options(self).err(),
+            "sqlite" => sqlite::connector(self).err(),
+            "postgres" | "postgresql" => postgres::connector(self).err(),
             _ => Some(SCHEMES),
         }
     }

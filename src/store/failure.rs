@@ -8,7 +8,10 @@ use sqlx::{
     sqlite::SqliteError,
 };
 
-use super::metrics::CallOutcome;
+use super::{
+    error_class::{self, ErrorClass, sqlite_primary},
+    metrics::CallOutcome,
+};
 use crate::{
     domain::users::StoreError,
     faults::Injected,
@@ -84,24 +87,48 @@ impl Failure {
         matches!(self.0, Cause::Sqlx(sqlx::Error::PoolClosed))
     }
 
+    /// Its class; of a deadline that was reached there is none.
+    fn class(&self) -> Option<ErrorClass> {
+        let error = match &self.0 {
+            Cause::Sqlx(error) => error,
+            Cause::Late(_) => return None,
+        };
+        Some(match error {
+            sqlx::Error::Database(error) => {
+                let code = error.code().unwrap_or_default();
+                match error.try_downcast_ref::<SqliteError>() {
+                    Some(_) => error_class::of_sqlite(&code, error.message()),
+                    None if is_outdated_plan(&**error) => ErrorClass::SchemaChanged,
+                    None => error_class::of_postgres(&code),
+                }
+            }
+            // A proxy whose server is gone takes a connection and hangs up.
+            sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => ErrorClass::ConnectionLost,
+            // A connection that is not what it must be.
+            sqlx::Error::Tls(_)
+            | sqlx::Error::Configuration(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::BeginFailed => ErrorClass::Unreachable,
+            _ => ErrorClass::Broken,
+        })
+    }
+
+    fn is_class(&self, class: ErrorClass) -> bool {
+        self.class() == Some(class)
+    }
+
     /// Whether the database itself is away or too slow, so that other calls will fare no better: of what is
     /// unavailable, all but what concerns some calls only, such as a lock, a full disk or a table that is not there yet.
     #[must_use]
     pub fn is_away(&self) -> bool {
-        let Some(error) = self.database() else { return self.is_unavailable() };
-        error.code().is_some_and(|code| match error.try_downcast_ref::<SqliteError>() {
-            Some(_) => sqlite_is_away(&code),
-            None => postgres_is_away(&code),
-        })
+        self.class().is_none_or(ErrorClass::is_away)
     }
 
     /// Whether it was the connection that failed, so that another one may do.
     #[must_use]
     pub fn is_dead_connection(&self) -> bool {
-        match &self.0 {
-            Cause::Sqlx(sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed) => true,
-            _ => self.sqlstate().is_some_and(|code| FATAL.contains(&&*code)),
-        }
+        matches!(self.class(), Some(ErrorClass::ConnectionLost | ErrorClass::SessionEnded))
     }
 
     /// Whether the database has answered, so that the connection is free for the next call.
@@ -121,8 +148,10 @@ impl Failure {
 
     /// How the alerts count a call that failed so.
     pub(super) fn outcome(&self) -> CallOutcome {
-        let kind = self.database().map(DatabaseError::kind);
-        let is_refused_value = matches!(kind, Some(ErrorKind::UniqueViolation | ErrorKind::ForeignKeyViolation));
+        let is_refused_value = matches!(
+            self.class(),
+            Some(ErrorClass::UniqueViolation | ErrorClass::ForeignKeyViolation | ErrorClass::Unrepresentable)
+        );
         if is_refused_value || self.is_given_up() { CallOutcome::Client } else { CallOutcome::Failure }
     }
 
@@ -134,50 +163,42 @@ impl Failure {
     /// Whether the connection leads to a server, or into a session, that takes no writes: a standby, mostly, or what has
     /// become one. It works on, and will refuse writes as long as it is open.
     pub(super) fn is_read_only(&self) -> bool {
-        self.sqlstate().as_deref() == Some("25006")
+        self.is_class(ErrorClass::ReadOnly)
     }
 
     /// Whether what was prepared on the connection is not what the server has since a migration: another connection
     /// prepares it anew.
     pub(super) fn is_outdated(&self) -> bool {
-        let Some(error) = self.database().and_then(|error| error.try_downcast_ref::<PgDatabaseError>()) else {
-            return false;
-        };
-        // The first is also said of what a server cannot do at all; of plans it is this function that says it.
-        error.code() == "26000" || (error.code() == "0A000" && error.routine() == Some("RevalidateCachedQuery"))
+        self.is_class(ErrorClass::SchemaChanged)
+    }
+
+    /// Whether a table or a column is missing.
+    pub(super) fn is_schema_missing(&self) -> bool {
+        self.is_class(ErrorClass::SchemaMissing)
+    }
+
+    /// Whether the role may not do what was asked.
+    pub(super) fn is_permission_denied(&self) -> bool {
+        self.is_class(ErrorClass::PermissionDenied)
+    }
+
+    /// Whether a statement waited or ran for longer than the server allows.
+    pub(super) fn is_statement_timeout(&self) -> bool {
+        matches!(self.sqlstate().as_deref(), Some("57014" | "55P03"))
     }
 
     /// Whether another connection has SQLite's file to itself.
     pub(super) fn is_busy(&self) -> bool {
+        const SQLITE_BUSY: u32 = 5;
         let error = self.database().filter(|error| error.try_downcast_ref::<SqliteError>().is_some());
-        error.and_then(DatabaseError::code).and_then(|code| sqlite_primary(&code)) == Some(SQLITE_BUSY)
+        let code: Option<u32> = error.and_then(DatabaseError::code).and_then(|code| code.parse().ok());
+        code.map(sqlite_primary) == Some(SQLITE_BUSY)
     }
 
     /// Whether the database is away, full, too busy, or too slow, so that later may be better.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
-        let error = match &self.0 {
-            Cause::Sqlx(error) => error,
-            Cause::Late(_) => return true,
-        };
-        match error {
-            sqlx::Error::Io(_)
-            | sqlx::Error::Tls(_)
-            // A proxy whose server is gone takes a connection and hangs up.
-            | sqlx::Error::Protocol(_)
-            | sqlx::Error::PoolTimedOut
-            | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed
-            | sqlx::Error::BeginFailed => true,
-            sqlx::Error::Database(error) => match error.try_downcast_ref::<SqliteError>() {
-                Some(_) => {
-                    let is_unavailable = error.code().is_some_and(|code| sqlite_is_unavailable(&code));
-                    is_unavailable || sqlite_is_unmigrated(error.message())
-                }
-                None => self.is_outdated() || error.code().is_some_and(|code| postgres_is_unavailable(&code)),
-            },
-            _ => false,
-        }
+        self.class().is_none_or(ErrorClass::is_unavailable)
     }
 
     fn database(&self) -> Option<&dyn DatabaseError> {
@@ -192,60 +213,11 @@ impl Failure {
     }
 }
 
-/// What is said of a connection that is over: timeouts of a session, shutting down, crashed, dropped, idle, gone, and a
-/// pooler without its server.
-const FATAL: [&str; 9] = ["25P03", "25P04", "57P01", "57P02", "57P04", "57P05", "08003", "08006", "08P01"];
-
-/// Away, full, too busy, or too slow: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
-fn postgres_is_unavailable(code: &str) -> bool {
-    // Out of reach; lets nobody in, for now or for this role; out of something; its disk fails.
-    const CLASSES: [&str; 4] = ["08", "28", "53", "58"];
-    const CODES: [&str; 10] =
-        ["25006", "25P03", "40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03", "57P05"];
-    // A table or a column that is not there yet: the migration that brings it is on its way.
-    const UNMIGRATED: [&str; 2] = ["42P01", "42703"];
-    UNMIGRATED.contains(&code)
-        || CODES.contains(&code)
-        || LOCKED_OUT.contains(&code)
-        || CLASSES.iter().any(|class| code.starts_with(class))
-}
-
-/// The database is not there, is closed to everybody, or was dropped: said to whoever connects, so nothing was done.
-const LOCKED_OUT: [&str; 3] = ["3D000", "55000", "57P04"];
-
-/// Of these, what befalls every call: no connection, none for us, none left, stopping or starting, statements that take too long.
-fn postgres_is_away(code: &str) -> bool {
-    const CODES: [&str; 6] = ["53300", "57014", "57P01", "57P02", "57P03", "57P05"];
-    code.starts_with("08") || code.starts_with("28") || CODES.contains(&code) || LOCKED_OUT.contains(&code)
-}
-
-const SQLITE_BUSY: u32 = 5;
-const SQLITE_IOERR: u32 = 10;
-const SQLITE_CANTOPEN: u32 = 14;
-
-/// The same for SQLite: <https://www.sqlite.org/rescode.html>.
-fn sqlite_is_unavailable(code: &str) -> bool {
-    const LOCKED: u32 = 6;
-    const INTERRUPT: u32 = 9;
-    const FULL: u32 = 13;
-    matches!(sqlite_primary(code), Some(SQLITE_BUSY | LOCKED | INTERRUPT | SQLITE_IOERR | FULL | SQLITE_CANTOPEN))
-}
-
-/// Of these, what befalls every call: one writer waits for another while readers go on.
-fn sqlite_is_away(code: &str) -> bool {
-    matches!(sqlite_primary(code), Some(SQLITE_IOERR | SQLITE_CANTOPEN))
-}
-
-/// A table or a column that is not there yet. SQLite has no code for it: all that is wrong with a statement is 1.
-fn sqlite_is_unmigrated(message: &str) -> bool {
-    message.starts_with("no such table: ")
-        || message.starts_with("no such column: ")
-        || message.contains(" has no column named ")
-}
-
-/// The lowest octet of an extended code tells what happened, the rest tells details.
-fn sqlite_primary(code: &str) -> Option<u32> {
-    Some(code.parse::<u32>().ok()? & 0xff)
+/// Whether PostgreSQL refuses a cached plan. The code is also that of what a server cannot do at all; of plans it is this
+/// function that answers with it.
+fn is_outdated_plan(error: &dyn DatabaseError) -> bool {
+    let error = error.try_downcast_ref::<PgDatabaseError>();
+    error.is_some_and(|error| error.code() == "0A000" && error.routine() == Some("RevalidateCachedQuery"))
 }
 
 impl From<sqlx::Error> for Failure {
@@ -299,9 +271,10 @@ impl DatabaseError for InjectedAnswer {
 /// A unique index is [`StoreError::Taken`]; a missing parent row is [`StoreError::Stale`]: it was there a moment ago.
 impl From<Failure> for StoreError {
     fn from(failure: Failure) -> Self {
-        match failure.database().map(DatabaseError::kind) {
-            Some(ErrorKind::UniqueViolation) => Self::Taken,
-            Some(ErrorKind::ForeignKeyViolation) => Self::Stale,
+        match failure.class() {
+            Some(ErrorClass::UniqueViolation) => Self::Taken,
+            Some(ErrorClass::ForeignKeyViolation) => Self::Stale,
+            Some(ErrorClass::Unrepresentable) => Self::Unrepresentable(Box::new(failure)),
             _ if failure.is_late() => Self::Late(Box::new(failure)),
             _ if failure.is_unavailable() => Self::Unavailable(Box::new(failure)),
             _ => Self::Broken(Box::new(failure)),

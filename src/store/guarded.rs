@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use tokio::time::{Instant, timeout};
 
-use super::{Failure, Store};
+use super::{Failure, Store, check::Unfit};
 use crate::{
     domain::{
         audit::{self, AuditStore, Entry},
@@ -68,14 +68,14 @@ impl Guarded {
         }
     }
 
-    /// As [`Store::ping`], whether or not the circuit is open, which hears of the answer.
+    /// As [`Store::check`], whether or not the circuit is open; the circuit learns whether the database answered.
     #[must_use]
-    pub fn ping(&self) -> BoxFuture<'static, Result<(), String>> {
-        let (ping, answer) = (self.circuit.ping(), self.store.answer());
+    pub fn check(&self) -> BoxFuture<'static, Result<(), String>> {
+        let (ping, checked) = (self.circuit.ping(), self.store.checked());
         Box::pin(async move {
-            let answer = answer.await;
-            ping.end(answer.as_ref().err().map_or(Outcome::Answered, outcome));
-            answer.map_err(|failure| failure.to_string())
+            let checked = checked.await;
+            ping.end(checked.as_ref().err().and_then(Unfit::failure).map_or(Outcome::Answered, outcome));
+            checked.map_err(|unfit| unfit.to_string())
         })
     }
 }
@@ -135,7 +135,10 @@ impl<S: ?Sized> Behind<S> {
                     failure => failure.map_or(Outcome::Failed, outcome),
                 }
             }
-            Ok(_) | Err(StoreError::Taken | StoreError::Stale | StoreError::Broken(_)) => Outcome::Answered,
+            Ok(_)
+            | Err(StoreError::Taken | StoreError::Stale | StoreError::Unrepresentable(_) | StoreError::Broken(_)) => {
+                Outcome::Answered
+            }
         });
         called
     }

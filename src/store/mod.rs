@@ -3,8 +3,10 @@
 //! Nobody gets at a pool but through `database`, where each call is a span, a duration and an outcome.
 
 mod audit;
+mod check;
 mod config;
 pub mod database;
+mod error_class;
 mod failure;
 mod guarded;
 mod metrics;
@@ -15,10 +17,10 @@ mod sessions;
 pub mod sqlite;
 mod users;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
-use sqlx::{Postgres, Sqlite, postgres::PgConnectOptions, sqlite::SqliteConnectOptions};
+use sqlx::{Postgres, Sqlite};
 
 pub use config::Config;
 pub use failure::Failure;
@@ -28,6 +30,7 @@ pub use migrate::{MigrateError, Migration};
 
 use self::{
     audit::Trail,
+    check::Unfit,
     database::{Database, Engine, Location},
     sessions::Sessions,
     users::Users,
@@ -48,14 +51,16 @@ pub struct Store {
     /// Keeps what admins did to whom.
     pub audit: Arc<dyn AuditStore>,
     kept: Kept,
+    /// Limit of a readiness check.
+    check_timeout: Duration,
 }
 
 /// Where it is kept, and how the connection is opened that migrates.
 #[derive(Clone)]
 enum Kept {
-    Sqlite(Database<Sqlite>, SqliteConnectOptions),
-    /// Nobody migrates through a pooler.
-    Postgres(Database<Postgres>, Option<PgConnectOptions>),
+    Sqlite(Database<Sqlite>, sqlite::Connector),
+    /// Without a connector for migrations behind a pooler.
+    Postgres(Database<Postgres>, Option<postgres::Connector>),
 }
 
 /// Why a store cannot be opened, whatever the database says.
@@ -64,9 +69,6 @@ pub enum OpenError {
     /// No engine can work with the URL; [`Config::fault`] says so before.
     #[error("DATABASE_URL must be {0}")]
     Url(&'static str),
-    /// The folder of the file cannot be made.
-    #[error("the folder of the database cannot be made")]
-    Folder(#[source] std::io::Error),
 }
 
 impl Store {
@@ -85,28 +87,28 @@ impl Store {
         faults: Switchboard,
         metrics: &Metrics,
     ) -> Result<Self, OpenError> {
+        let check_timeout = config.ping_timeout;
         match config.url.scheme() {
             "sqlite" => {
-                let options = sqlite::options(config).map_err(OpenError::Url)?;
-                sqlite::make_folder(config, &options)?;
-                let patient = sqlite::patient(&options);
-                let location = sqlite::location(&options);
-                let database = database(config, options, location, (tracer, faults), metrics);
+                let connector = sqlite::connector(config).map_err(OpenError::Url)?;
+                let kept = connector.clone();
+                let location = sqlite::location(&connector);
+                let database = database(config, connector, location, (tracer, faults), metrics);
                 let users = Arc::new(Users::<Sqlite>(database.clone()));
                 let sessions = Arc::new(Sessions::<Sqlite>(database.clone()));
                 let audit = Arc::new(Trail::<Sqlite>(database.clone()));
-                Ok(Self { users, sessions, audit, kept: Kept::Sqlite(database, patient) })
+                Ok(Self { users, sessions, audit, kept: Kept::Sqlite(database, kept), check_timeout })
             }
             "postgres" | "postgresql" => {
-                let options = postgres::options(config).map_err(OpenError::Url)?;
-                let patient =
-                    (!config.pooler).then(|| postgres::patient(config)).transpose().map_err(OpenError::Url)?;
-                let location = postgres::location(&options);
-                let database = database(config, options, location, (tracer, faults), metrics);
+                let connector = postgres::connector(config).map_err(OpenError::Url)?;
+                let migrating = (!config.pooler).then(|| postgres::migration_connector(config)).transpose();
+                let migrating = migrating.map_err(OpenError::Url)?;
+                let location = postgres::location(&connector);
+                let database = database(config, connector, location, (tracer, faults), metrics);
                 let users = Arc::new(Users::<Postgres>(database.clone()));
                 let sessions = Arc::new(Sessions::<Postgres>(database.clone()));
                 let audit = Arc::new(Trail::<Postgres>(database.clone()));
-                Ok(Self { users, sessions, audit, kept: Kept::Postgres(database, patient) })
+                Ok(Self { users, sessions, audit, kept: Kept::Postgres(database, migrating), check_timeout })
             }
             _ => Err(OpenError::Url(config::SCHEMES)),
         }
@@ -117,6 +119,27 @@ impl Store {
     pub fn ping(&self) -> BoxFuture<'static, Result<(), String>> {
         let answer = self.answer();
         Box::pin(async move { answer.await.map_err(|failure| failure.to_string()) })
+    }
+
+    /// Whether the database has all that requests need; the text says what is missing, without password or address.
+    #[must_use]
+    pub fn check(&self) -> BoxFuture<'static, Result<(), String>> {
+        let checked = self.checked();
+        Box::pin(async move { checked.await.map_err(|unfit| unfit.to_string()) })
+    }
+
+    fn checked(&self) -> BoxFuture<'static, Result<(), Unfit>> {
+        let (kept, limit) = (self.kept.clone(), self.check_timeout);
+        Box::pin(async move {
+            match kept {
+                Kept::Sqlite(database, connector) => {
+                    connector.verify_file().await?;
+                    check::check(&database, &migrate::sqlite::known(), limit).await?;
+                    sqlite::check(&connector).await
+                }
+                Kept::Postgres(database, _) => check::check(&database, &migrate::postgres::known(), limit).await,
+            }
+        })
     }
 
     fn answer(&self) -> BoxFuture<'static, Result<(), Failure>> {
@@ -144,8 +167,8 @@ impl Store {
     /// As [`MigrateError`] says; migrations before the failing one are kept on PostgreSQL, none on SQLite.
     pub async fn migrate_up(&self) -> Result<(), MigrateError> {
         match &self.kept {
-            Kept::Sqlite(_, patient) => migrate::sqlite::up(patient).await,
-            Kept::Postgres(_, patient) => migrate::postgres::up(direct(patient.as_ref())?).await,
+            Kept::Sqlite(_, connector) => migrate::sqlite::up(connector).await,
+            Kept::Postgres(_, connector) => migrate::postgres::up(direct(connector.as_ref())?).await,
         }
     }
 
@@ -155,26 +178,26 @@ impl Store {
     /// As [`MigrateError`] says.
     pub async fn migrate_down(&self) -> Result<(), MigrateError> {
         match &self.kept {
-            Kept::Sqlite(_, patient) => migrate::sqlite::down(patient).await,
-            Kept::Postgres(_, patient) => migrate::postgres::down(direct(patient.as_ref())?).await,
+            Kept::Sqlite(_, connector) => migrate::sqlite::down(connector).await,
+            Kept::Postgres(_, connector) => migrate::postgres::down(direct(connector.as_ref())?).await,
         }
     }
 
     /// Every migration that this program knows, oldest first, and whether it was applied; then those that the database
-    /// is ahead.
+    /// is ahead. Writes nothing.
     ///
     /// # Errors
     /// As [`MigrateError`] says.
     pub async fn migrations(&self) -> Result<Vec<Migration>, MigrateError> {
         match &self.kept {
-            Kept::Sqlite(_, patient) => migrate::sqlite::status(patient).await,
-            Kept::Postgres(_, patient) => migrate::postgres::status(direct(patient.as_ref())?).await,
+            Kept::Sqlite(_, connector) => migrate::sqlite::status(connector).await,
+            Kept::Postgres(_, connector) => migrate::postgres::status(direct(connector.as_ref())?).await,
         }
     }
 }
 
-fn direct(patient: Option<&PgConnectOptions>) -> Result<&PgConnectOptions, MigrateError> {
-    patient.ok_or(MigrateError::Pooled)
+fn direct(connector: Option<&postgres::Connector>) -> Result<&postgres::Connector, MigrateError> {
+    connector.ok_or(MigrateError::Pooled)
 }
 
 /// `db.query.summary` of each statement, migrations aside.
@@ -186,14 +209,14 @@ pub fn statements() -> Vec<&'static str> {
 
 fn database<DB: Engine>(
     config: &Config,
-    options: <DB::Connection as sqlx::Connection>::Options,
+    connector: DB::Connector,
     location: Location,
     through: (Tracer, Switchboard),
     metrics: &Metrics,
 ) -> Database<DB> {
     let store_metrics = StoreMetrics::new(metrics, DB::SYSTEM);
     store_metrics.appear::<DB>();
-    let database = Database::new(config, options, location, through, store_metrics);
+    let database = Database::new(config, connector, location, through, store_metrics);
     metrics::watch(metrics, &database, config.max_connections);
     database
 }

@@ -12,6 +12,8 @@ use crate::support::{Client, Engine, PASSWORD, Postgres, Proxy, Reply, Service, 
 
 /// A database that is well answers a ping in a millisecond.
 const PING: (&str, &str) = ("GLASSHOUSE_STORE__PING_TIMEOUT", "300ms");
+/// A connection that is not open by then is given up.
+const IMPATIENT: (&str, &str) = ("GLASSHOUSE_STORE__ACQUIRE_TIMEOUT", "500ms");
 /// Longer than any of these tests: nobody here is answered because waiting for a connection has ended.
 const PATIENT: (&str, &str) = ("GLASSHOUSE_STORE__ACQUIRE_TIMEOUT", "5m");
 
@@ -262,6 +264,28 @@ async fn a_write_that_may_have_happened_is_never_sent_again_and_a_read_is() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn service_becomes_ready_after_its_first_connection_was_never_answered() {
+    let direct = Postgres::get().database().await;
+    let target: url::Url = direct.parse().unwrap();
+    let proxy = Proxy::start(format!("{}:{}", target.host_str().unwrap(), target.port().unwrap_or(5432))).await;
+    proxy.hold();
+    let service = Service::started_on(TempDir::new().unwrap(), &proxy.url(&direct), &[IMPATIENT]);
+    eventually("the wait for the database is over", async || {
+        let logged = |line: &Value| {
+            let message = line["error.message"].as_str().unwrap_or_default();
+            line["message"] == "the database cannot be migrated yet" && message.contains("waiting for a connection")
+        };
+        service.lines().iter().any(logged).then_some(())
+    })
+    .await;
+    proxy.mend();
+    eventually("the service is ready", async || {
+        service.internal("/health/ready").await.status().is_success().then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_that_comes_before_the_tables_is_unavailable_and_no_fault() {
     for engine in [Engine::Sqlite, Engine::Postgres] {
         let folder = TempDir::new().unwrap();
@@ -269,7 +293,11 @@ async fn a_request_that_comes_before_the_tables_is_unavailable_and_no_fault() {
             Engine::Sqlite => format!("sqlite://{}?mode=rwc", folder.path().join("users.db").display()),
             Engine::Postgres => Postgres::get().database().await,
         };
-        let service = Service::start_on(folder, &url, &[("GLASSHOUSE_STORE__MIGRATE", "false")]).await;
+        let service = Service::started_on(folder, &url, &[("GLASSHOUSE_STORE__MIGRATE", "false")]);
+        eventually("its port is served", async || {
+            (service.client().register("ann@example.com").await.status == 503).then_some(())
+        })
+        .await;
         for _ in 0..10 {
             assert_unavailable(&service.client().register("ann@example.com").await);
         }

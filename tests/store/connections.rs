@@ -24,6 +24,18 @@ async fn a_read_survives_that_the_server_ends_every_connection() {
     store.users.set_password(ann.id, &hash("first"), &hash("second"), None, None).await.unwrap();
 }
 
+#[tokio::test]
+async fn connection_to_ipv6_literal_reaches_server() {
+    let listener = tokio::net::TcpListener::bind("[::1]:0").await.expect("a machine with ::1");
+    let mut config = config(&format!("postgres://ann:secret@[::1]:{}/users", listener.local_addr().unwrap().port()));
+    config.acquire_timeout = Duration::from_mins(1);
+    let store = Store::open(&config, Tracer::off(), Switchboard::off(), &Metrics::new(1000)).await.unwrap();
+    tokio::select! {
+        accepted = listener.accept() => drop(accepted.unwrap()),
+        answered = store.ping() => panic!("no connection was made: {answered:?}"),
+    }
+}
+
 /// What was prepared before a migration is refused after it, on every connection that was open.
 #[tokio::test]
 async fn a_read_survives_that_a_column_has_another_type() {

@@ -297,6 +297,8 @@ async fn a_schema_that_is_not_there_yet_is_unavailable(on: On) {
     }
     match on.engine() {
         Engine::Sqlite => {
+            let path = std::path::Path::new(fresh.url.trim_start_matches("sqlite://").trim_end_matches("?mode=rwc"));
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             let mut connection = SqliteConnection::connect(&fresh.url).await.unwrap();
             connection.execute("CREATE TABLE users (id BLOB)").await.unwrap();
         }

@@ -10,6 +10,7 @@ mod migrations;
 mod plans;
 #[path = "../support/postgres.rs"]
 mod postgres;
+mod readiness;
 mod receipts;
 mod sessions;
 mod statements;

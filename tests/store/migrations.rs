@@ -6,7 +6,7 @@ use glasshouse::{
     telemetry::{Metrics, Tracer},
 };
 
-use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
+use sqlx::{Connection, Executor, PgConnection, Row, SqliteConnection};
 
 use crate::support::{Engine, On, config, now};
 
@@ -15,6 +15,8 @@ crate::on_both! {
     a_step_and_its_way_back_touch_nothing_else,
     eight_that_start_at_once_do_not_collide,
     a_store_opens_before_its_database_has_a_schema,
+    migrate_status_writes_nothing,
+    migrate_up_on_complete_schema_takes_no_lock,
     the_program_before_runs_on_the_schema_of_the_one_after,
 }
 
@@ -54,7 +56,9 @@ async fn eight_that_start_at_once_do_not_collide(on: On) {
         let config = config(&fresh.url);
         tokio::task::Builder::new().spawn(async move {
             let store = Store::open(&config, Tracer::off(), Switchboard::off(), &Metrics::new(1000)).await.unwrap();
-            store.migrate_up().await.unwrap();
+            while let Err(error) = store.migrate_up().await {
+                assert!(error.is_unavailable(), "{error:?}");
+            }
             store.ping().await.unwrap();
         })
     });
@@ -63,10 +67,95 @@ async fn eight_that_start_at_once_do_not_collide(on: On) {
     }
 }
 
+async fn migrate_status_writes_nothing(on: On) {
+    let fresh = on.fresh().await;
+    let store = Store::open(&config(&fresh.url), Tracer::off(), Switchboard::off(), &Metrics::new(1000)).await.unwrap();
+    assert!(store.migrations().await.unwrap().iter().all(|migration| !migration.applied));
+    match on.engine() {
+        Engine::Sqlite => {
+            let path = fresh.url.trim_start_matches("sqlite://").trim_end_matches("?mode=rwc");
+            let folder = std::path::Path::new(path).parent().unwrap();
+            assert!(!folder.exists(), "not even the folder is created");
+        }
+        Engine::Postgres => {
+            let mut connection = PgConnection::connect(&fresh.url).await.unwrap();
+            let tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'";
+            assert_eq!(connection.fetch_one(tables).await.unwrap().get::<i64, _>(0), 0);
+        }
+    }
+}
+
+/// With the lock of a migration held by another process.
+async fn migrate_up_on_complete_schema_takes_no_lock(on: On) {
+    let store = on.open().await;
+    match on.engine() {
+        Engine::Sqlite => {
+            let mut other = SqliteConnection::connect(&store.fresh.url).await.unwrap();
+            other.execute("BEGIN IMMEDIATE").await.unwrap();
+            store.migrate_up().await.unwrap();
+            assert!(store.migrations().await.unwrap().iter().all(|migration| migration.applied));
+        }
+        Engine::Postgres => {
+            let mut other = PgConnection::connect(&store.fresh.url).await.unwrap();
+            sqlx::migrate::Migrate::lock(&mut other).await.unwrap();
+            store.migrate_up().await.unwrap();
+            assert!(store.migrations().await.unwrap().iter().all(|migration| migration.applied));
+        }
+    }
+}
+
+#[tokio::test]
+async fn migrate_up_gives_up_waiting_for_lock_and_can_be_retried() {
+    let fresh = On::Postgres.fresh().await;
+    let store = Store::open(&config(&fresh.url), Tracer::off(), Switchboard::off(), &Metrics::new(1000)).await.unwrap();
+    let mut other = PgConnection::connect(&fresh.url).await.unwrap();
+    sqlx::migrate::Migrate::lock(&mut other).await.unwrap();
+    let error = store.migrate_up().await.unwrap_err();
+    assert!(matches!(error, MigrateError::NoAnswer(..)) && error.is_unavailable(), "{error:?}");
+    assert!(error.to_string().contains("the lock of another instance"), "{error}");
+    other.close().await.unwrap();
+    store.migrate_up().await.unwrap();
+}
+
+#[tokio::test]
+async fn role_without_create_uses_migrated_schema_and_is_told_what_to_grant_otherwise() {
+    let store = On::Postgres.open().await;
+    let role = format!("dml_{}", std::process::id());
+    let mut root = PgConnection::connect(&store.fresh.url).await.unwrap();
+    let make = format!(
+        "DROP ROLE IF EXISTS {role}; CREATE ROLE {role} LOGIN; \
+         GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}"
+    );
+    root.execute(sqlx::AssertSqlSafe(make)).await.unwrap();
+    let mut url: url::Url = store.fresh.url.parse().unwrap();
+    url.set_username(&role).unwrap();
+    let metrics = Metrics::new(1000);
+    let limited = Store::open(&config(url.as_str()), Tracer::off(), Switchboard::off(), &metrics).await.unwrap();
+    limited.migrate_up().await.unwrap();
+    assert!(limited.migrations().await.unwrap().iter().all(|migration| migration.applied));
+
+    for _ in store.migrations().await.unwrap() {
+        store.migrate_down().await.unwrap();
+    }
+    let denied = limited.migrate_up().await.unwrap_err();
+    assert!(!denied.is_unavailable(), "it is retried slowly");
+    let grants =
+        [format!("GRANT SELECT ON _sqlx_migrations TO {role}"), format!("GRANT CREATE ON SCHEMA public TO {role}")];
+    assert!(grants.iter().all(|grant| denied.to_string().contains(grant)), "{denied}");
+    root.execute(sqlx::AssertSqlSafe(format!("DROP TABLE _sqlx_migrations; GRANT CREATE ON SCHEMA public TO {role}")))
+        .await
+        .unwrap();
+    limited.migrate_up().await.unwrap();
+    limited.close().await;
+    root.execute(sqlx::AssertSqlSafe(format!("DROP OWNED BY {role}; DROP ROLE {role}"))).await.unwrap();
+}
+
 async fn a_store_opens_before_its_database_has_a_schema(on: On) {
     let fresh = on.fresh().await;
     let store = Store::open(&config(&fresh.url), Tracer::off(), Switchboard::off(), &Metrics::new(1000)).await.unwrap();
-    store.ping().await.unwrap();
+    if on.engine() == Engine::Postgres {
+        store.ping().await.unwrap();
+    }
     assert!(store.migrations().await.unwrap().iter().all(|migration| !migration.applied));
 }
 

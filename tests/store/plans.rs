@@ -50,7 +50,7 @@ const NOW: &str = "'2026-02-01 00:16:40Z'";
 /// Values as a busy service would bind them; none for what reads no table.
 fn values(name: &str) -> Option<Vec<&'static str>> {
     let values = match name {
-        "begin" | "commit" | "rollback" | "ping" => return None,
+        "begin" | "commit" | "rollback" | "ping" | "check_schema" => return None,
         "insert_user" => {
             vec![FAMILY, "'Ann@example.com'", "'ann@example.com'", "'Ann'", "'user'", "'h'", "1", NOW, NOW]
         }

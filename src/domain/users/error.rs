@@ -12,6 +12,9 @@ pub enum Error {
     /// The idempotency key was sent before, with something else.
     #[error("the idempotency key was sent before with another body")]
     KeyReused,
+    /// A character of the input is not in the encoding of the database, which is not the one that the service needs.
+    #[error("a character of the input cannot be stored")]
+    Unrepresentable,
     /// There is no such user.
     #[error("there is no such user")]
     NotFound,
@@ -41,7 +44,7 @@ impl Error {
     pub const fn kind(&self) -> Kind {
         match self {
             Self::EmailTaken => Kind::Conflict,
-            Self::KeyReused => Kind::Invalid,
+            Self::KeyReused | Self::Unrepresentable => Kind::Invalid,
             Self::NotFound => Kind::NotFound,
             Self::Stale => Kind::Stale,
             Self::Forbidden | Self::OwnRole | Self::PasswordWrong => Kind::Forbidden,
@@ -56,6 +59,7 @@ impl Error {
         match self {
             Self::EmailTaken => "email_taken",
             Self::KeyReused => "idempotency_key_reused",
+            Self::Unrepresentable => "unrepresentable",
             Self::NotFound => "user_not_found",
             Self::Stale => "stale",
             Self::Forbidden => "forbidden",
@@ -72,6 +76,7 @@ impl From<StoreError> for Error {
         match error {
             StoreError::Taken => Self::EmailTaken,
             StoreError::Stale => Self::Stale,
+            StoreError::Unrepresentable(_) => Self::Unrepresentable,
             error => Self::Store(error),
         }
     }
@@ -84,6 +89,7 @@ impl StoreError {
         match self {
             Self::Taken => Kind::Conflict,
             Self::Stale => Kind::Stale,
+            Self::Unrepresentable(_) => Kind::Invalid,
             Self::Unavailable(_) => Kind::Unavailable,
             Self::Late(_) => Kind::Timeout,
             Self::Broken(_) => Kind::Internal,
@@ -96,6 +102,7 @@ impl StoreError {
         match self {
             Self::Taken => "taken",
             Self::Stale => "stale",
+            Self::Unrepresentable(_) => "unrepresentable",
             Self::Unavailable(_) => "store_unavailable",
             Self::Late(_) => "timeout",
             Self::Broken(_) => "internal",

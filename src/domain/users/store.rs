@@ -103,6 +103,9 @@ pub enum StoreError {
     /// The change was made to something that is no longer there as it was.
     #[error("the stored version is another one")]
     Stale,
+    /// A text has a character that the database cannot store.
+    #[error("the database cannot store a character of the input")]
+    Unrepresentable(#[source] BoxError),
     /// The store is away, full or too slow; later may be better.
     #[error("the store is unavailable")]
     Unavailable(#[source] BoxError),

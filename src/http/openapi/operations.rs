@@ -69,7 +69,7 @@ pub(super) const ALL: &[Operation] = &[
                 (400, "body_malformed, idempotency_key_malformed"),
                 (409, "email_taken"),
                 (412, "precondition_failed"),
-                (422, "validation_failed, idempotency_key_reused"),
+                (422, "validation_failed, idempotency_key_reused, unrepresentable"),
             ],
         ],
     },
@@ -227,8 +227,13 @@ pub(super) const ALL: &[Operation] = &[
     },
 ];
 
-const CHANGING: &[(u16, &str)] =
-    &[(403, "forbidden, own_role"), (404, "user_not_found"), (409, "email_taken"), (412, "stale, precondition_failed")];
+const CHANGING: &[(u16, &str)] = &[
+    (403, "forbidden, own_role"),
+    (404, "user_not_found"),
+    (409, "email_taken"),
+    (412, "stale, precondition_failed"),
+    (422, "validation_failed, unrepresentable"),
+];
 
 /// The table as the document writes it.
 pub(super) fn paths() -> Paths {

@@ -8,6 +8,9 @@ use super::Statements;
 
 /// A database that the store can be kept in.
 pub trait Engine: sqlx::Database<Arguments: IntoArguments<Self>> + HasStatementCache {
+    /// Everything that is needed to open connections.
+    type Connector: Send + Sync + 'static;
+
     /// `db.system.name`; names the pool too.
     const SYSTEM: &'static str;
     /// Everything that is ever asked of it, migrations aside.
@@ -16,8 +19,8 @@ pub trait Engine: sqlx::Database<Arguments: IntoArguments<Self>> + HasStatementC
     /// How many rows a statement wrote.
     fn rows_affected(result: &Self::QueryResult) -> u64;
 
-    /// Whether a new connection is what it was asked to be, where no pooler is known to be in between.
-    fn opened(connection: &mut Self::Connection) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
+    /// Opens a connection, and checks that it is what was asked for.
+    fn connect(connector: &Self::Connector) -> impl Future<Output = Result<Self::Connection, sqlx::Error>> + Send;
 
     /// How a transaction begins whose connection is its own for just as long. Such a connection keeps no settings, so
     /// the transaction has to be told how long each of its statements may take.

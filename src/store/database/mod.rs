@@ -74,7 +74,7 @@ impl<DB: Engine> Database<DB> {
     /// A pool without connections yet: the first call opens the first one.
     pub fn new(
         config: &Config,
-        options: <DB::Connection as sqlx::Connection>::Options,
+        connector: DB::Connector,
         location: Location,
         (tracer, faults): (Tracer, Switchboard),
         metrics: StoreMetrics,
@@ -88,7 +88,7 @@ impl<DB: Engine> Database<DB> {
             attributes.push(KeyValue::new(semconv::SERVER_PORT, i64::from(port)));
         }
         let retries = Arc::new(Retries::new(BEFORE_AGAIN, metrics.retries.clone()));
-        let pool = Pool::new(config, options, metrics.clone());
+        let pool = Pool::new(config, connector, metrics.clone());
         let observer = Observer {
             system: DB::SYSTEM,
             tracer,

@@ -73,6 +73,8 @@ statements! {
     rollback: "ROLLBACK";
     /// Asks for nothing but an answer.
     ping: "SELECT";
+    /// newest known migration.
+    check_schema: "SELECT" "_sqlx_migrations";
 
     /// id, email, `email_key`, name, role, `password_hash`, version, `created_at`, `updated_at`.
     insert_user: "INSERT" "users";

@@ -1,39 +1,75 @@
 //! Migrating PostgreSQL: an advisory lock keeps instances that start at once apart, and ends with the connection.
 
 use sqlx::{
-    ConnectOptions, Connection,
+    Connection, Executor, Row,
     migrate::{Migrate, Migrator},
-    postgres::{PgConnectOptions, PgConnection, Postgres},
+    postgres::PgConnection,
 };
 
-use super::{super::database::Engine, MigrateError, Migration};
+use super::{Failure, LOCK_TIMEOUT, MigrateError, Migration, STEP_TIMEOUT, Target, limited};
+use crate::store::postgres::Connector;
 
 static MIGRATOR: Migrator = sqlx::migrate!("migrations/postgres");
 
-pub(in crate::store) async fn up(options: &PgConnectOptions) -> Result<(), MigrateError> {
-    let mut connection = connect(options).await?;
-    connection.lock().await?;
-    super::up(&mut connection, &MIGRATOR).await?;
-    Ok(connection.close().await?)
+/// Versions of the migrations that this program knows.
+pub(in crate::store) fn known() -> Vec<i64> {
+    super::known(&MIGRATOR)
 }
 
-pub(in crate::store) async fn down(options: &PgConnectOptions) -> Result<(), MigrateError> {
-    let mut connection = connect(options).await?;
-    connection.lock().await?;
-    super::down(&mut connection, &MIGRATOR).await?;
-    Ok(connection.close().await?)
+/// Applies what is missing. Where nothing is missing, nothing is locked or written, so a role without CREATE will do.
+pub(in crate::store) async fn up(connector: &Connector) -> Result<(), MigrateError> {
+    migrate(connector, async |connection| {
+        if super::look(connection, &MIGRATOR).await? {
+            return Ok(());
+        }
+        lock(connection).await?;
+        super::up(connection, &MIGRATOR).await
+    })
+    .await
 }
 
-pub(in crate::store) async fn status(options: &PgConnectOptions) -> Result<Vec<Migration>, MigrateError> {
-    let mut connection = connect(options).await?;
-    connection.lock().await?;
-    let migrations = super::status(&mut connection, &MIGRATOR).await?;
-    connection.close().await?;
-    Ok(migrations)
+pub(in crate::store) async fn down(connector: &Connector) -> Result<(), MigrateError> {
+    migrate(connector, async |connection| {
+        lock(connection).await?;
+        super::down(connection, &MIGRATOR).await
+    })
+    .await
 }
 
-async fn connect(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
-    let mut connection = options.connect().await?;
-    Postgres::opened(&mut connection).await?;
-    Ok(connection)
+pub(in crate::store) async fn status(connector: &Connector) -> Result<Vec<Migration>, MigrateError> {
+    migrate(connector, async |connection| super::status(connection, &MIGRATOR).await).await
+}
+
+/// Does the work on a connection of its own, and says what to grant where the role may not do it.
+async fn migrate<T>(
+    connector: &Connector,
+    work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, MigrateError>,
+) -> Result<T, MigrateError> {
+    let mut connection = limited("a connection", connector.timeout, async { Ok(connector.connect().await?) }).await?;
+    let (grantee, schema) = limited("the encoding and the schema", STEP_TIMEOUT, inspect(&mut connection)).await?;
+    let done = work(&mut connection).await.map_err(|error| error.with_remedy(&grantee, &schema))?;
+    limited("the end of the connection", STEP_TIMEOUT, async { Ok(connection.close().await?) }).await?;
+    Ok(done)
+}
+
+/// Returns the role and the schema, quoted, after it has made sure of the encoding: nothing is created in a database
+/// that the service cannot use.
+async fn inspect(connection: &mut PgConnection) -> Result<(String, String), MigrateError> {
+    const INSPECT: &str = "SELECT current_setting('server_encoding'), quote_ident(current_user), \
+                           coalesce(quote_ident(current_schema()), 'the schema')";
+    let row = connection.fetch_one(INSPECT).await?;
+    let (encoding, role, schema): (String, String, String) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    if encoding == "UTF8" { Ok((role, schema)) } else { Err(MigrateError::Encoding(encoding)) }
+}
+
+/// Waits for the lock. Given up, the connection ends, and the server stops waiting for it.
+async fn lock(connection: &mut PgConnection) -> Result<(), MigrateError> {
+    limited("the lock of another instance that migrates", LOCK_TIMEOUT, async { Ok(connection.lock().await?) }).await
+}
+
+impl Target for PgConnection {
+    async fn has_table(&mut self) -> Result<bool, Failure> {
+        let row = self.fetch_one("SELECT to_regclass('_sqlx_migrations') IS NOT NULL").await?;
+        Ok(row.try_get(0)?)
+    }
 }

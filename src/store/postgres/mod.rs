@@ -1,21 +1,24 @@
 //! PostgreSQL: one server for many instances.
 
+mod connector;
 mod statements;
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, future::Future, time::Duration};
 
 use sqlx::{
-    AssertSqlSafe, ConnectOptions, Executor, Postgres, Row, SqlSafeStr, SqlStr,
+    AssertSqlSafe, ConnectOptions, Executor, Postgres, SqlSafeStr, SqlStr,
     postgres::{PgConnectOptions, PgConnection, PgQueryResult},
 };
 
-pub use self::statements::STATEMENTS;
+pub use self::{connector::Connector, statements::STATEMENTS};
 use super::{
     Config,
     database::{Engine, Location, Statements},
 };
 
 impl Engine for Postgres {
+    type Connector = Connector;
+
     const SYSTEM: &'static str = "postgresql";
     const STATEMENTS: &'static Statements = STATEMENTS;
 
@@ -23,18 +26,14 @@ impl Engine for Postgres {
         result.rows_affected()
     }
 
-    /// A pooler between us and the server may swallow what a connection begins with, and hands the server's connections
-    /// round. What one of its clients prepares there under a name, another one may run instead of its own statement: so
-    /// one that nobody has told us of must not be used at all.
-    async fn opened(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-        let told: String = connection.fetch_one(ASK_CLIENT_CHECK).await?.try_get(0)?;
-        if told == CLIENT_CHECK { Ok(()) } else { Err(sqlx::Error::Configuration(Box::new(Swallowed))) }
+    fn connect(connector: &Connector) -> impl Future<Output = Result<PgConnection, sqlx::Error>> + Send {
+        connector.connect()
     }
 
     fn pooled_begin(ceiling: Duration) -> SqlStr {
         let limit = ceiling.as_millis();
         let begin = format!(
-            "BEGIN; SET LOCAL statement_timeout = {limit}; SET LOCAL idle_in_transaction_session_timeout = {limit}; \
+            "BEGIN ISOLATION LEVEL {ISOLATION}; SET LOCAL statement_timeout = {limit}; SET LOCAL idle_in_transaction_session_timeout = {limit}; \
              SET LOCAL client_connection_check_interval = '{CLIENT_CHECK}'"
         );
         AssertSqlSafe(begin).into_sql_str()
@@ -50,10 +49,8 @@ impl Engine for Postgres {
 const CLIENT_CHECK: &str = "1s";
 const ASK_CLIENT_CHECK: &str = "SHOW client_connection_check_interval";
 
-/// Somebody between us and the server keeps from it what we ask for.
-#[derive(Debug, thiserror::Error)]
-#[error("the server was not told our settings: where a pooler is in front of it, store.pooler must be true")]
-struct Swallowed;
+/// The isolation that the statements are written for, whatever the database or the role has as its default.
+const ISOLATION: &str = "read committed";
 
 /// What the URL must be.
 const URL: &str = "like postgres://user:password@host:port/database, with a host and with parameters that libpq knows, such \
@@ -64,27 +61,34 @@ const URL: &str = "like postgres://user:password@host:port/database, with a host
 ///
 /// # Errors
 /// What the URL must be. One without a host is refused: it would mean whatever PGHOST says.
-pub(super) fn patient(config: &Config) -> Result<PgConnectOptions, &'static str> {
-    Ok(common(config)?.options([("statement_timeout", "0"), ("client_connection_check_interval", CLIENT_CHECK)]))
+pub(super) fn migration_connector(config: &Config) -> Result<Connector, &'static str> {
+    let settings = [("statement_timeout", "0"), ("client_connection_check_interval", CLIENT_CHECK)];
+    Ok(Connector { options: common(config)?.options(settings), is_pooled: false, timeout: config.acquire_timeout })
 }
 
 /// How each connection of the pool is opened. The limits go with the first message: no further round trip. A pooler would
 /// refuse them there, so behind one each transaction begins with them.
 ///
 /// # Errors
-/// As [`patient`].
-pub(super) fn options(config: &Config) -> Result<PgConnectOptions, &'static str> {
+/// As [`migration_connector`].
+pub(super) fn connector(config: &Config) -> Result<Connector, &'static str> {
     let options = common(config)?;
     if config.pooler {
-        return Ok(options.extra_float_digits(None));
+        return Ok(Connector {
+            options: options.extra_float_digits(None),
+            is_pooled: true,
+            timeout: config.acquire_timeout,
+        });
     }
     let limit = config.statement_timeout.as_millis().to_string();
-    Ok(options.options([
+    let options = options.options([
+        ("default_transaction_isolation", ISOLATION),
         ("statement_timeout", limit.as_str()),
         // The server is never told of a client that is lost in silence, and would keep the locks of its transaction.
         ("idle_in_transaction_session_timeout", limit.as_str()),
         ("client_connection_check_interval", CLIENT_CHECK),
-    ]))
+    ]);
+    Ok(Connector { options, is_pooled: false, timeout: config.acquire_timeout })
 }
 
 fn common(config: &Config) -> Result<PgConnectOptions, &'static str> {
@@ -93,11 +97,15 @@ fn common(config: &Config) -> Result<PgConnectOptions, &'static str> {
         return Err(URL);
     }
     let options = PgConnectOptions::from_url(&config.url).map_err(|_| URL)?;
+    // The resolver knows an IPv6 address without the brackets that a URL puts around it.
+    let host = options.get_host().trim_start_matches('[').trim_end_matches(']').to_owned();
+    let options = options.host(&host);
     Ok(options.application_name("glasshouse").disable_statement_logging())
 }
 
 /// Where the server is.
-pub(super) fn location(options: &PgConnectOptions) -> Location {
+pub(super) fn location(connector: &Connector) -> Location {
+    let options = &connector.options;
     let namespace = options.get_database().unwrap_or_else(|| options.get_username()).to_owned();
     let host = options.get_socket().map_or_else(|| options.get_host().to_owned(), |path| path.display().to_string());
     Location { namespace, server: Some((host, options.get_port())) }

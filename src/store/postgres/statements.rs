@@ -8,6 +8,24 @@ pub const STATEMENTS: &Statements = &Statements::new(Sql {
     commit: "COMMIT",
     rollback: "ROLLBACK",
     ping: "SELECT 1",
+    // The id that no row has: each table is read by its primary key, and each column is named.
+    check_schema: "\
+SELECT \
+(SELECT count(*) FROM _sqlx_migrations WHERE success AND version <= $1) AS applied, \
+current_setting('server_encoding') AS encoding, \
+(SELECT string_agg(privilege || ' ON ' || name, ', ') \
+FROM unnest(ARRAY['users', 'sessions', 'idempotency_keys', 'audit']) AS name, \
+unnest(ARRAY['INSERT', 'UPDATE', 'DELETE']) AS privilege \
+WHERE NOT CASE privilege WHEN 'DELETE' THEN has_table_privilege(name, privilege) \
+ELSE has_any_column_privilege(name, privilege) END) AS missing, \
+EXISTS (SELECT id, email, email_key, name, role, password_hash, version, created_at, updated_at \
+FROM users WHERE id = '00000000-0000-0000-0000-000000000000') AS users, \
+EXISTS (SELECT id, user_id, family, secret, previous_secret, successor_salt, rotated_at, created_at, expires_at \
+FROM sessions WHERE id = '00000000-0000-0000-0000-000000000000') AS sessions, \
+EXISTS (SELECT key, request, user_id, password_hash, registered_at \
+FROM idempotency_keys WHERE key = '') AS idempotency_keys, \
+EXISTS (SELECT id, at, actor, action, subject, fields, role, request_id \
+FROM audit WHERE id = '00000000-0000-0000-0000-000000000000') AS audit",
 
     insert_user: "\
 INSERT INTO users (id, email, email_key, name, role, password_hash, version, created_at, updated_at) \

@@ -1,21 +1,26 @@
 //! SQLite: one file, durable when a write returns, one writer at a time.
 
+mod file;
 mod statements;
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use sqlx::{
     ConnectOptions, Executor, SqlStr, Sqlite,
     sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteQueryResult, SqliteSynchronous},
 };
 
+use self::file::DatabaseFile;
+pub(in crate::store) use self::file::{FileChanged, check};
 pub use self::statements::STATEMENTS;
 use super::{
-    Config, OpenError,
+    Config,
     database::{Engine, Location, Statements},
 };
 
 impl Engine for Sqlite {
+    type Connector = Connector;
+
     const SYSTEM: &'static str = "sqlite";
     const STATEMENTS: &'static Statements = STATEMENTS;
 
@@ -23,8 +28,12 @@ impl Engine for Sqlite {
         result.rows_affected()
     }
 
-    async fn opened(_: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-        Ok(())
+    async fn connect(connector: &Connector) -> Result<SqliteConnection, sqlx::Error> {
+        let changed = |error| sqlx::Error::Configuration(Box::new(error));
+        connector.verify_file().await.map_err(changed)?;
+        let connection = connector.options.connect().await?;
+        connector.file.record().await?;
+        Ok(connection)
     }
 
     /// Nobody stands between us and a file.
@@ -37,6 +46,18 @@ impl Engine for Sqlite {
     }
 }
 
+/// Opens connections to one file.
+#[derive(Debug, Clone)]
+pub struct Connector {
+    options: SqliteConnectOptions,
+    /// Whether the file is created where there is none.
+    is_created: bool,
+    file: Arc<DatabaseFile>,
+}
+
+/// Wait for the write lock of another process that migrates, in one attempt.
+const MIGRATION_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// What the URL must be.
 const URL: &str = "like sqlite://path?mode=rwc, with the path of a file and mode rwc or rw: a database in memory ends with \
                    its connection, and one that is only read keeps nothing";
@@ -46,7 +67,7 @@ const URL: &str = "like sqlite://path?mode=rwc, with the path of a file and mode
 /// # Errors
 /// What the URL must be. A database without a file of its own is refused: it would end with its connection, and
 /// acknowledged writes with it.
-pub(super) fn options(config: &Config) -> Result<SqliteConnectOptions, &'static str> {
+pub(super) fn connector(config: &Config) -> Result<Connector, &'static str> {
     let options = SqliteConnectOptions::from_url(&config.url).map_err(|_| URL)?;
     let modes = config.url.query_pairs().filter(|(name, _)| name == "mode");
     let is_written = modes.into_iter().all(|(_, mode)| mode == "rw" || mode == "rwc");
@@ -56,33 +77,56 @@ pub(super) fn options(config: &Config) -> Result<SqliteConnectOptions, &'static 
     if !is_written || !is_file {
         return Err(URL);
     }
-    Ok(options
+    let file = Arc::new(DatabaseFile::new(options.get_filename()));
+    let options = options
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(config.statement_timeout)
-        .disable_statement_logging())
+        .disable_statement_logging();
+    let is_created = config.url.query_pairs().any(|(name, mode)| name == "mode" && mode == "rwc");
+    Ok(Connector { options, is_created, file })
 }
 
-/// Makes the file's folder, if the URL says that the file may be made.
-///
-/// # Errors
-/// [`OpenError::Folder`].
-pub(super) fn make_folder(config: &Config, options: &SqliteConnectOptions) -> Result<(), OpenError> {
-    if !config.url.query_pairs().any(|(name, mode)| name == "mode" && mode == "rwc") {
-        return Ok(());
+impl Connector {
+    /// The connector of migrations: one attempt waits this long for another process that migrates.
+    pub(in crate::store) fn for_migrations(&self) -> Self {
+        Self { options: self.options.clone().busy_timeout(MIGRATION_BUSY_TIMEOUT), ..self.clone() }
     }
-    options.get_filename().parent().map_or(Ok(()), std::fs::create_dir_all).map_err(OpenError::Folder)
-}
 
-/// How the connection is opened that migrates: it may wait long for another process that does the same.
-pub(super) fn patient(options: &SqliteConnectOptions) -> SqliteConnectOptions {
-    options.clone().busy_timeout(Duration::from_mins(5))
+    /// Checks that the path still leads to the file that was opened first.
+    ///
+    /// # Errors
+    /// [`FileChanged`]
+    pub(in crate::store) async fn verify_file(&self) -> Result<(), FileChanged> {
+        self.file.verify().await
+    }
+
+    /// Creates the folder of the file, if the URL allows to create the file.
+    ///
+    /// # Errors
+    /// Why the folder cannot be created.
+    pub(in crate::store) fn create_folder(&self) -> std::io::Result<()> {
+        let folder = self.options.get_filename().parent().filter(|_| self.is_created);
+        folder.map_or(Ok(()), std::fs::create_dir_all)
+    }
+
+    /// Opens the file only to read; nothing, if there is no file.
+    ///
+    /// # Errors
+    /// Why it cannot be opened.
+    pub(in crate::store) async fn connect_to_read(&self) -> Result<Option<SqliteConnection>, sqlx::Error> {
+        if !tokio::fs::try_exists(self.options.get_filename()).await? {
+            return Ok(None);
+        }
+        let options = SqliteConnectOptions::new().filename(self.options.get_filename()).read_only(true);
+        options.busy_timeout(MIGRATION_BUSY_TIMEOUT).disable_statement_logging().connect().await.map(Some)
+    }
 }
 
 /// The file's name; its folder is nobody's business.
-pub(super) fn location(options: &SqliteConnectOptions) -> Location {
-    let file = options.get_filename();
+pub(super) fn location(connector: &Connector) -> Location {
+    let file = connector.options.get_filename();
     let name = file.file_name().map_or(file, Path::new);
     Location { namespace: name.to_string_lossy().into_owned(), server: None }
 }

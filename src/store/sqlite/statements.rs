@@ -8,6 +8,20 @@ pub const STATEMENTS: &Statements = &Statements::new(Sql {
     commit: "COMMIT",
     rollback: "ROLLBACK",
     ping: "SELECT 1",
+    // The id that no row has: each table is read by its primary key, and each column is named.
+    check_schema: "\
+SELECT \
+(SELECT count(*) FROM _sqlx_migrations WHERE success AND version <= $1) AS applied, \
+'UTF8' AS encoding, \
+NULL AS missing, \
+EXISTS (SELECT id, email, email_key, name, role, password_hash, version, created_at, updated_at \
+FROM users WHERE id = x'') AS users, \
+EXISTS (SELECT id, user_id, family, secret, previous_secret, successor_salt, rotated_at, created_at, expires_at \
+FROM sessions WHERE id = x'') AS sessions, \
+EXISTS (SELECT key, request, user_id, password_hash, registered_at \
+FROM idempotency_keys WHERE key = x'') AS idempotency_keys, \
+EXISTS (SELECT id, at, actor, action, subject, fields, role, request_id \
+FROM audit WHERE id = x'') AS audit",
 
     insert_user: "\
 INSERT INTO users (id, email, email_key, name, role, password_hash, version, created_at, updated_at) \

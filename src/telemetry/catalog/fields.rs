@@ -49,6 +49,7 @@ pub const FIELDS: &[Signal] = &[
     field("budget_seconds", "How long it may take"),
     field("complete", "Whether every request had ended"),
     // While it runs.
+    field("check.name", "Which readiness check has changed its answer"),
     field("circuit.name", "Which circuit breaker has changed its state"),
     field("circuit.was", "The state before: closed, half_open or open"),
     field("circuit.state", "The state after"),

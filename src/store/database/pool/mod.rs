@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sqlx::{ConnectOptions, Connection};
+use sqlx::Connection;
 use tokio::{
     runtime::Handle,
     sync::{OwnedSemaphorePermit, Semaphore, oneshot},
@@ -52,7 +52,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_
 pub(super) struct Pool<DB: Engine>(Arc<Shared<DB>>);
 
 struct Shared<DB: Engine> {
-    options: <DB::Connection as Connection>::Options,
+    connector: DB::Connector,
     /// One for each connection that may be in use. Who has one and finds nothing idle may open one.
     places: Arc<Semaphore>,
     max: u32,
@@ -61,8 +61,6 @@ struct Shared<DB: Engine> {
     idle: Mutex<VecDeque<Idle<DB>>>,
     idle_timeout: Duration,
     max_lifetime: Duration,
-    /// Whether what is opened is a pooler's, and has no settings of its own.
-    is_pooled: bool,
     is_closed: AtomicBool,
     metrics: StoreMetrics,
     sweeper: Mutex<Option<AbortHandle>>,
@@ -103,20 +101,15 @@ impl<DB: Engine> Clone for Pool<DB> {
 
 impl<DB: Engine> Pool<DB> {
     /// Opens nothing; within a runtime, since it closes what is idle too long.
-    pub(super) fn new(
-        config: &Config,
-        options: <DB::Connection as Connection>::Options,
-        metrics: StoreMetrics,
-    ) -> Self {
+    pub(super) fn new(config: &Config, connector: DB::Connector, metrics: StoreMetrics) -> Self {
         let shared = Arc::new(Shared {
-            options,
+            connector,
             places: Arc::new(Semaphore::new(usize::try_from(config.max_connections).unwrap_or(Semaphore::MAX_PERMITS))),
             max: config.max_connections,
             patience: config.acquire_timeout,
             idle: Mutex::default(),
             idle_timeout: config.idle_timeout,
             max_lifetime: config.max_lifetime,
-            is_pooled: config.pooler,
             is_closed: AtomicBool::new(false),
             metrics,
             sweeper: Mutex::default(),
@@ -203,10 +196,7 @@ impl<DB: Engine> Pool<DB> {
 
     async fn connect(&self, place: OwnedSemaphorePermit) -> Result<Pooled<DB>, sqlx::Error> {
         let began = Instant::now();
-        let mut raw = self.0.options.connect().await?;
-        if !self.0.is_pooled {
-            DB::opened(&mut raw).await?;
-        }
+        let raw = DB::connect(&self.0.connector).await?;
         self.0.metrics.create_time.observe(&[DB::SYSTEM], began.elapsed().as_secs_f64());
         Ok(self.pooled(raw, Instant::now(), place))
     }

@@ -25,7 +25,7 @@ use tokio::{
 
 use super::{FRESH, Pool};
 use crate::{
-    store::{Config, metrics::StoreMetrics},
+    store::{Config, metrics::StoreMetrics, postgres::Connector},
     telemetry::{self, Metrics},
 };
 
@@ -81,7 +81,8 @@ impl Server {
         change(&mut config);
         let options = PgConnectOptions::new_without_pgpass().host("127.0.0.1").port(self.port).username("ann");
         let metrics = StoreMetrics::new(&Metrics::new(100), "postgresql");
-        Pool::new(&config, options.ssl_mode(PgSslMode::Disable), metrics)
+        let options = options.ssl_mode(PgSslMode::Disable);
+        Pool::new(&config, Connector { options, is_pooled: true, timeout: config.acquire_timeout }, metrics)
     }
 
     async fn until(&self, is_so: impl Fn(&Seen) -> bool) {
