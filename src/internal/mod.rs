@@ -23,6 +23,7 @@ mod profile;
 mod stacks;
 mod stalls;
 mod thread;
+mod tool;
 mod upload;
 
 use std::sync::Arc;

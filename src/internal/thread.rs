@@ -25,7 +25,6 @@ impl Thread {
         let (ending, ended) = mpsc::channel();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
-            .thread_name("internal-blocking")
             .on_thread_start(leave_out_this_thread)
             .build()?;
         let handle = runtime.handle().clone();

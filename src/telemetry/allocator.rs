@@ -31,6 +31,32 @@ pub fn allocated_bytes() -> Option<u64> {
     u64::try_from(stats::allocated::read().ok()?).ok()
 }
 
+/// Runs this without sampling its allocations, so that heap profiles show the service and not its profiler. Allocations
+/// that were sampled before, or on other threads, stay in the profiles.
+pub fn unsampled<T>(work: impl FnOnce() -> T) -> T {
+    let _restore = Sampling(set_sampled(false));
+    work()
+}
+
+const IS_SAMPLED: &[u8] = b"thread.prof.active\0";
+
+/// Whether this thread's allocations were sampled before. Nothing where jemalloc cannot sample.
+struct Sampling(Option<bool>);
+
+impl Drop for Sampling {
+    fn drop(&mut self) {
+        if let Some(before) = self.0 {
+            set_sampled(before);
+        }
+    }
+}
+
+fn set_sampled(is_sampled: bool) -> Option<bool> {
+    let before = IS_SAMPLED.name().read().ok()?;
+    IS_SAMPLED.name().write(is_sampled).ok()?;
+    Some(before)
+}
+
 struct Allocator {
     allocated: Gauge,
     active: Gauge,

@@ -20,6 +20,18 @@ pub(super) fn memory_limit() -> Option<u64> {
     of_groups.into_iter().chain(of_process).chain(of_machine).min()
 }
 
+/// How many bytes this process can still take before it reaches that limit. Other processes in the same control group are
+/// not counted.
+pub(super) fn memory_left() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    Some(memory_limit()?.saturating_sub(in_use(&status)?))
+}
+
+/// What the kernel cannot take back from the process, from `/proc/self/status`: pages of mapped files can be read again.
+fn in_use(status: &str) -> Option<u64> {
+    Some(kibibytes(status, "RssAnon:")? + kibibytes(status, "RssShmem:")?)
+}
+
 /// The files that may hold a limit, from what `/proc/self/cgroup` says.
 fn files(groups: &str) -> Vec<String> {
     let mut files = Vec::new();
@@ -51,13 +63,17 @@ fn limit(text: &str) -> Option<u64> {
 
 /// `MemTotal` of `/proc/meminfo`, in bytes.
 fn total(memory: &str) -> Option<u64> {
-    let line = memory.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    kibibytes(memory, "MemTotal:")
+}
+
+fn kibibytes(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{files, limit, memory_limit, total};
+    use super::{files, in_use, limit, memory_left, memory_limit, total};
 
     #[test]
     fn every_group_up_to_the_root_may_limit() {
@@ -98,6 +114,18 @@ mod tests {
             (total("MemTotal: many kB"), total("MemTotal: 18446744073709551615 kB"), total("")),
             (None, None, None)
         );
+    }
+
+    #[test]
+    fn memory_in_use_leaves_out_pages_of_files() {
+        let status = "VmRSS:\t   99 kB\nRssAnon:\t   20 kB\nRssFile:\t  70 kB\nRssShmem:\t    9 kB\n";
+        assert_eq!((in_use(status), in_use("VmRSS: 1 kB")), (Some(29 * 1024), None));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn memory_left_is_less_than_the_limit() {
+        assert!(memory_left() < memory_limit());
     }
 
     #[test]

@@ -28,11 +28,12 @@ pub mod runtime;
 mod samples;
 mod series;
 mod start;
+pub mod symbols;
 pub mod tasks;
 pub mod timeline;
 pub mod traces;
 
-pub use allocator::allocated_bytes;
+pub use allocator::{allocated_bytes, unsampled};
 pub use build::{BUILD, Build};
 pub use chain::Chain;
 pub use config::{Config, Export, LogFormat, Protocol, Sampler, Tls};

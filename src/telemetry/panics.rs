@@ -1,14 +1,17 @@
 //! A panic is a bug, and bugs are seen: one structured line with the backtrace, one count.
 
 use std::{
-    backtrace::Backtrace,
+    fmt::Write,
     panic::{self, PanicHookInfo},
     sync::{Mutex, Once, PoisonError},
 };
 
 use tracing::{Dispatch, dispatcher, subscriber::NoSubscriber};
 
-use super::{Counter, Metrics, catalog};
+use super::{
+    Counter, Metrics, catalog,
+    symbols::{Frame, Symbols},
+};
 
 /// Who counts panics. The hook is the process's; a test process runs several services, and each counts what happens
 /// on the threads of any.
@@ -47,13 +50,62 @@ fn log(info: &PanicHookInfo<'_>) {
         {
             exception.type = "panic",
             exception.message = message,
-            exception.stacktrace = %Backtrace::force_capture(),
+            exception.stacktrace = stack_trace(),
             code.location = place,
             thread.name = thread.name().unwrap_or_default()
         },
         "panic"
     );
 }
+
+/// No stack of ours is deeper.
+const MAX_CALLS: usize = 256;
+
+/// The calls that led to the panic, the innermost first, with names where there is memory to look them up.
+///
+/// The standard library's own `Backtrace` reads all debug information into memory, 80 MB and more, and keeps it: under a
+/// memory limit the first panic would end the process. It also reads the file that lies at the executable's path now.
+fn stack_trace() -> String {
+    let mut calls = Vec::with_capacity(64);
+    backtrace::trace(|frame| {
+        // A call returns to the instruction after it.
+        calls.push((frame.ip() as usize).saturating_sub(1));
+        calls.len() < MAX_CALLS
+    });
+    let symbols = Symbols::look_up(calls.iter().copied()).unwrap_or_else(|short| Symbols::unnamed(short.to_string()));
+    let frames: Vec<_> = calls
+        .iter()
+        .flat_map(|&call| symbols.frames(call).iter().map(|frame| (call, frame.clone())).collect::<Vec<_>>())
+        .collect();
+    // The innermost calls are this function and the panic's own.
+    let hook = frames.iter().position(|(_, frame)| frame.name.contains("panic_with_hook")).unwrap_or_default();
+    let is_panicking = |frame: &Frame| PANICKING.iter().any(|start| frame.name.starts_with(start));
+    let frames = frames[hook..].iter().skip_while(|(_, frame)| is_panicking(frame));
+    let mut text = String::new();
+    for (number, (call, frame)) in frames.enumerate() {
+        write!(text, "{number:>4}: {} ({call:#x})", frame.name).expect(IN_MEMORY);
+        if frame.line > 0 {
+            write!(text, "\n        at {}:{}", frame.file, frame.line).expect(IN_MEMORY);
+        }
+        text.push('\n');
+    }
+    for reason in &symbols.missing {
+        writeln!(text, "(not all functions have names: {reason})").expect(IN_MEMORY);
+    }
+    text
+}
+
+/// How the names of the functions begin through which a panic reaches its hook.
+const PANICKING: [&str; 7] = [
+    "std::panicking::",
+    "std::panic::panic_any",
+    "std::sys::backtrace::__rust_end_short_backtrace",
+    "__rustc::rust_begin_unwind",
+    "core::panicking::",
+    "core::option::",
+    "core::result::",
+];
+const IN_MEMORY: &str = "writing to memory cannot fail";
 
 #[cfg(test)]
 mod tests {

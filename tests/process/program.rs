@@ -3,6 +3,7 @@
 use std::{
     io::{BufRead, BufReader},
     net::SocketAddr,
+    path::Path,
     process::{Child, Command, Output, Stdio},
     sync::{Arc, Mutex, mpsc},
     thread,
@@ -16,7 +17,11 @@ use crate::canaries::Canaries;
 
 /// The executable with nothing of this environment but what is given.
 pub(crate) fn command(arguments: &[&str], environment: &[(&str, &str)], folder: &TempDir) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_glasshouse"));
+    command_of(Path::new(env!("CARGO_BIN_EXE_glasshouse")), arguments, environment, folder)
+}
+
+fn command_of(executable: &Path, arguments: &[&str], environment: &[(&str, &str)], folder: &TempDir) -> Command {
+    let mut command = Command::new(executable);
     command.args(arguments).env_clear().envs(environment.iter().copied()).current_dir(folder.path());
     command
 }
@@ -50,11 +55,20 @@ impl Program {
     }
 
     pub(crate) fn start_in(folder: TempDir, environment: &[(&str, &str)]) -> Self {
+        Self::launch(Path::new(env!("CARGO_BIN_EXE_glasshouse")), folder, environment)
+    }
+
+    /// Starts a copy of it.
+    pub(crate) fn start_executable(executable: &Path, environment: &[(&str, &str)]) -> Self {
+        Self::launch(executable, TempDir::new().unwrap(), environment)
+    }
+
+    fn launch(executable: &Path, folder: TempDir, environment: &[(&str, &str)]) -> Self {
         let ports = [("GLASSHOUSE_HTTP__LISTEN", "127.0.0.1:0"), ("GLASSHOUSE_INTERNAL__LISTEN", "127.0.0.1:0")];
         // Every test is one address.
         let usual = [("GLASSHOUSE_SHUTDOWN__NOTICE", "0s"), ("GLASSHOUSE_LIMITS__ENABLED", "false")];
         let environment: Vec<_> = [&ports[..], &usual[..], environment].concat();
-        let mut child = command(&[], &environment, &folder).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = command_of(executable, &[], &environment, &folder).stdout(Stdio::piped()).spawn().unwrap();
         let lines: Arc<Mutex<Vec<(Instant, Value)>>> = Arc::default();
         let (ending, ended) = mpsc::channel();
         let (reader, kept) = (BufReader::new(child.stdout.take().unwrap()), Arc::clone(&lines));

@@ -127,16 +127,32 @@ async fn long(service: &Service) -> tokio::task::JoinHandle<Response> {
 }
 
 #[tokio::test]
-async fn a_second_one_is_refused_and_one_by_force_takes_over() {
+async fn cpu_profiles_of_one_frequency_share_the_sampler() {
+    let _alone = alone().await;
+    let service = Service::start().await;
+    let _guilty = Guilty::on(&service.main, burns);
+    let long = long(&service).await;
+    let (one, other) = tokio::join!(decoded(&service, "seconds=1"), decoded(&service, "seconds=2"));
+    for (profile, seconds) in [(one, 1), (other, 2)] {
+        assert!(profile.top().0.ends_with("guilty::burns"), "{profile:#?}");
+        assert!(profile.duration_nanos >= seconds * 1_000_000_000, "{}", profile.duration_nanos);
+    }
+    assert!(timer_runs() && !long.is_finished(), "the first profile goes on");
+    long.abort();
+    eventually("the timer is off", async || (!timer_runs()).then_some(())).await;
+}
+
+#[tokio::test]
+async fn cpu_profile_of_another_frequency_is_refused_or_takes_over_by_force() {
     let _alone = alone().await;
     let service = Service::start().await;
     let long = long(&service).await;
-    let second = profile(&service, "").await;
+    let second = profile(&service, "frequency=50").await;
     assert_eq!(second.status(), 409);
     assert_refused(second.headers());
     assert!(second.text().await.unwrap().contains("force=true"));
 
-    let forced = profile(&service, "seconds=1&force=true").await;
+    let forced = profile(&service, "seconds=1&frequency=50&force=true").await;
     assert_eq!(forced.status(), 200);
     let given_up = long.await.unwrap();
     assert_eq!(given_up.status(), 409);

@@ -1,6 +1,10 @@
 //! Profiles as they arrive, read back: gzip, protobuf, and the numbers in it followed to what they stand for.
 
-use std::{collections::HashMap, io::Read};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    io::Read,
+    ops::Range,
+};
 
 use flate2::read::GzDecoder;
 use prost::Message;
@@ -11,6 +15,8 @@ struct ProfileMessage {
     sample_type: Vec<Pair>,
     #[prost(message, repeated, tag = "2")]
     sample: Vec<SampleMessage>,
+    #[prost(message, repeated, tag = "3")]
+    mapping: Vec<MappingMessage>,
     #[prost(message, repeated, tag = "4")]
     location: Vec<Location>,
     #[prost(message, repeated, tag = "5")]
@@ -43,9 +49,23 @@ struct SampleMessage {
 }
 
 #[derive(Clone, PartialEq, Message)]
+struct MappingMessage {
+    #[prost(uint64, tag = "2")]
+    memory_start: u64,
+    #[prost(uint64, tag = "3")]
+    memory_limit: u64,
+    #[prost(int64, tag = "5")]
+    filename: i64,
+    #[prost(int64, tag = "6")]
+    build_id: i64,
+}
+
+#[derive(Clone, PartialEq, Message)]
 struct Location {
     #[prost(uint64, tag = "1")]
     id: u64,
+    #[prost(uint64, tag = "3")]
+    address: u64,
     #[prost(message, repeated, tag = "4")]
     line: Vec<Line>,
 }
@@ -74,14 +94,25 @@ pub(crate) struct Decoded {
     /// Names and units, in the order of a sample's values.
     pub(crate) measures: Vec<(String, String)>,
     pub(crate) samples: Vec<Seen>,
+    pub(crate) mappings: Vec<Mapping>,
     pub(crate) period: i64,
     pub(crate) duration_nanos: i64,
+}
+
+/// A mapping of code.
+#[derive(Debug)]
+pub(crate) struct Mapping {
+    pub(crate) range: Range<u64>,
+    pub(crate) file: String,
+    pub(crate) build_id: String,
 }
 
 /// One stack, from the innermost function outwards.
 #[derive(Debug)]
 pub(crate) struct Seen {
     pub(crate) stack: Vec<Frame>,
+    /// One for each location, from the innermost outwards.
+    pub(crate) addresses: Vec<u64>,
     pub(crate) values: Vec<i64>,
     pub(crate) labels: HashMap<String, String>,
 }
@@ -107,7 +138,15 @@ impl Decoded {
         };
         let locations: HashMap<u64, Vec<Frame>> =
             message.location.iter().map(|location| (location.id, location.line.iter().map(frame).collect())).collect();
+        let addresses: HashMap<u64, u64> =
+            message.location.iter().map(|location| (location.id, location.address)).collect();
+        let mapping = |mapping: &MappingMessage| Mapping {
+            range: mapping.memory_start..mapping.memory_limit,
+            file: text(mapping.filename),
+            build_id: text(mapping.build_id),
+        };
         let samples = message.sample.iter().map(|sample| Seen {
+            addresses: sample.location_id.iter().map(|id| addresses[id]).collect(),
             stack: sample.location_id.iter().flat_map(|id| locations[id].clone()).collect(),
             values: sample.value.clone(),
             labels: sample.label.iter().map(|label| (text(label.first), text(label.second))).collect(),
@@ -115,9 +154,19 @@ impl Decoded {
         Self {
             measures: message.sample_type.iter().map(|measure| (text(measure.first), text(measure.second))).collect(),
             samples: samples.collect(),
+            mappings: message.mapping.iter().map(mapping).collect(),
             period: message.period,
             duration_nanos: message.duration_nanos,
         }
+    }
+
+    /// How many stacks Grafana Alloy sees: it tells them apart by their addresses and labels alone.
+    pub(crate) fn stacks_by_address(&self) -> usize {
+        let identity = |sample: &Seen| {
+            let labels: BTreeMap<_, _> = sample.labels.clone().into_iter().collect();
+            (sample.addresses.clone(), labels)
+        };
+        self.samples.iter().map(identity).collect::<HashSet<_>>().len()
     }
 
     /// The heaviest innermost function by the first measure, with its share of everything.

@@ -41,8 +41,12 @@ async fn gos_tool_reads_every_profile_of_a_service_at_work() {
         let file = file.to_str().unwrap();
         let top = go::pprof(&["-top"], file).await;
         assert!(top.contains(&format!("Type: {kind}\n")), "{path}: {top}");
+        assert_eq!(understood.stacks_by_address(), understood.samples.len(), "{path}: stacks with the same addresses");
         let is_empty = matches!(path, "block" | "mutex") || path.contains("s?") || path.starts_with("heap?");
         assert!(is_empty || !understood.samples.is_empty(), "{path} has no samples");
+        for sample in &understood.samples {
+            assert!(sample.addresses.iter().all(|address| *address > 0), "{path}: {sample:?}");
+        }
         for options in [["-traces"], ["-tree"], ["-raw"]] {
             go::pprof(&options, file).await;
         }

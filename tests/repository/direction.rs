@@ -49,8 +49,12 @@ const MODULES: &[Module] = &[
 /// What only these modules may name: crates, or parts of `std`. A `*` at the end stands for any ending.
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("console_subscriber", &["telemetry"]),
+    ("gimli", &["telemetry"]),
+    ("memmap2", &["telemetry"]),
+    ("object", &["telemetry"]),
     ("opentelemetry*", &["telemetry"]),
     ("prometheus", &["telemetry"]),
+    ("rustc_demangle", &["telemetry"]),
     ("tracing_opentelemetry", &["telemetry"]),
     ("tracing_subscriber", &["telemetry"]),
     ("tonic", &["telemetry"]),

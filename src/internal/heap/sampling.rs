@@ -5,9 +5,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use tokio::task::{AbortHandle, spawn_blocking};
+use tokio::task::AbortHandle;
 
 use super::allocator::{self, Lacking};
+use crate::internal::tool::{self, ToolError};
+
+/// How long a timer waits before it tries again to get a thread.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Whether the heap is sampled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,7 +97,15 @@ pub(super) fn switch_on(duration: Option<Duration>) -> Result<bool, SwitchError>
     state.timer = duration.map(|duration| {
         let timer = crate::telemetry::spawn("heap sampling", async move {
             tokio::time::sleep(duration).await;
-            tell_fall(spawn_blocking(move || fall_back(lease)).await.unwrap_or(Ok(false)));
+            // Without a thread it waits for one: sampling must not stay on because of it.
+            let fallen = loop {
+                match tool::run(move || fall_back(lease)).await {
+                    Ok(fallen) => break fallen,
+                    Err(ToolError::NoThread(_)) => tokio::time::sleep(RETRY_AFTER).await,
+                    Err(ToolError::Panicked) => break Ok(false),
+                }
+            };
+            tell_fall(fallen);
         });
         timer.abort_handle()
     });

@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -11,7 +10,10 @@ use super::{
     dump::{Counts, Dump},
     sampling::{Sampling, now, sampling},
 };
-use crate::internal::profile::{Frame, Measure, Profile, Sample, Symbols};
+use crate::{
+    internal::profile::{Measure, Profile, Sample},
+    telemetry::symbols::{Frame, Location, ShortOfMemory, Symbols, check_room},
+};
 
 /// In Go's order.
 const MEASURES: [Measure; 4] = [
@@ -50,6 +52,8 @@ pub(in crate::internal) enum Unready {
     Off,
     #[error("heap sampling was switched off meanwhile")]
     Interrupted,
+    #[error(transparent)]
+    ShortOfMemory(#[from] ShortOfMemory),
     #[error("{0}")]
     Failed(String),
 }
@@ -73,6 +77,7 @@ impl Snapshot {
         if let Some(lacking) = allocator::lacking() {
             return Err(lacking.into());
         }
+        check_room()?;
         let before = sampling();
         let Sampling::On { since, turn, .. } = before else { return Err(Unready::Off) };
         let dump = allocator::dump().map_err(Unready::Failed)?;
@@ -95,27 +100,33 @@ impl Snapshot {
         Ok(Self { dump: self.dump.since(&earlier.dump), began: earlier.began, took, ..self })
     }
 
-    /// With names. Blocks, and needs memory: see [`Symbols`].
-    pub(in crate::internal) fn profile(self, kind: Kind) -> Profile {
-        let mut symbols = Symbols::new();
-        // The addresses tell apart what the names do not, such as two calls on one line.
-        let mut sums = HashMap::<Vec<Arc<Frame>>, Vec<i64>>::with_capacity(self.dump.stacks.len());
+    /// With names. Blocks: see [`Symbols`].
+    ///
+    /// # Errors
+    /// When the memory limit of the process leaves too little.
+    pub(in crate::internal) fn profile(self, kind: Kind) -> Result<Profile, ShortOfMemory> {
+        let symbols = Symbols::look_up(self.dump.stacks.keys().flatten().map(|address| call(*address)))?;
+        // Stacks that differ only in how the allocator was entered are one.
+        let mut sums = HashMap::<Vec<Location>, Vec<i64>>::with_capacity(self.dump.stacks.len());
         for (addresses, counts) in &self.dump.stacks {
-            let sum = sums.entry(stack(&mut symbols, addresses)).or_insert_with(|| vec![0; MEASURES.len()]);
+            let sum = sums.entry(stack(&symbols, addresses)).or_insert_with(|| vec![0; MEASURES.len()]);
             for (sum, value) in sum.iter_mut().zip(values(*counts)) {
                 *sum = sum.saturating_add(value);
             }
         }
         let samples = sums.into_iter().map(|(stack, values)| Sample { stack, values, labels: Vec::new() }).collect();
-        Profile {
+        let mut remarks = self.remarks();
+        remarks.extend(symbols.missing);
+        Ok(Profile {
             measures: MEASURES.to_vec(),
             shown: if kind == Kind::Heap { 3 } else { 1 },
             period: Some((SPACE, i64::try_from(self.dump.interval).unwrap_or(i64::MAX))),
             began: self.began,
             took: self.took,
             samples,
-            remarks: self.remarks(),
-        }
+            mappings: symbols.mappings,
+            remarks,
+        })
     }
 
     fn remarks(&self) -> Vec<String> {
@@ -143,13 +154,24 @@ fn values(counts: Counts) -> [i64; 4] {
     [counts.allocated.objects, counts.allocated.bytes, counts.in_use.objects, counts.in_use.bytes]
 }
 
-/// From whoever asked for memory outwards: that it is the allocator which gives it is known.
-fn stack(symbols: &mut Symbols, addresses: &[usize]) -> Vec<Arc<Frame>> {
-    // What jemalloc writes are the addresses to return to.
-    let calls: Vec<usize> = addresses.iter().map(|address| address.saturating_sub(1)).collect();
-    let frames = symbols.stack(&calls);
-    let asked = frames.iter().position(|frame| !is_allocator(frame)).unwrap_or_default();
-    frames[asked..].to_vec()
+/// jemalloc writes return addresses: the call is the instruction before.
+const fn call(address: usize) -> usize {
+    address.saturating_sub(1)
+}
+
+/// The stack without the allocator's own functions; all of it where there are no others.
+fn stack(symbols: &Symbols, addresses: &[usize]) -> Vec<Location> {
+    let mut stack: Vec<Location> = addresses.iter().map(|address| symbols.location(call(*address))).collect();
+    let Some(first) = stack.iter().position(|location| !location.frames.iter().all(|frame| is_allocator(frame))) else {
+        return stack;
+    };
+    stack.drain(..first);
+    // Functions of the allocator can be inlined into the one that asks for memory.
+    let inlined = stack[0].frames.iter().take_while(|frame| is_allocator(frame)).count();
+    if inlined > 0 {
+        stack[0].frames = stack[0].frames[inlined..].into();
+    }
+    stack
 }
 
 /// How the functions between whoever asks for memory and jemalloc's taking of the stack begin.

@@ -7,13 +7,15 @@ use axum::{
     routing::{MethodRouter, get},
 };
 use serde_json::{Value, json};
-use tokio::task::spawn_blocking;
 
 use super::{
     allocator::{self, Lacking},
     sampling::{Sampling, SwitchError, sampling, switch_off, switch_on, tell_off, tell_on},
 };
-use crate::internal::lease;
+use crate::internal::{
+    lease,
+    tool::{self, ToolError},
+};
 
 /// GET never changes anything. PUT and POST switch on, DELETE switches off.
 pub(in crate::internal) fn routes() -> MethodRouter {
@@ -21,7 +23,7 @@ pub(in crate::internal) fn routes() -> MethodRouter {
 }
 
 async fn show() -> Response {
-    blocking(state).await.unwrap_or_else(IntoResponse::into_response)
+    blocking(state).await.unwrap_or_else(|refusal| refusal)
 }
 
 /// With `for=10m` it ends by itself.
@@ -37,7 +39,7 @@ async fn end() -> Response {
     switched(blocking(switch_off).await, tell_off).await
 }
 
-async fn switched(outcome: Result<Result<bool, SwitchError>, Broken>, tell: impl FnOnce()) -> Response {
+async fn switched(outcome: Result<Result<bool, SwitchError>, Response>, tell: impl FnOnce()) -> Response {
     match outcome {
         Ok(Ok(has_changed)) => {
             if has_changed {
@@ -46,17 +48,19 @@ async fn switched(outcome: Result<Result<bool, SwitchError>, Broken>, tell: impl
             show().await
         }
         Ok(Err(error)) => refusal(&error),
-        Err(broken) => broken.into_response(),
+        Err(refusal) => refusal,
     }
 }
 
-/// What is answered when the work has panicked.
-type Broken = (StatusCode, &'static str);
-
 /// Off this port's one thread: jemalloc is not switched, and what it forgets not forgotten, while it writes a profile.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Broken> {
-    let broken = (StatusCode::INTERNAL_SERVER_ERROR, "the allocator could not be asked\n");
-    spawn_blocking(work).await.map_err(|_| broken)
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Response> {
+    tool::run(work).await.map_err(|error| {
+        let status = match error {
+            ToolError::NoThread(_) => StatusCode::SERVICE_UNAVAILABLE,
+            ToolError::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        (status, format!("{error}\n")).into_response()
+    })
 }
 
 fn state() -> Response {

@@ -5,6 +5,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
+use crate::{internal::tool::ToolError, telemetry::symbols::ShortOfMemory};
+
 const X_GO_PPROF: HeaderName = HeaderName::from_static("x-go-pprof");
 
 /// What stands in a flamegraph's way of doing harm: it may run its own script, ask what to search for in a dialogue, and
@@ -54,6 +56,24 @@ impl Refusal {
     /// A parameter that cannot be read, or is out of bounds.
     pub(in crate::internal) fn parameter(reason: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, reason)
+    }
+}
+
+/// 503 where the system gives no thread, 500 after a panic.
+impl From<ToolError> for Refusal {
+    fn from(error: ToolError) -> Self {
+        let status = match error {
+            ToolError::NoThread(_) => StatusCode::SERVICE_UNAVAILABLE,
+            ToolError::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self::new(status, error.to_string())
+    }
+}
+
+/// 507: the process has a memory limit that it must not reach.
+impl From<ShortOfMemory> for Refusal {
+    fn from(short: ShortOfMemory) -> Self {
+        Self::new(StatusCode::INSUFFICIENT_STORAGE, short.to_string())
     }
 }
 

@@ -1,47 +1,46 @@
 //! `/debug/pprof/profile`: which code burns the CPU.
 
-use std::{
-    sync::LazyLock,
-    time::{Duration, SystemTime},
-};
+use std::time::Duration;
 
 use axum::{http::StatusCode, response::Response};
-use tokio::{
-    task::{JoinError, spawn_blocking},
-    time::{Instant, sleep_until},
-};
+use tokio::sync::Semaphore;
 
 use super::{
     super::{
         profile::{Measure, Profile},
-        stacks::{Sampler, Unavailable},
+        tool,
     },
     Query, Refusal,
     form::Form,
-    tally::Tally,
-    turn::{Turn, Turns},
+    shared::{self, Taken},
 };
+use crate::telemetry::symbols::{Symbols, check_room};
 
 /// As Go has it where nothing or nonsense is asked for.
 const SECONDS: u64 = 30;
-const MOST_SECONDS: u64 = 300;
+const MAX_SECONDS: u64 = 300;
 /// Not 100: what the service does every ten milliseconds would be seen always or never.
 const FREQUENCY: u32 = 99;
 /// A kernel of 250 ticks a second, which is usual, loses what is asked for beyond.
-const MOST_FREQUENCY: u32 = 100;
-/// How often samples are fetched: so often that the room for them is never full.
-const PERIOD: Duration = Duration::from_millis(50);
+const MAX_FREQUENCY: u32 = 100;
+/// How many profiles are taken at once; each holds up to 8 MB of stacks.
+const MAX_PROFILES: usize = 8;
+static PROFILES: Semaphore = Semaphore::const_new(MAX_PROFILES);
 
-/// The timer is the process's, so whoever wants it in this process waits for the same turn.
-static TURNS: LazyLock<Turns> = LazyLock::new(Turns::new);
-
-/// A CPU profile, once it is taken. Who goes away before has it ended at once.
+/// A CPU profile, once it is taken. A client that goes away before ends it.
 pub(super) async fn show(query: Query) -> Result<Response, Refusal> {
     let asked = Asked::parse(&query)?;
-    let turn = TURNS.take(asked.force).await?;
-    let run = Run::start(turn, asked.frequency).map_err(unavailable)?;
-    let run = run.sample(asked.length).await?;
-    spawn_blocking(move || run.answer(&asked)).await.map_err(|error| broken(&error))?
+    check_room()?;
+    let permit = PROFILES.try_acquire().map_err(|_| {
+        let reason = format!("{MAX_PROFILES} profiles are being taken, which is the most; another one has to wait");
+        Refusal::new(StatusCode::CONFLICT, reason)
+    })?;
+    let taken = shared::take(asked.frequency, asked.length, asked.force).await?;
+    tool::run(move || {
+        let _permit = permit;
+        answer(taken, &asked)
+    })
+    .await?
 }
 
 /// What the parameters say.
@@ -56,94 +55,34 @@ impl Asked {
     fn parse(query: &Query) -> Result<Self, Refusal> {
         let seconds = query.get("seconds").and_then(|text| text.parse::<i64>().ok()).filter(|seconds| *seconds > 0);
         let seconds = seconds.map_or(SECONDS, i64::unsigned_abs);
-        if seconds > MOST_SECONDS {
-            return Err(Refusal::parameter(format!("seconds must be a whole number from 1 to {MOST_SECONDS}")));
+        if seconds > MAX_SECONDS {
+            return Err(Refusal::parameter(format!("seconds must be a whole number from 1 to {MAX_SECONDS}")));
         }
         Ok(Self {
             length: Duration::from_secs(seconds),
-            frequency: query.whole("frequency", 1..=MOST_FREQUENCY)?.unwrap_or(FREQUENCY),
+            frequency: query.whole("frequency", 1..=MAX_FREQUENCY)?.unwrap_or(FREQUENCY),
             form: Form::asked(query)?,
             force: query.word("force", &["false", "true"])? == "true",
         })
     }
 }
 
-/// A profile that is being taken. Dropped, its timer is off, and then its turn is another's.
-struct Run {
-    sampler: Sampler,
-    tally: Tally,
-    began: SystemTime,
-    took: Duration,
-    turn: Turn,
-}
-
-impl Run {
-    #[expect(clippy::disallowed_methods, reason = "when it was taken is told to people, and no test moves it")]
-    fn start(turn: Turn, frequency: u32) -> Result<Self, Unavailable> {
-        let sampler = Sampler::start(frequency)?;
-        Ok(Self { sampler, tally: Tally::default(), began: SystemTime::now(), took: Duration::ZERO, turn })
+fn answer(taken: Taken, asked: &Asked) -> Result<Response, Refusal> {
+    let Taken { tally, began, took, lost } = taken;
+    let period = 1_000_000_000 / i64::from(asked.frequency);
+    let cpu = Measure { name: "cpu", unit: "nanoseconds" };
+    let mut remarks = tally.remarks();
+    if lost > 0 {
+        remarks.push(format!("{lost} samples were lost: they came faster than they could be fetched"));
     }
-
-    async fn sample(mut self, length: Duration) -> Result<Self, Refusal> {
-        let began = Instant::now();
-        let end = began + length;
-        loop {
-            let next = (Instant::now() + PERIOD).min(end);
-            tokio::select! {
-                () = sleep_until(next) => {}
-                refusal = self.turn.taken_over() => return Err(refusal),
-            }
-            let is_over = next == end;
-            if is_over {
-                self.sampler.stop();
-                self.took = began.elapsed();
-            }
-            // Whatever this thread does with samples, it does not do for the one who asks for metrics meanwhile.
-            self = spawn_blocking(move || self.drained()).await.map_err(|error| broken(&error))?;
-            if is_over {
-                return Ok(self);
-            }
-        }
-    }
-
-    fn drained(mut self) -> Self {
-        self.sampler.drain(|thread, stack, count| self.tally.add(thread, stack, count));
-        self
-    }
-
-    fn answer(self, asked: &Asked) -> Result<Response, Refusal> {
-        let Self { sampler, tally, began, took, turn } = self;
-        let lost = sampler.lost();
-        // The memory that samples were written to is given back before names are looked up, which takes much more.
-        drop(sampler);
-        let period = 1_000_000_000 / i64::from(asked.frequency);
-        let cpu = Measure { name: "cpu", unit: "nanoseconds" };
-        let mut remarks = tally.remarks();
-        if lost > 0 {
-            remarks.push(format!("{lost} samples were lost: they came faster than they could be fetched"));
-        }
-        let profile = Profile {
-            measures: vec![Measure { name: "samples", unit: "count" }, cpu],
-            shown: 1,
-            period: Some((cpu, period)),
-            began,
-            took,
-            samples: tally.samples(|count| vec![count, count * period]),
-            remarks,
-        };
-        let title = format!("CPU, {} s at {} Hz", asked.length.as_secs(), asked.frequency);
-        let answer = asked.form.answer(&profile, "profile", &title);
-        drop(turn);
-        answer
-    }
-}
-
-fn unavailable(reason: Unavailable) -> Refusal {
-    Refusal::new(StatusCode::NOT_IMPLEMENTED, reason.0)
-}
-
-fn broken(error: &JoinError) -> Refusal {
-    Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the profile could not be written: {error}"))
+    let symbols = Symbols::look_up(tally.addresses())?;
+    let samples = tally.samples(&symbols, |count| vec![count, count * period]);
+    let Symbols { mappings, missing, .. } = symbols;
+    remarks.extend(missing);
+    let measures = vec![Measure { name: "samples", unit: "count" }, cpu];
+    let profile = Profile { measures, shown: 1, period: Some((cpu, period)), began, took, samples, mappings, remarks };
+    let title = format!("CPU, {} s at {} Hz", asked.length.as_secs(), asked.frequency);
+    asked.form.answer(&profile, "profile", &title)
 }
 
 #[cfg(test)]

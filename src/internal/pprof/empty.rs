@@ -39,6 +39,7 @@ fn answer(name: &str, heading: &str, why: &str, query: &Query) -> Result<Respons
         began: now(),
         took: Duration::ZERO,
         samples: Vec::new(),
+        mappings: Vec::new(),
         remarks: vec![why.to_owned()],
     };
     Ok(attachment(name, profile.pprof()))

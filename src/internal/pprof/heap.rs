@@ -11,12 +11,14 @@ use axum::{
 };
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    task::spawn_blocking,
     time::{sleep, timeout},
 };
 
 use super::{Query, Refusal, form::Form};
-use crate::internal::heap::{Kind, Lacking, Snapshot, Unready};
+use crate::internal::{
+    heap::{Kind, Lacking, Snapshot, Unready},
+    tool,
+};
 
 /// How many may wait for what changes; each keeps a profile meanwhile.
 const COMPARING: usize = 4;
@@ -104,17 +106,16 @@ impl Turns {
     /// Off this port's one thread, one at a time, to its end even if the client has gone.
     async fn blocking<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
         let turn = self.turn().await?;
-        let work = spawn_blocking(move || {
+        let work = tool::run(move || {
             let _turn = turn;
             work()
         });
-        work.await.map_err(|_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the profile could not be finished"))
+        Ok(work.await?)
     }
 }
 
-/// Looking the names up needs far more memory than the snapshot, so it is done in the same turn.
 fn rendered(snapshot: Snapshot, kind: Kind, form: Form, suffix: &str) -> Result<Response, Failure> {
-    let profile = snapshot.profile(kind);
+    let profile = snapshot.profile(kind).map_err(Unready::from)?;
     let title = match kind {
         Kind::Heap => "memory in use",
         Kind::Allocs => "memory allocated",
@@ -130,6 +131,7 @@ impl Failure {
         };
         let status = match &unready {
             Unready::Lacking(Lacking::Platform) => StatusCode::NOT_IMPLEMENTED,
+            Unready::ShortOfMemory(_) => StatusCode::INSUFFICIENT_STORAGE,
             Unready::Lacking(Lacking::Option) | Unready::Off | Unready::Interrupted | Unready::Failed(_) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }

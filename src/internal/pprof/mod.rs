@@ -8,12 +8,12 @@ mod form;
 mod heap;
 mod index;
 mod query;
+mod shared;
 mod symbol;
 mod tally;
 mod tasks;
 mod threads;
 mod trace;
-mod turn;
 
 use axum::{Router, routing::get};
 use tokio::runtime::Handle;

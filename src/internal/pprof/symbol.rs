@@ -8,17 +8,20 @@ use axum::{
     response::Response,
     routing::{MethodRouter, get},
 };
-use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
+use tokio::{sync::Semaphore, time::timeout};
 
 use super::{Refusal, text};
-use crate::internal::{profile::Symbols, upload::Upload};
+use crate::{
+    internal::{tool, upload::Upload},
+    telemetry::symbols::{ShortOfMemory, Symbols},
+};
 
 /// A body with more than this is refused.
 const MAX_BYTES: usize = 64 * 1024;
 /// As many as fit into such a body when they are written in full.
 const MAX_ADDRESSES: usize = 4096;
 
-/// Names need much memory to be looked up: one request at a time.
+/// One request at a time.
 static TURN: Semaphore = Semaphore::const_new(1);
 /// How long one waits for the one before it.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -47,12 +50,11 @@ async fn named(written: &[u8]) -> Result<Response, Refusal> {
         let turn = timeout(PATIENCE, TURN.acquire()).await.map_err(|_| {
             Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "other addresses are being looked up: try again in a moment")
         })?;
-        let looking = spawn_blocking(move || {
+        let looking = tool::run(move || {
             let _turn = turn;
             names(&addresses)
         });
-        let reason = "the names could not be looked up";
-        lines += &looking.await.map_err(|_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, reason))?;
+        lines += &looking.await??;
     }
     Ok(text(lines))
 }
@@ -72,16 +74,17 @@ fn address(word: &str) -> Option<usize> {
 }
 
 /// A line for each address that has a name: the innermost function, as Go tells it.
-fn names(addresses: &[usize]) -> String {
-    let mut symbols = Symbols::new();
+fn names(addresses: &[usize]) -> Result<String, ShortOfMemory> {
+    let symbols = Symbols::look_up(addresses.iter().copied())?;
     let mut lines = String::new();
     for &address in addresses {
-        let frame = &symbols.frames(address)[0];
+        let frames = symbols.frames(address);
+        let frame = &frames[0];
         if frame.is_known() {
             writeln!(lines, "{address:#x} {}", frame.name).expect("writing to memory cannot fail");
         }
     }
-    lines
+    Ok(lines)
 }
 
 #[cfg(test)]
@@ -99,7 +102,7 @@ mod tests {
 
     #[test]
     fn an_address_in_nothing_has_no_line() {
-        assert_eq!(names(&[1, 16, usize::MAX]), "");
+        assert_eq!(names(&[1, 16, usize::MAX]).unwrap(), "");
     }
 
     proptest! {

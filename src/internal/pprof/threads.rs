@@ -1,13 +1,16 @@
 //! `/debug/pprof/threadcreate`: the threads there are, by name.
 
-use std::{collections::BTreeMap, fmt::Write, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt::Write, time::Duration};
 
 use axum::response::Response;
 
 use super::{Query, Refusal, attachment, text};
-use crate::internal::{
-    heap::now,
-    profile::{Frame, Measure, Profile, Sample},
+use crate::{
+    internal::{
+        heap::now,
+        profile::{Measure, Profile, Sample},
+    },
+    telemetry::symbols::{Frame, Location},
 };
 
 const MEASURE: Measure = Measure { name: "threadcreate", unit: "count" };
@@ -41,10 +44,8 @@ pub(super) async fn show(query: Query) -> Result<Response, Refusal> {
         }
         return Ok(text(lines));
     }
-    let frame =
-        |name: &str| Frame { name: name.to_owned(), system_name: name.to_owned(), file: String::new(), line: 0 };
     let samples = threads.iter().map(|(name, count)| Sample {
-        stack: vec![Arc::new(frame(name))],
+        stack: vec![Location::without_address(Frame::named(name))],
         values: vec![*count],
         labels: vec![("thread", name.clone())],
     });
@@ -55,6 +56,7 @@ pub(super) async fn show(query: Query) -> Result<Response, Refusal> {
         began: now(),
         took: Duration::ZERO,
         samples: samples.collect(),
+        mappings: Vec::new(),
         remarks: vec![REMARK.to_owned()],
     };
     Ok(attachment("threadcreate", profile.pprof()))

@@ -23,14 +23,18 @@ use serde_json::json;
 use tokio::{
     runtime::Handle,
     sync::{OwnedSemaphorePermit, Semaphore},
-    task::{Id, JoinHandle, spawn_blocking},
+    task::{Id, JoinHandle},
     time::sleep,
 };
 
 use super::{Query, Refusal, tasks::package};
-use crate::telemetry::{
-    self,
-    timeline::{Event, MOST, Recorded, Timeline, What},
+use crate::{
+    internal::tool,
+    telemetry::{
+        self,
+        symbols::check_room,
+        timeline::{Event, MOST, Recorded, Timeline, What},
+    },
 };
 
 /// As Go has it.
@@ -52,13 +56,14 @@ struct Recorder {
 
 async fn record(State(recorder): State<Arc<Recorder>>, query: Query) -> Result<Response, Refusal> {
     let length = seconds(&query)?;
+    check_room()?;
     let turn = Arc::clone(&recorder.turn).try_acquire_owned().map_err(|_| {
         Refusal::new(StatusCode::CONFLICT, "another trace is being recorded or read: try again when it has ended")
     })?;
     let recording = recorder.timeline.record(&recorder.runtime);
     // A client that goes away drops this future, and with it the recording.
     sleep(length).await;
-    let ended = spawn_blocking(move || recording.end()).await.ok().flatten();
+    let ended = tool::run(move || recording.end()).await?;
     let document = ended
         .ok_or_else(|| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the recording was ended by somebody else"))?;
     let headers = [

@@ -30,7 +30,7 @@ fn folded(profile: &Profile) -> Vec<String> {
     let mut weights = BTreeMap::<String, i64>::new();
     for sample in &profile.samples {
         let labels = sample.labels.iter().map(|(_, text)| text.as_str());
-        let frames = sample.stack.iter().rev().map(|frame| frame.name.as_str());
+        let frames = sample.frames().rev().map(|frame| &*frame.name);
         let names: Vec<String> = labels.chain(frames).map(|name| name.replace([';', '\n'], ":")).collect();
         *weights.entry(names.join(";")).or_default() += profile.weight(sample);
     }

@@ -5,14 +5,13 @@
 use std::{
     collections::HashMap,
     io::Write,
-    sync::Arc,
     time::{Duration, UNIX_EPOCH},
 };
 
 use flate2::{Compression, write::GzEncoder};
 use prost::Message;
 
-use super::{Frame, Measure, Profile};
+use super::{Frame, Location, Mapping, Measure, Profile};
 
 #[derive(Clone, PartialEq, Message)]
 struct ProfileMessage {
@@ -21,9 +20,9 @@ struct ProfileMessage {
     #[prost(message, repeated, tag = "2")]
     sample: Vec<SampleMessage>,
     #[prost(message, repeated, tag = "3")]
-    mapping: Vec<Mapping>,
+    mapping: Vec<MappingMessage>,
     #[prost(message, repeated, tag = "4")]
-    location: Vec<Location>,
+    location: Vec<LocationMessage>,
     #[prost(message, repeated, tag = "5")]
     function: Vec<Function>,
     #[prost(string, repeated, tag = "6")]
@@ -70,11 +69,19 @@ struct Label {
 
 #[expect(clippy::struct_excessive_bools, reason = "so it is defined")]
 #[derive(Clone, Copy, PartialEq, Message)]
-struct Mapping {
+struct MappingMessage {
     #[prost(uint64, tag = "1")]
     id: u64,
+    #[prost(uint64, tag = "2")]
+    memory_start: u64,
+    #[prost(uint64, tag = "3")]
+    memory_limit: u64,
+    #[prost(uint64, tag = "4")]
+    file_offset: u64,
     #[prost(int64, tag = "5")]
     filename: i64,
+    #[prost(int64, tag = "6")]
+    build_id: i64,
     #[prost(bool, tag = "7")]
     has_functions: bool,
     #[prost(bool, tag = "8")]
@@ -86,11 +93,13 @@ struct Mapping {
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct Location {
+struct LocationMessage {
     #[prost(uint64, tag = "1")]
     id: u64,
     #[prost(uint64, tag = "2")]
     mapping_id: u64,
+    #[prost(uint64, tag = "3")]
+    address: u64,
     #[prost(message, repeated, tag = "4")]
     line: Vec<Line>,
 }
@@ -115,11 +124,8 @@ struct Function {
     filename: i64,
 }
 
-/// Everything is resolved already, so there is one mapping, and no tool looks for the executable.
-const MAPPING: u64 = 1;
-
 pub(super) fn encode(profile: &Profile) -> Vec<u8> {
-    let mut tables = Tables::default();
+    let mut tables = Tables { mappings: &profile.mappings, ..Tables::default() };
     // The format wants the empty text first.
     tables.text("");
     let sample_type = profile.measures.iter().map(|measure| tables.measure(*measure)).collect();
@@ -128,7 +134,7 @@ pub(super) fn encode(profile: &Profile) -> Vec<u8> {
         .samples
         .iter()
         .map(|sample| SampleMessage {
-            location_id: sample.stack.iter().map(|frame| tables.location(frame)).collect(),
+            location_id: sample.stack.iter().map(|location| tables.location(location)).collect(),
             value: sample.values.clone(),
             label: sample
                 .labels
@@ -137,20 +143,13 @@ pub(super) fn encode(profile: &Profile) -> Vec<u8> {
                 .collect(),
         })
         .collect();
-    let mapping = Mapping {
-        id: MAPPING,
-        filename: tables.text(env!("CARGO_PKG_NAME")),
-        has_functions: true,
-        has_filenames: true,
-        has_line_numbers: true,
-        has_inline_frames: true,
-    };
+    let mapping = profile.mappings.iter().zip(1..).map(|(mapping, id)| tables.mapping(mapping, id)).collect();
     let comment = profile.remarks.iter().map(|remark| tables.text(remark)).collect();
     let default_sample_type = profile.measures.get(profile.shown).map_or(0, |measure| tables.text(measure.name));
     let message = ProfileMessage {
         sample_type,
         sample,
-        mapping: vec![mapping],
+        mapping,
         location: tables.locations,
         function: tables.functions,
         string_table: tables.texts,
@@ -171,16 +170,17 @@ fn nanos(duration: Duration) -> i64 {
 
 /// What the format refers to by number.
 #[derive(Default)]
-struct Tables {
+struct Tables<'a> {
+    mappings: &'a [Mapping],
     texts: Vec<String>,
     text_numbers: HashMap<String, i64>,
     functions: Vec<Function>,
     function_ids: HashMap<(i64, i64), u64>,
-    locations: Vec<Location>,
-    location_ids: HashMap<Arc<Frame>, u64>,
+    locations: Vec<LocationMessage>,
+    location_ids: HashMap<&'a Location, u64>,
 }
 
-impl Tables {
+impl<'a> Tables<'a> {
     fn text(&mut self, text: &str) -> i64 {
         if let Some(&number) = self.text_numbers.get(text) {
             return number;
@@ -195,14 +195,38 @@ impl Tables {
         ValueType { name: self.text(measure.name), unit: self.text(measure.unit) }
     }
 
-    fn location(&mut self, frame: &Arc<Frame>) -> u64 {
-        if let Some(&id) = self.location_ids.get(frame) {
+    /// The flags say what a tool need not look up in the file: names, unless no address there has one, and lines likewise.
+    fn mapping(&mut self, mapping: &Mapping, id: u64) -> MappingMessage {
+        let mut lines = self.locations.iter().filter(|location| location.mapping_id == id).flat_map(|here| &here.line);
+        let has_names = lines.clone().next().is_some();
+        let has_lines = lines.any(|line| line.line > 0);
+        MappingMessage {
+            id,
+            memory_start: mapping.range.start as u64,
+            memory_limit: mapping.range.end as u64,
+            file_offset: mapping.offset,
+            filename: self.text(&mapping.file),
+            build_id: self.text(&mapping.build_id),
+            has_functions: has_names,
+            has_filenames: has_lines,
+            has_line_numbers: has_lines,
+            has_inline_frames: has_lines,
+        }
+    }
+
+    /// One location per address, with a line for each frame there; none where the address has no name, so that a tool
+    /// can look for one itself.
+    fn location(&mut self, location: &'a Location) -> u64 {
+        if let Some(&id) = self.location_ids.get(location) {
             return id;
         }
-        let line = Line { function_id: self.function(frame), line: i64::from(frame.line) };
+        let known = location.frames.iter().filter(|frame| frame.is_known());
+        let line = known.map(|frame| Line { function_id: self.function(frame), line: i64::from(frame.line) }).collect();
         let id = self.locations.len() as u64 + 1;
-        self.locations.push(Location { id, mapping_id: MAPPING, line: vec![line] });
-        self.location_ids.insert(Arc::clone(frame), id);
+        let mapping = self.mappings.iter().position(|mapping| mapping.range.contains(&location.address));
+        let mapping_id = mapping.map_or(0, |index| index as u64 + 1);
+        self.locations.push(LocationMessage { id, mapping_id, address: location.address as u64, line });
+        self.location_ids.insert(location, id);
         id
     }
 
@@ -230,18 +254,30 @@ mod tests {
     use flate2::read::GzDecoder;
     use prost::Message;
 
-    use super::{super::Sample, Frame, Measure, Profile, ProfileMessage};
+    use super::{super::Sample, Frame, Location, Mapping, Measure, Profile, ProfileMessage};
 
-    fn frame(name: &str, line: u32) -> Arc<Frame> {
-        Arc::new(Frame { name: name.to_owned(), system_name: format!("_R{name}"), file: "a.rs".to_owned(), line })
+    fn location(address: usize, names: &[&str]) -> Location {
+        let frame = |name: &&str| Frame {
+            name: (*name).into(),
+            system_name: format!("_R{name}").into(),
+            file: "a.rs".into(),
+            line: u32::try_from(address).unwrap(),
+        };
+        Location { address, frames: names.iter().map(frame).map(Arc::new).collect() }
+    }
+
+    fn decoded(profile: &Profile) -> ProfileMessage {
+        let mut bytes = Vec::new();
+        GzDecoder::new(profile.pprof().as_slice()).read_to_end(&mut bytes).unwrap();
+        ProfileMessage::decode(bytes.as_slice()).unwrap()
     }
 
     #[test]
     fn what_is_the_same_is_written_once() {
         let cpu = Measure { name: "cpu", unit: "nanoseconds" };
-        let (leaf, root) = (frame("leaf", 3), frame("root", 9));
-        let sample = |stack: &[&Arc<Frame>]| Sample {
-            stack: stack.iter().map(|frame| Arc::clone(frame)).collect(),
+        let (leaf, root) = (location(3, &["leaf"]), location(9, &["root"]));
+        let sample = |stack: &[&Location]| Sample {
+            stack: stack.iter().copied().cloned().collect(),
             values: vec![7],
             labels: vec![("thread", "main".to_owned())],
         };
@@ -251,12 +287,11 @@ mod tests {
             period: Some((cpu, 10)),
             began: UNIX_EPOCH + Duration::from_secs(1),
             took: Duration::from_secs(2),
-            samples: vec![sample(&[&leaf, &root]), sample(&[&frame("leaf", 4), &root])],
+            samples: vec![sample(&[&leaf, &root]), sample(&[&location(4, &["leaf"]), &root])],
+            mappings: Vec::new(),
             remarks: vec!["2 samples were lost".to_owned()],
         };
-        let mut bytes = Vec::new();
-        GzDecoder::new(profile.pprof().as_slice()).read_to_end(&mut bytes).unwrap();
-        let message = ProfileMessage::decode(bytes.as_slice()).unwrap();
+        let message = decoded(&profile);
         assert_eq!(message.string_table[0], "");
         assert_eq!((message.function.len(), message.location.len(), message.sample.len()), (2, 3, 2));
         assert_eq!(message.sample[0].location_id[1], message.sample[1].location_id[1]);
@@ -264,5 +299,41 @@ mod tests {
         assert_eq!(message.function.iter().map(|function| text(function.name)).collect::<Vec<_>>(), ["leaf", "root"]);
         assert_eq!(text(message.comment[0]), "2 samples were lost");
         assert_eq!((message.time_nanos, message.duration_nanos, message.period), (1_000_000_000, 2_000_000_000, 10));
+    }
+
+    #[test]
+    fn location_has_address_mapping_and_a_line_per_inlined_frame() {
+        let mapping = |range, build_id: &str| Mapping {
+            range,
+            offset: 0x1000,
+            file: "/usr/bin/a".to_owned(),
+            build_id: build_id.to_owned(),
+        };
+        let profile = Profile {
+            measures: vec![Measure { name: "cpu", unit: "nanoseconds" }],
+            shown: 0,
+            period: None,
+            began: UNIX_EPOCH,
+            took: Duration::ZERO,
+            samples: vec![Sample {
+                stack: vec![location(0x21, &["inlined", "outer"]), location(0x32, &["0x32"]), location(0x99, &["far"])],
+                values: vec![1],
+                labels: Vec::new(),
+            }],
+            mappings: vec![mapping(0x20..0x30, "abcd"), mapping(0x30..0x40, "")],
+            remarks: Vec::new(),
+        };
+        let message = decoded(&profile);
+        let locations: Vec<_> = message
+            .location
+            .iter()
+            .map(|location| (location.address, location.mapping_id, location.line.len()))
+            .collect();
+        assert_eq!(locations, [(0x21, 1, 2), (0x32, 2, 0), (0x99, 0, 1)]);
+        let (named, unnamed) = (&message.mapping[0], &message.mapping[1]);
+        assert_eq!((named.memory_start, named.memory_limit, named.file_offset), (0x20, 0x30, 0x1000));
+        let text = |number: i64| message.string_table[usize::try_from(number).unwrap()].as_str();
+        assert_eq!((text(named.filename), text(named.build_id), text(unnamed.build_id)), ("/usr/bin/a", "abcd", ""));
+        assert!(named.has_functions && named.has_line_numbers && !unnamed.has_functions && !unnamed.has_line_numbers);
     }
 }

@@ -4,15 +4,11 @@
 
 mod flamegraph;
 mod format;
-mod symbols;
 mod text;
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
-pub(super) use symbols::{Frame, Symbols};
+use crate::telemetry::symbols::{Frame, Location, Mapping};
 
 /// Stacks with what was measured at each.
 #[derive(Debug)]
@@ -26,6 +22,8 @@ pub(super) struct Profile {
     pub(super) began: SystemTime,
     pub(super) took: Duration,
     pub(super) samples: Vec<Sample>,
+    /// The mappings of code that contain the samples' addresses.
+    pub(super) mappings: Vec<Mapping>,
     /// What the reader has to know, such as what is missing and why, a sentence each.
     pub(super) remarks: Vec<String>,
 }
@@ -41,11 +39,18 @@ pub(super) struct Measure {
 #[derive(Debug)]
 pub(super) struct Sample {
     /// From the innermost function outwards.
-    pub(super) stack: Vec<Arc<Frame>>,
+    pub(super) stack: Vec<Location>,
     /// One for each measure.
     pub(super) values: Vec<i64>,
     /// Such as the thread's name.
     pub(super) labels: Vec<(&'static str, String)>,
+}
+
+impl Sample {
+    /// Every frame of the stack, from the innermost outwards, what was inlined among them.
+    fn frames(&self) -> impl DoubleEndedIterator<Item = &Frame> {
+        self.stack.iter().flat_map(|location| location.frames.iter().map(AsRef::as_ref))
+    }
 }
 
 impl Profile {

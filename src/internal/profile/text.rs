@@ -3,7 +3,6 @@
 use std::{
     collections::{HashMap, HashSet},
     fmt::Write,
-    sync::Arc,
 };
 
 use super::{Frame, Profile};
@@ -40,7 +39,7 @@ fn write(text: &mut String, profile: &Profile, title: &str) -> std::fmt::Result 
         let labels: Vec<String> = sample.labels.iter().map(|(name, text)| format!("{name}: {text}")).collect();
         let (weight, share) = (amount(weight(sample)), percent(weight(sample), total));
         writeln!(text, "\n{weight} {unit} ({share:.1}%) {}", labels.join(", "))?;
-        for frame in &sample.stack {
+        for frame in sample.frames() {
             writeln!(text, "    {}{}", frame.name, place(frame))?;
         }
     }
@@ -58,16 +57,16 @@ fn functions(profile: &Profile) -> Vec<(&str, (i64, i64))> {
     let mut sums = HashMap::<&str, (i64, i64)>::new();
     for sample in &profile.samples {
         let weight = profile.weight(sample);
-        if let Some(leaf) = sample.stack.first() {
+        if let Some(leaf) = sample.frames().next() {
             sums.entry(&leaf.name).or_default().0 += weight;
         }
         // Recursion counts once.
-        let names: HashSet<&str> = sample.stack.iter().map(|frame| frame.name.as_str()).collect();
+        let names: HashSet<&str> = sample.frames().map(|frame| &*frame.name).collect();
         for name in names {
             sums.entry(name).or_default().1 += weight;
         }
     }
-    let mut functions: Vec<_> = sums.into_iter().collect();
+    let mut functions: Vec<_> = sums.into_iter().filter(|(_, sums)| *sums != (0, 0)).collect();
     functions.sort_by_key(|(name, (alone, with))| (-alone, -with, *name));
     functions
 }
@@ -77,7 +76,7 @@ fn percent(part: i64, whole: i64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 * 100.0 / whole as f64 }
 }
 
-fn place(frame: &Arc<Frame>) -> String {
+fn place(frame: &Frame) -> String {
     if frame.file.is_empty() { String::new() } else { format!("  {}:{}", frame.file, frame.line) }
 }
 

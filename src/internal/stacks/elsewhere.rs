@@ -37,10 +37,6 @@ mod none {
             match *self {}
         }
 
-        pub(in crate::internal) fn stop(&mut self) {
-            match *self {}
-        }
-
         pub(in crate::internal) fn lost(&self) -> u64 {
             match *self {}
         }

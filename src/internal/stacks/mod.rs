@@ -35,7 +35,7 @@ pub(super) struct Captured {
 /// Where a thread was.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(super) struct Stack {
-    /// From the innermost function outwards, each *inside* the instruction meant, as `profile::Symbols` wants them:
+    /// From the innermost function outwards, each *inside* the instruction meant, as `telemetry::symbols` wants them:
     /// the program counter as it is, and of the callers the return address minus one. Never empty.
     pub(super) addresses: Vec<usize>,
     /// Whether the outermost frames are missing, since the stack is larger than what is looked at.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::internal::profile::Frame;
+use crate::telemetry::symbols::{Frame, Location};
 
 /// What waits, locks, polls and wakes on behalf of others; and what stands around every task of ours.
 const MACHINERY: &[&str] = &[
@@ -24,10 +24,12 @@ const MACHINERY: &[&str] = &[
     concat!(env!("CARGO_PKG_NAME"), "::telemetry::tasks"),
 ];
 
-/// The name of that function; the innermost one's where all is machinery, and none where there is no stack.
-pub(super) fn blamed(stack: &[Arc<Frame>]) -> Option<&str> {
-    let frame = stack.iter().find(|frame| !is_machinery(frame)).or(stack.first())?;
-    Some(&frame.name)
+/// The name of that function; the innermost one's where all is machinery. None where there is no stack, or where a function
+/// without a name may be the one to blame.
+pub(super) fn blamed(stack: &[Location]) -> Option<Arc<str>> {
+    let frames = || stack.iter().flat_map(|location| location.frames.iter());
+    let frame = frames().find(|frame| !frame.is_known() || !is_machinery(frame)).or_else(|| frames().next())?;
+    frame.is_known().then(|| Arc::clone(&frame.name))
 }
 
 fn is_machinery(frame: &Frame) -> bool {
@@ -61,12 +63,18 @@ fn is_of(path: &str, rule: &str) -> bool {
 mod tests {
     use std::sync::Arc;
 
-    use super::{Frame, blamed};
+    use super::{Frame, Location, blamed};
 
-    fn stack(names: &[&str]) -> Vec<Arc<Frame>> {
-        let frame =
-            |name: &&str| Frame { name: (*name).to_owned(), system_name: String::new(), file: String::new(), line: 0 };
-        names.iter().map(frame).map(Arc::new).collect()
+    fn stack(names: &[&str]) -> Vec<Location> {
+        let location = |name: &&str| Location { address: 1, frames: Arc::new([Arc::new(Frame::named(name))]) };
+        names.iter().map(location).collect()
+    }
+
+    #[test]
+    fn stack_with_unnamed_function_blames_nothing() {
+        assert_eq!(blamed(&stack(&["syscall", "0x55d0a119e840", "0x55d0a119e850"])), None);
+        assert_eq!(blamed(&stack(&["0x55d0a119e840", "shop::main"])), None);
+        assert_eq!(blamed(&stack(&["shop::till::close", "0x55d0a119e850"])).as_deref(), Some("shop::till::close"));
     }
 
     #[test]
@@ -81,7 +89,7 @@ mod tests {
             (&["glasshouse::domain::users::read", "<glasshouse::telemetry::tasks::spawn::Seen<F>>::poll"], 0),
             (&["epoll_wait", "mio::poll::Poll::poll", "tokio::runtime::park"], 0),
         ] {
-            assert_eq!(blamed(&stack(names)), Some(names[guilty]));
+            assert_eq!(blamed(&stack(names)).as_deref(), Some(names[guilty]));
         }
         assert_eq!(blamed(&[]), None);
     }

@@ -7,11 +7,11 @@ use std::{
 
 use super::{blame::blamed, workers::Suspect};
 use crate::{
-    internal::{
-        profile::{Frame, Symbols},
-        stacks::{self, Captured, Stack, Unavailable},
+    internal::stacks::{self, Captured, Stack, Unavailable},
+    telemetry::{
+        symbols::{Location, Symbols},
+        tasks::Poller,
     },
-    telemetry::tasks::Poller,
 };
 
 /// How long the threads may take to write down their stacks: microseconds, if the system lets them run at all.
@@ -22,7 +22,7 @@ const BUDGET: Duration = Duration::from_millis(500);
 pub(super) struct Stuck {
     pub(super) thread: Arc<Poller>,
     /// The function to blame; none where there is no stack.
-    pub(super) code: Option<String>,
+    pub(super) code: Option<Arc<str>>,
     /// Or why there is none, in words.
     pub(super) stack: Result<Seen, String>,
 }
@@ -31,9 +31,11 @@ pub(super) struct Stuck {
 #[derive(Debug, Clone)]
 pub(super) struct Seen {
     /// From the innermost function outwards.
-    pub(super) frames: Vec<Arc<Frame>>,
+    pub(super) stack: Vec<Location>,
     /// Whether the outermost are missing, since the stack is larger than what is looked at.
     pub(super) cut: bool,
+    /// Why functions have no names, if some have none.
+    pub(super) unnamed: Option<String>,
 }
 
 /// What is said of a stall that ended too early.
@@ -52,14 +54,19 @@ pub(super) fn capture(suspects: &[Suspect], question: impl Fn() -> Option<Instan
     let tids: Vec<i32> = suspects.iter().flat_map(|suspect| &suspect.threads).map(|thread| thread.tid).collect();
     let captured = stacks::of(&tids, BUDGET);
     let lasting: Vec<bool> = suspects.iter().map(|suspect| suspect.lasts(question())).collect();
-    let mut symbols = Symbols::new();
-    let mut look = |thread: &Arc<Poller>, lasts: bool| match stack(&captured, thread.tid) {
+    let stacks = captured.iter().flatten().filter_map(|captured| captured.stack.as_ref());
+    let symbols = Symbols::look_up(stacks.flat_map(|stack| stack.addresses.iter().copied()));
+    // Noticed without being asked for: it must not be what uses up the memory.
+    let symbols = symbols.unwrap_or_else(|short| Symbols::unnamed(short.to_string()));
+    let unnamed = (!symbols.missing.is_empty()).then(|| symbols.missing.join("; "));
+    let look = |thread: &Arc<Poller>, lasts: bool| match stack(&captured, thread.tid) {
         _ if !lasts => Stuck::unseen(thread, OVER),
         Err(why) => Stuck::unseen(thread, &why),
         Ok(stack) => {
-            let frames = symbols.stack(&stack.addresses);
-            let code = blamed(&frames).map(str::to_owned);
-            Stuck { thread: Arc::clone(thread), code, stack: Ok(Seen { frames, cut: stack.cut }) }
+            let (cut, stack) = (stack.cut, symbols.stack(&stack.addresses));
+            let has_unnamed = stack.iter().any(|location| !location.frames[0].is_known());
+            let unnamed = unnamed.clone().filter(|_| has_unnamed);
+            Stuck { thread: Arc::clone(thread), code: blamed(&stack), stack: Ok(Seen { stack, cut, unnamed }) }
         }
     };
     let stuck = suspects.iter().zip(lasting);

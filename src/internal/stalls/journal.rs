@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::sync::oneshot::{self, error::TryRecvError};
 
 use super::{
     MAIN,
@@ -11,7 +11,10 @@ use super::{
     recent::{Recent, Stall},
     workers::{Case, Suspect},
 };
-use crate::telemetry::{Counter, Gauge, Metrics, catalog};
+use crate::{
+    internal::tool,
+    telemetry::{Counter, Gauge, Metrics, catalog},
+};
 
 /// How many are looked at and told in a minute: a process in which everything stalls must not be made worse.
 const TOLD: usize = 10;
@@ -24,7 +27,7 @@ pub(super) struct Journal {
     before: Vec<Case>,
     /// As many as there are workers, one for silence, and those that ended while they were looked at.
     open: Vec<Open>,
-    looking: Option<JoinHandle<Vec<Vec<Stuck>>>>,
+    looking: Option<oneshot::Receiver<Vec<Vec<Stuck>>>>,
     pace: Pace,
     recent: Recent,
     stalled: Gauge,
@@ -63,17 +66,17 @@ impl Journal {
     }
 
     /// Takes notice of what is suspected now. `question` is asked, on another thread, for the one that is open then.
-    pub(super) async fn look<Q>(&mut self, suspects: Vec<Suspect>, question: Q)
+    pub(super) fn look<Q>(&mut self, suspects: &[Suspect], question: Q)
     where
         Q: Fn() -> Option<Instant> + Send + 'static,
     {
-        if self.looking.as_ref().is_some_and(JoinHandle::is_finished)
-            && let Some(looking) = self.looking.take()
-        {
-            self.tell_what_was_found(looking.await.unwrap_or_default());
+        let found = self.looking.as_mut().map(oneshot::Receiver::try_recv);
+        if let Some(found) = found.filter(|found| !matches!(found, Err(TryRecvError::Empty))) {
+            self.looking = None;
+            self.tell_what_was_found(found.unwrap_or_default());
         }
-        self.end_what_is_over(&suspects);
-        self.begin(&suspects);
+        self.end_what_is_over(suspects);
+        self.begin(suspects);
         self.before = suspects.iter().map(|suspect| suspect.case).collect();
         let lasts = self.open.iter().any(|open| open.lasted.is_none());
         self.stalled.set(&[MAIN], f64::from(u8::from(lasts)));
@@ -144,7 +147,10 @@ impl Journal {
             suspects.push(open.suspect.clone());
         }
         if !suspects.is_empty() {
-            self.looking = Some(spawn_blocking(move || capture(&suspects, question)));
+            match tool::start(move || capture(&suspects, question)) {
+                Ok(looking) => self.looking = Some(looking),
+                Err(_) => self.tell_what_was_found(Vec::new()),
+            }
         }
     }
 
@@ -215,8 +221,8 @@ mod tests {
     use super::{Case, Journal, Recent, Suspect};
     use crate::telemetry::Metrics;
 
-    #[tokio::test]
-    async fn what_is_old_only_because_everything_was_paused_is_no_stall() {
+    #[test]
+    fn what_is_old_only_because_everything_was_paused_is_no_stall() {
         let recent = Recent::default();
         let mut journal = Journal::new(Duration::from_secs(1), recent.clone(), &Metrics::new(10));
         let old = || {
@@ -227,7 +233,7 @@ mod tests {
         for (suspects, counted) in
             [(old(), 0), (old(), 0), (Vec::new(), 0), (stall.clone(), 0), (stall.clone(), 1), (stall, 1)]
         {
-            journal.look(suspects, || None).await;
+            journal.look(&suspects, || None);
             assert_eq!(recent.counted(), counted);
         }
     }

@@ -1,9 +1,6 @@
 //! `/debug/stalls`: what the runtime was stuck in, the last few times; text for people, JSON for programs.
 
-use std::{
-    fmt::{self, Write},
-    sync::Arc,
-};
+use std::fmt::{self, Write};
 
 use axum::{
     Json,
@@ -13,8 +10,12 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use super::{Watch, capture::Stuck, recent::Stall};
-use crate::internal::{pprof, profile::Frame};
+use super::{
+    Watch,
+    capture::{Seen, Stuck},
+    recent::Stall,
+};
+use crate::{internal::pprof, telemetry::symbols::Frame};
 
 /// The newest first.
 pub(in crate::internal) async fn show(State(watch): State<Watch>, headers: HeaderMap) -> Response {
@@ -47,16 +48,24 @@ fn program(stall: &Stall) -> Value {
 }
 
 fn thread(stuck: &Stuck) -> Value {
-    let frame = |frame: &Arc<Frame>| json!({ "function": frame.name, "file": frame.file, "line": frame.line });
-    let frames = stuck.stack.as_ref().map(|seen| seen.frames.iter().map(frame).collect::<Vec<_>>());
+    let frame = |(address, frame): (usize, &Frame)| {
+        let address = format!("{address:#x}");
+        json!({ "function": &*frame.name, "file": &*frame.file, "line": frame.line, "address": address })
+    };
+    let frames = stuck.stack.as_ref().map(|seen| frames(seen).map(frame).collect::<Vec<_>>());
     json!({
         "name": stuck.thread.name,
         "id": stuck.thread.tid,
-        "code": stuck.code,
+        "code": stuck.code.as_deref(),
         "cut": stuck.stack.as_ref().is_ok_and(|seen| seen.cut),
         "stack": frames.as_ref().ok(),
         "missing": frames.as_ref().err(),
+        "unnamed": stuck.stack.as_ref().ok().and_then(|seen| seen.unnamed.as_deref()),
     })
+}
+
+fn frames(seen: &Seen) -> impl Iterator<Item = (usize, &Frame)> {
+    seen.stack.iter().flat_map(|location| location.frames.iter().map(|frame| (location.address, &**frame)))
 }
 
 fn write(text: &mut String, stalls: &[Stall], counted: u64) -> fmt::Result {
@@ -85,11 +94,14 @@ fn write_thread(text: &mut String, stuck: &Stuck) -> fmt::Result {
         Err(why) => return writeln!(text, "code    unknown: {why}"),
     };
     writeln!(text, "code    {}", stuck.code.as_deref().unwrap_or("unknown"))?;
-    for frame in &seen.frames {
-        match frame.file.as_str() {
+    for (_, frame) in frames(seen) {
+        match &*frame.file {
             "" => writeln!(text, "    {}", frame.name)?,
             file => writeln!(text, "    {}  {file}:{}", frame.name, frame.line)?,
         }
+    }
+    if let Some(why) = &seen.unnamed {
+        writeln!(text, "    (not all functions have names: {why})")?;
     }
     if seen.cut {
         writeln!(text, "    (the outermost functions are missing: the stack is too large)")?;

@@ -71,7 +71,7 @@ impl Watch {
             // A little early, so that each stall is suspected at least once before it is one.
             let suspects = suspects(&workers, after.saturating_sub(PERIOD), self.question());
             let watch = self.clone();
-            journal.look(suspects, move || watch.question()).await;
+            journal.look(&suspects, move || watch.question());
         }
     }
 

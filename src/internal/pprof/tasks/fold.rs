@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::{internal::profile::Frame, telemetry::tasks::BOUNDARY};
+use crate::telemetry::{symbols::Frame, tasks::BOUNDARY};
 
 /// A call in a stack.
 #[derive(Debug, Clone)]
@@ -53,7 +53,7 @@ const GLUE: &[&str] = &[
 
 impl<'a> Author<'a> {
     fn of(frame: &'a Frame) -> Self {
-        let file = frame.file.as_str();
+        let file = &*frame.file;
         if file.is_empty()
             || file.starts_with("/rustc/")
             || file.contains("/lib/rustlib/src/")
@@ -132,14 +132,14 @@ fn leaf(calls: &[Call]) -> Option<usize> {
 
 /// Without the closures that an `async fn` is made of, and `T::poll` for `<T as Future>::poll`.
 fn plain(call: &Call) -> Call {
-    let mut name = call.frame.name.as_str();
+    let mut name = &*call.frame.name;
     while let Some((outer, closure)) = name.rsplit_once("::")
         && closure.starts_with('{')
     {
         name = outer;
     }
     let future = name.strip_prefix('<').and_then(|name| name.strip_suffix(" as core::future::future::Future>::poll"));
-    let name = future.map_or_else(|| name.to_owned(), |future| format!("{future}::poll"));
+    let name = future.map_or_else(|| name.into(), |future| format!("{future}::poll").into());
     Call { address: call.address, frame: Arc::new(Frame { name, ..Frame::clone(&call.frame) }) }
 }
 
@@ -154,10 +154,10 @@ mod tests {
     fn folded(calls: &[(&str, &str)]) -> Vec<String> {
         let call = |(name, file): &(&str, &str)| {
             let file = if file.contains("-1") { format!("{REGISTRY}/{file}") } else { (*file).to_owned() };
-            let frame = Frame { name: (*name).to_owned(), system_name: String::new(), file, line: 1 };
+            let frame = Frame { name: (*name).into(), system_name: "".into(), file: file.into(), line: 1 };
             Call { address: 1, frame: Arc::new(frame) }
         };
-        fold(calls.iter().map(call).collect()).iter().map(|call| call.frame.name.clone()).collect()
+        fold(calls.iter().map(call).collect()).iter().map(|call| call.frame.name.to_string()).collect()
     }
 
     const CLONE: (&str, &str) = ("<core::task::wake::Waker as core::clone::Clone>::clone", "/rustc/5980/core/task.rs");

@@ -102,7 +102,7 @@ fn shared(branches: &[std::sync::Arc<[Call]>]) -> usize {
 
 /// The file without the folders that it was built in, and the line.
 fn place(call: &Call) -> String {
-    let file = call.frame.file.as_str();
+    let file = &*call.frame.file;
     if file.is_empty() {
         return "?".to_owned();
     }

@@ -18,7 +18,6 @@ use axum::{
 use tokio::{
     runtime::Handle,
     sync::Semaphore,
-    task::spawn_blocking,
     time::{Instant, timeout},
 };
 
@@ -26,8 +25,14 @@ pub(super) use fold::package;
 
 use super::{Query, Refusal, form::Form, text};
 use crate::{
-    internal::profile::{Measure, Profile},
-    telemetry::tasks,
+    internal::{
+        profile::{Measure, Profile},
+        tool,
+    },
+    telemetry::{
+        symbols::{Symbols, check_room},
+        tasks,
+    },
 };
 
 /// How long a second dump waits for the first: longer than one takes, symbols included.
@@ -81,27 +86,31 @@ async fn show(State(dumps): State<Arc<Dumps>>, query: Query) -> Result<Response,
     let turn = timeout(PATIENCE, Arc::clone(&dumps.turn).acquire_owned()).await.map_err(|_| {
         Refusal::new(StatusCode::CONFLICT, "another dump of the tasks is under way: try again in a moment")
     })?;
+    check_room()?;
     let (began, asked) = (SystemTime::now(), Instant::now());
     let ids: Vec<_> = dumps.runtimes.iter().map(|(_, runtime)| runtime.id()).collect();
     let dump = tasks::dump(&ids).await;
     let took = asked.elapsed();
     let remarks = remarks(&dumps, &dump, took);
-    let answer = spawn_blocking(move || {
+    tool::run(move || {
         // Kept until the memory of this one is given back, also if nobody waits for the answer any more.
         let _turn = turn;
         render(look, full, dump, remarks, (began, took))
-    });
-    answer.await.map_err(|_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the dump could not be drawn up"))?
+    })
+    .await?
 }
 
 fn render(
     look: Look,
     full: bool,
     dump: tasks::Dump,
-    remarks: Vec<String>,
+    mut remarks: Vec<String>,
     (began, took): (SystemTime, Duration),
 ) -> Result<Response, Refusal> {
-    let standing = standing::standing(dump.found, full);
+    let symbols = Symbols::look_up(standing::addresses(&dump.found))?;
+    let standing = standing::standing(dump.found, &symbols, full);
+    let Symbols { mappings, missing, .. } = symbols;
+    remarks.extend(missing);
     let form = match look {
         Look::Each => return Ok(text(listing::each(&standing, &remarks))),
         Look::Counts => return Ok(text(listing::counts(&standing::groups(standing), &remarks))),
@@ -109,7 +118,8 @@ fn render(
     };
     let groups = standing::groups(standing);
     let samples = groups.iter().map(standing::Group::sample).collect();
-    let profile = Profile { measures: vec![COUNT], shown: 0, period: Some((COUNT, 1)), began, took, samples, remarks };
+    let (measures, period) = (vec![COUNT], Some((COUNT, 1)));
+    let profile = Profile { measures, shown: 0, period, began, took, samples, mappings, remarks };
     form.answer(&profile, "goroutine", "tasks")
 }
 

@@ -4,8 +4,11 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::fold::{Call, fold, rank, within};
 use crate::{
-    internal::profile::{Frame, Sample, Symbols},
-    telemetry::tasks::{Found, State, Task},
+    internal::profile::Sample,
+    telemetry::{
+        symbols::{Frame, Location, Symbols},
+        tasks::{Found, State, Task},
+    },
 };
 
 /// A task and where it stands.
@@ -18,9 +21,18 @@ pub(super) struct Standing {
     pub(super) detail: Option<String>,
 }
 
-/// Reads the addresses. Blocks, see [`Symbols`]. All that lies between our own calls is left out unless `full`.
-pub(super) fn standing(found: Vec<Found>, full: bool) -> Vec<Standing> {
-    let mut reader = Reader { symbols: Symbols::new(), full, known: HashMap::new() };
+/// Every address at which one of these tasks waits.
+pub(super) fn addresses(found: &[Found]) -> impl Iterator<Item = usize> {
+    let places = found.iter().filter_map(|found| match &found.state {
+        State::Waiting(places) => Some(places),
+        State::Polled(..) | State::Unreached => None,
+    });
+    places.flatten().flat_map(|place| place.iter().copied())
+}
+
+/// Names the addresses. All that lies between our own calls is left out unless `full`.
+pub(super) fn standing(found: Vec<Found>, symbols: &Symbols, full: bool) -> Vec<Standing> {
+    let mut reader = Reader { symbols, full, known: HashMap::new() };
     let stand = |Found { task, state }| {
         let (state, places, detail) = match state {
             State::Waiting(places) if places.is_empty() => ("waiting for nothing", places, None),
@@ -37,13 +49,13 @@ pub(super) fn standing(found: Vec<Found>, full: bool) -> Vec<Standing> {
 }
 
 /// Reads each place once: most tasks stand where many others do.
-struct Reader {
-    symbols: Symbols,
+struct Reader<'a> {
+    symbols: &'a Symbols,
     full: bool,
     known: HashMap<Arc<[usize]>, Arc<[Call]>>,
 }
 
-impl Reader {
+impl Reader<'_> {
     fn branches(&mut self, places: Vec<Arc<[usize]>>) -> Vec<Arc<[Call]>> {
         let mut branches = Vec::<Arc<[Call]>>::new();
         for place in places {
@@ -101,21 +113,27 @@ impl Group {
     /// As a sample, in which a task counts once: with its main branch.
     pub(super) fn sample(&self) -> Sample {
         let Standing { task, state, branches, .. } = &self.one;
-        let stack = branches
-            .first()
-            .map(|calls| names(calls).map(Arc::clone).collect::<Vec<_>>())
-            .filter(|stack| !stack.is_empty());
+        let stack = branches.first().map(|calls| locations(calls)).filter(|stack| !stack.is_empty());
+        let labels = [("task", task.name.to_owned()), ("state", (*state).to_owned())];
         Sample {
-            stack: stack.unwrap_or_else(|| vec![Arc::new(beginning(task, state))]),
+            stack: stack.unwrap_or_else(|| vec![Location::without_address(beginning(task, state))]),
             values: vec![i64::try_from(self.count).unwrap_or(i64::MAX)],
-            labels: vec![("task", task.name.to_owned()), ("state", (*state).to_owned())],
+            labels: labels.into_iter().chain([("spawned_at", task.spawned_at.to_string())]).collect(),
         }
     }
+}
+
+/// One location per address: calls that were inlined into each other share theirs.
+fn locations(calls: &[Call]) -> Vec<Location> {
+    let same_address = calls.chunk_by(|one, next| one.address == next.address);
+    let location =
+        |calls: &[Call]| Location { address: calls[0].address, frames: names(calls).map(Arc::clone).collect() };
+    same_address.map(location).collect()
 }
 
 /// What stands for the stack of a task that has none: where it was begun.
 fn beginning(task: &Task, state: &str) -> Frame {
     let name = format!("{} ({state})", task.name);
-    let (file, line) = (task.spawned_at.file().to_owned(), task.spawned_at.line());
-    Frame { system_name: format!("task {name}"), name, file, line }
+    let (file, line) = (task.spawned_at.file().into(), task.spawned_at.line());
+    Frame { system_name: format!("task {name}").into(), name: name.into(), file, line }
 }

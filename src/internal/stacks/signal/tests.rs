@@ -12,7 +12,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{super::super::profile::Symbols, of, thread_name};
+use super::{of, thread_name};
+use crate::telemetry::symbols::Symbols;
 
 const BUDGET: Duration = Duration::from_secs(5);
 
@@ -32,13 +33,15 @@ pub(super) fn begin(name: &str, code: impl FnOnce() + Send + 'static) -> (i32, t
 }
 
 /// The names on a thread's stack, as soon as it has come to that function.
-fn names(symbols: &mut Symbols, tid: i32, function: &str) -> Vec<String> {
+fn names(tid: i32, function: &str) -> Vec<String> {
     loop {
         let captured = of(&[tid], BUDGET).unwrap().remove(0);
         assert_eq!(captured.tid, tid);
         let stack = captured.stack.unwrap();
         assert!(!stack.cut);
-        let names: Vec<_> = symbols.stack(&stack.addresses).iter().map(|frame| frame.name.clone()).collect();
+        let symbols = Symbols::look_up(stack.addresses.iter().copied()).unwrap();
+        let frames = symbols.stack(&stack.addresses).into_iter().flat_map(|location| location.frames.to_vec());
+        let names: Vec<_> = frames.map(|frame| frame.name.to_string()).collect();
         if names.iter().any(|name| name.contains(function)) {
             return names;
         }
@@ -76,7 +79,7 @@ fn a_thread_that_burns_is_seen_where_it_is() {
         move || goes_round_and_round(&go_on)
     });
     assert_eq!(thread_name(tid), "burns");
-    let names = names(&mut Symbols::new(), tid, "goes_round_and_round");
+    let names = names(tid, "goes_round_and_round");
     go_on.store(false, Relaxed);
     thread.join().unwrap();
     assert!(position(&names, "goes_round_and_round") <= 3, "{names:#?}");
@@ -91,8 +94,7 @@ fn a_thread_that_sleeps_in_the_system_is_seen_where_it_waits() {
         let lock = Arc::clone(&lock);
         move || waits_for(&lock)
     });
-    let mut symbols = Symbols::new();
-    let names = names(&mut symbols, tid, "waits_for");
+    let names = names(tid, "waits_for");
     drop(held);
     thread.join().unwrap();
     position(&names, "thread_start");
@@ -105,8 +107,7 @@ fn the_caller_of_a_function_without_a_frame_pointer_is_not_lost() {
         let go_on = Arc::clone(&go_on);
         move || fills(&go_on)
     });
-    let mut symbols = Symbols::new();
-    let all: Vec<Vec<String>> = (0..20).map(|_| names(&mut symbols, tid, "fills")).collect();
+    let all: Vec<Vec<String>> = (0..20).map(|_| names(tid, "fills")).collect();
     go_on.store(false, Relaxed);
     thread.join().unwrap();
     let inside: Vec<_> = all.iter().filter(|names| names[0].contains("memset")).collect();

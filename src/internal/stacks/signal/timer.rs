@@ -53,7 +53,7 @@ impl Sampler {
     }
 
     /// Hands over the samples that were taken since the last time: the thread's name, where it was, how often. To be
-    /// called twenty times a second or more, and once after [`stop`](Self::stop). Blocks: for microseconds a sample,
+    /// called twenty times a second or more. Blocks: for microseconds a sample,
     /// and the first time for some milliseconds.
     pub(in crate::internal) fn drain(&mut self, mut take: impl FnMut(&str, Stack, i64)) {
         let mut names = HashMap::new();
@@ -69,8 +69,7 @@ impl Sampler {
         }
     }
 
-    /// Ends sampling: what was taken before can still be drained.
-    pub(in crate::internal) fn stop(&mut self) {
+    fn stop(&mut self) {
         self.pools.sampling.store(false, SeqCst);
         // A timer that could be set can be switched off.
         set(0).ok();
