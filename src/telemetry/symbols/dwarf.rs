@@ -168,7 +168,12 @@ fn places(unit: &Unit<'_>, addresses: &[u64]) -> gimli::Result<Vec<Option<Place>
             within(addresses, address..row.address()).for_each(|index| found[index] = Some(place));
         }
         let line = row.line().map_or(0, |line| u32::try_from(line.get()).unwrap_or_default());
-        last = (!row.end_sequence()).then_some((row.address(), (row.file_index(), line)));
+        // Line 0 is code that the compiler made up: it belongs to what is around it.
+        let place = match last {
+            Some((_, (file, before))) if line == 0 && file == row.file_index() => (file, before),
+            _ => (row.file_index(), line),
+        };
+        last = (!row.end_sequence()).then_some((row.address(), place));
     }
     Ok(found)
 }
