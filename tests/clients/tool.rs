@@ -18,6 +18,13 @@ pub(crate) fn program(name: &str) -> PathBuf {
     found.unwrap_or_else(|| panic!("no {name}: run scripts/test-setup, which installs it or says what to install"))
 }
 
+/// Where that file is that scripts/test-setup puts below target/tools.
+pub(crate) fn path(name: &str) -> PathBuf {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools").join(name);
+    assert!(file.is_file(), "no {name}: run scripts/test-setup");
+    file
+}
+
 /// The text of a file that scripts/test-setup puts below target/tools.
 pub(crate) fn file(name: &str) -> String {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools").join(name);

@@ -28,8 +28,17 @@ const PROFILES: &[(&str, bool)] = &[
     ("breakpoint", true),
 ];
 
-/// Operations that no journey needs: a `signIn` with a write, a `list` for admins, a larger `change`.
-const UNUSED: &[&str] = &["changePassword", "listAudit", "replace"];
+/// Operations that no journey needs: a `signIn` with a write, a `list` for admins, a larger `change`, and documents.
+const UNUSED: &[&str] = &[
+    "changePassword",
+    "listAudit",
+    "readAuthorizationServer",
+    "readDocument",
+    "readKeys",
+    "readOpenIdConfiguration",
+    "readPage",
+    "replace",
+];
 
 /// What k6 ends with when a threshold was missed.
 const MISSED: i32 = 99;

@@ -86,7 +86,9 @@ async fn unknown_members_and_parameters_are_refused_by_every_operation() {
     };
     let document = document();
     let mut asked = 0;
-    for operation in operations(&document) {
+    // What describes the service has no parameters of its own, and ignores others as files do.
+    let is_document = |operation: &Operation| operation.described["tags"][0] == "documents";
+    for operation in operations(&document).into_iter().filter(|operation| !is_document(operation)) {
         let bodies = bodies(&document, &operation);
         for (media_type, schema) in &bodies {
             let members = valid(schema, &asking.target);
@@ -139,7 +141,8 @@ fn every_object_of_the_contract_is_closed() {
     fn objects(value: &Value, path: &str, found: &mut usize) {
         match value {
             Value::Object(members) => {
-                if members.get("type") == Some(&json!("object")) {
+                // An OpenAPI document has another document's members.
+                if members.get("type") == Some(&json!("object")) && !path.ends_with("/schemas/Document") {
                     *found += 1;
                     assert_eq!(members.get("additionalProperties"), Some(&json!(false)), "{path}");
                 }

@@ -1,5 +1,6 @@
 //! The contract: the `OpenAPI` document, and a page to try it in that needs no network.
 
+mod documents;
 mod operations;
 mod parts;
 mod schemas;
@@ -18,7 +19,8 @@ use axum::{
     routing::get,
 };
 use utoipa::openapi::{
-    Info, License, OpenApi, OpenApiBuilder,
+    Info, LicenseBuilder, OpenApi, OpenApiBuilder, Server,
+    info::ContactBuilder,
     security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
     tag::{Tag, TagBuilder},
 };
@@ -46,7 +48,9 @@ pub fn document() -> OpenApi {
          conditions with dates are ignored, because no `Last-Modified` is sent."
             .to_owned(),
     );
-    info.license = Some(License::new(env!("CARGO_PKG_LICENSE")));
+    let license = env!("CARGO_PKG_LICENSE");
+    info.license = Some(LicenseBuilder::new().name(license).identifier(Some(license)).build());
+    info.contact = Some(ContactBuilder::new().name(Some("Glasshouse")).build());
     let bearer = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("JWT")
@@ -54,10 +58,13 @@ pub fn document() -> OpenApi {
         .build();
     OpenApiBuilder::new()
         .info(info)
+        // Relative to where the document was read.
+        .servers(Some([Server::new("/")]))
         .tags(Some([
             described("users", "Accounts: of one's own, and for admins everyone's."),
             described("auth", "Sessions: a pair of tokens, one to show and one to exchange for the next pair."),
             described("audit", "What admins did to whom."),
+            described("documents", "What describes the service itself."),
         ]))
         .paths(operations::paths())
         .components(Some(schemas::components().security_scheme(parts::BEARER, SecurityScheme::Http(bearer)).build()))

@@ -2,7 +2,10 @@
 
 use utoipa::openapi::{HttpMethod, Paths, PathsBuilder, path::PathItem};
 
-use super::parts::{Input, Operation, Parameter, Success};
+use super::{
+    documents,
+    parts::{Input, Operation, Parameter, Success},
+};
 
 /// Errors of every operation, whatever it does.
 const ALWAYS: &[(u16, &str)] = &[
@@ -39,11 +42,30 @@ const WITH_CALLER: &[(u16, &str)] = &[(
      token_expired, token_not_yet, session_ended",
 )];
 
-const USER: Success =
-    Success { status: "200", description: "The account.", schema: Some("User"), headers: &["ETag"], linked: false };
-const GRANT: Success =
-    Success { status: "200", description: "Both tokens.", schema: Some("Grant"), headers: &[], linked: false };
-const DONE: Success = Success { status: "204", description: "Done.", schema: None, headers: &[], linked: false };
+const USER: Success = Success {
+    status: "200",
+    description: "The account.",
+    media_type: "application/json",
+    schema: Some("User"),
+    headers: &["ETag"],
+    linked: false,
+};
+const GRANT: Success = Success {
+    status: "200",
+    description: "Both tokens.",
+    media_type: "application/json",
+    schema: Some("Grant"),
+    headers: &[],
+    linked: false,
+};
+const DONE: Success = Success {
+    status: "204",
+    description: "Done.",
+    media_type: "application/json",
+    schema: None,
+    headers: &[],
+    linked: false,
+};
 
 /// All of them, in the order in which people meet them.
 pub(super) const ALL: &[Operation] = &[
@@ -52,12 +74,14 @@ pub(super) const ALL: &[Operation] = &[
         method: "POST",
         path: "/api/v1/users",
         tag: "users",
-        summary: "Makes an account; once, however often it is sent with one key. Open to everyone; the role is `user`.",
+        summary: "Registers a user.",
+        description: "Open to everyone; the role is `user`. A request that is repeated with the same `Idempotency-Key` registers once.",
         input: Some(Input { schema: "Registration", patch: false }),
         parameters: &[Parameter::IdempotencyKey],
         success: Success {
             status: "201",
             description: "The new account.",
+            media_type: "application/json",
             schema: Some("User"),
             headers: &["ETag", "Location"],
             linked: true,
@@ -78,12 +102,14 @@ pub(super) const ALL: &[Operation] = &[
         method: "GET",
         path: "/api/v1/users",
         tag: "users",
-        summary: "Lists accounts in order of registration, page by page. For admins.",
+        summary: "Lists users.",
+        description: "In order of registration, page by page. For admins.",
         input: None,
         parameters: &[Parameter::Role, Parameter::EmailPrefix, Parameter::Limit, Parameter::Cursor],
         success: Success {
             status: "200",
             description: "One page of accounts, and where the next one begins.",
+            media_type: "application/json",
             schema: Some("Users"),
             headers: &[],
             linked: false,
@@ -95,7 +121,8 @@ pub(super) const ALL: &[Operation] = &[
         method: "GET",
         path: "/api/v1/users/me",
         tag: "users",
-        summary: "Reads the caller's own account.",
+        summary: "Reads the caller's own user.",
+        description: "The same as reading it by its id.",
         input: None,
         parameters: &[Parameter::IfNoneMatch],
         success: USER,
@@ -106,7 +133,8 @@ pub(super) const ALL: &[Operation] = &[
         method: "GET",
         path: "/api/v1/users/{id}",
         tag: "users",
-        summary: "Reads an account: one's own, or as an admin everyone's.",
+        summary: "Reads a user.",
+        description: "One's own, or as an admin anybody's.",
         input: None,
         parameters: &[Parameter::Id, Parameter::IfNoneMatch],
         success: USER,
@@ -117,7 +145,8 @@ pub(super) const ALL: &[Operation] = &[
         method: "PUT",
         path: "/api/v1/users/{id}",
         tag: "users",
-        summary: "Replaces what can be changed of an account. Only admins give roles, and none to themselves.",
+        summary: "Replaces what can be changed of a user.",
+        description: "Only admins give roles, and none to themselves. `If-Match: *` accepts every version.",
         input: Some(Input { schema: "Replacement", patch: false }),
         parameters: &[Parameter::Id, Parameter::IfMatchRequired],
         success: USER,
@@ -128,7 +157,8 @@ pub(super) const ALL: &[Operation] = &[
         method: "PATCH",
         path: "/api/v1/users/{id}",
         tag: "users",
-        summary: "Changes a part of an account. Only admins give roles, and none to themselves.",
+        summary: "Changes a part of a user.",
+        description: "Only admins give roles, and none to themselves. `If-Match: *` accepts every version.",
         input: Some(Input { schema: "Change", patch: true }),
         parameters: &[Parameter::Id, Parameter::IfMatchRequired],
         success: USER,
@@ -139,7 +169,8 @@ pub(super) const ALL: &[Operation] = &[
         method: "DELETE",
         path: "/api/v1/users/{id}",
         tag: "users",
-        summary: "Removes an account; its tokens stop working at once.",
+        summary: "Removes a user.",
+        description: "Its sessions end, so its tokens stop working at once.",
         input: None,
         parameters: &[Parameter::Id, Parameter::IfMatch],
         success: DONE,
@@ -154,7 +185,8 @@ pub(super) const ALL: &[Operation] = &[
         method: "PUT",
         path: "/api/v1/users/{id}/password",
         tag: "users",
-        summary: "Replaces a password; every other session of that user ends.",
+        summary: "Replaces a password.",
+        description: "Every other session of that user ends.",
         input: Some(Input { schema: "PasswordChange", patch: false }),
         parameters: &[Parameter::Id],
         success: DONE,
@@ -176,6 +208,7 @@ pub(super) const ALL: &[Operation] = &[
         path: "/api/v1/auth/sign-in",
         tag: "auth",
         summary: "Begins a session.",
+        description: "Wrong credentials have one answer, whatever is wrong with them.",
         input: Some(Input { schema: "Credentials", patch: false }),
         parameters: &[],
         success: GRANT,
@@ -190,8 +223,8 @@ pub(super) const ALL: &[Operation] = &[
         method: "POST",
         path: "/api/v1/auth/refresh",
         tag: "auth",
-        summary: "Exchanges a refresh token for the next grant. Within the reuse interval (10 s by default) the token \
-                  before the newest one yields the same next token again; any other that was exchanged ends the session.",
+        summary: "Exchanges a refresh token.",
+        description: "The answer holds the next pair of tokens. A refresh token that was exchanged before ends the session.",
         input: Some(Input { schema: "Refresh", patch: false }),
         parameters: &[],
         success: GRANT,
@@ -202,7 +235,8 @@ pub(super) const ALL: &[Operation] = &[
         method: "POST",
         path: "/api/v1/auth/sign-out",
         tag: "auth",
-        summary: "Ends the session of the access token that is shown.",
+        summary: "Ends a session.",
+        description: "The session is the one of the access token that is shown.",
         input: None,
         parameters: &[],
         success: DONE,
@@ -213,12 +247,14 @@ pub(super) const ALL: &[Operation] = &[
         method: "GET",
         path: "/api/v1/audit",
         tag: "audit",
-        summary: "Lists what admins did to whom, the newest first, page by page. For admins.",
+        summary: "Lists the audit trail.",
+        description: "What admins did to whom, the newest first, page by page. For admins.",
         input: None,
         parameters: &[Parameter::Subject, Parameter::Limit, Parameter::AuditCursor],
         success: Success {
             status: "200",
             description: "One page of the trail, and where the next one begins.",
+            media_type: "application/json",
             schema: Some("Entries"),
             headers: &[],
             linked: false,
@@ -237,7 +273,7 @@ const CHANGING: &[(u16, &str)] = &[
 
 /// The table as the document writes it.
 pub(super) fn paths() -> Paths {
-    let paths = ALL.iter().fold(PathsBuilder::new(), |paths, operation| {
+    let paths = ALL.iter().chain(documents::ALL).fold(PathsBuilder::new(), |paths, operation| {
         let method = match operation.method {
             "POST" => HttpMethod::Post,
             "PUT" => HttpMethod::Put,

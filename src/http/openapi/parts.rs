@@ -2,16 +2,15 @@
 
 use axum::http::StatusCode;
 use utoipa::openapi::{
-    Content, Ref, Required, Response, ResponseBuilder, SecurityRequirement,
+    Content, Ref, RefOr, Required, Response, ResponseBuilder, Schema, SecurityRequirement,
     link::LinkBuilder,
     path::{Operation as Described, OperationBuilder, Parameter as DescribedParameter, ParameterBuilder, ParameterIn},
     request_body::{RequestBody, RequestBodyBuilder},
-    schema::ObjectBuilder,
 };
 
 use super::{
     super::problem,
-    schemas::{self, built, named},
+    schemas::{self, named},
 };
 
 /// The name of the security scheme.
@@ -24,10 +23,11 @@ pub(super) struct Operation {
     pub(super) path: &'static str,
     pub(super) tag: &'static str,
     pub(super) summary: &'static str,
+    pub(super) description: &'static str,
     pub(super) input: Option<Input>,
     pub(super) parameters: &'static [Parameter],
     pub(super) success: Success,
-    /// Status and codes. Who lists `token_missing` wants a token.
+    /// Status and codes. An operation that lists `token_missing` requires a token.
     pub(super) errors: &'static [&'static [(u16, &'static str)]],
 }
 
@@ -42,6 +42,7 @@ pub(super) struct Input {
 pub(super) struct Success {
     pub(super) status: &'static str,
     pub(super) description: &'static str,
+    pub(super) media_type: &'static str,
     pub(super) schema: Option<&'static str>,
     pub(super) headers: &'static [&'static str],
     /// Whether other operations begin with the `id` in it.
@@ -84,6 +85,7 @@ impl Operation {
             .operation_id(Some(self.id))
             .tag(self.tag)
             .summary(Some(self.summary))
+            .description(Some(self.description))
             .request_body(self.input.as_ref().map(Input::build))
             .response(self.success.status, self.success.build());
         for parameter in self.parameters.iter().chain(&[Parameter::RequestTimeout]) {
@@ -97,10 +99,8 @@ impl Operation {
         for (status, codes) in errors.clone() {
             operation = operation.response(status.to_string(), problem(*status, codes));
         }
-        if errors.clone().any(|(_, codes)| codes.contains("token_missing")) {
-            operation = operation.security(SecurityRequirement::new(BEARER, [""; 0]));
-        }
-        operation.build()
+        let is_protected = errors.clone().any(|(_, codes)| codes.contains("token_missing"));
+        operation.securities(Some(is_protected.then(|| SecurityRequirement::new(BEARER, [""; 0])))).build()
     }
 }
 
@@ -117,7 +117,7 @@ impl Success {
     fn build(&self) -> Response {
         let mut response = with_headers(ResponseBuilder::new().description(self.description), self.headers);
         if let Some(schema) = self.schema {
-            response = response.content("application/json", Content::new(Some(named(schema))));
+            response = response.content(self.media_type, Content::new(Some(named(schema))));
         }
         if self.linked {
             for operation in ["read", "replace", "change", "remove", "changePassword"] {
@@ -135,44 +135,52 @@ impl Success {
 
 impl Parameter {
     /// Name, place, whether it is required, description and schema.
-    fn parts(self) -> (&'static str, ParameterIn, bool, &'static str, ObjectBuilder) {
+    fn parts(self) -> (&'static str, ParameterIn, bool, &'static str, RefOr<Schema>) {
         match self {
-            Self::Id => ("id", ParameterIn::Path, true, "Which account.", schemas::id()),
+            Self::Id => ("id", ParameterIn::Path, true, "Which account.", schemas::id().into()),
             Self::IfMatch => {
-                ("If-Match", ParameterIn::Header, false, "The ETag that was seen.", schemas::entity_tags())
+                ("If-Match", ParameterIn::Header, false, "The ETag that was seen.", schemas::entity_tags().into())
             }
-            Self::IfMatchRequired => {
-                ("If-Match", ParameterIn::Header, true, "The ETag that was seen; * for any.", schemas::entity_tags())
-            }
+            Self::IfMatchRequired => (
+                "If-Match",
+                ParameterIn::Header,
+                true,
+                "The ETag that was seen; * for any.",
+                schemas::entity_tags().into(),
+            ),
             Self::IfNoneMatch => {
-                ("If-None-Match", ParameterIn::Header, false, "The ETag that is known.", schemas::entity_tags())
+                ("If-None-Match", ParameterIn::Header, false, "The ETag that is known.", schemas::entity_tags().into())
             }
-            Self::Role => ("role", ParameterIn::Query, false, "Only this role.", schemas::role()),
-            Self::EmailPrefix => {
-                ("email_prefix", ParameterIn::Query, false, "Only addresses that begin so.", schemas::email_prefix())
-            }
-            Self::Limit => ("limit", ParameterIn::Query, false, "How many at most.", schemas::limit()),
-            Self::Cursor => ("cursor", ParameterIn::Query, false, "Where the page begins.", schemas::cursor()),
+            Self::Role => ("role", ParameterIn::Query, false, "Only this role.", named("Role").into()),
+            Self::EmailPrefix => (
+                "email_prefix",
+                ParameterIn::Query,
+                false,
+                "Only addresses that begin so.",
+                schemas::email_prefix().into(),
+            ),
+            Self::Limit => ("limit", ParameterIn::Query, false, "How many at most.", schemas::limit().into()),
+            Self::Cursor => ("cursor", ParameterIn::Query, false, "Where the page begins.", schemas::cursor().into()),
             Self::IdempotencyKey => (
                 "Idempotency-Key",
                 ParameterIn::Header,
                 false,
                 "Names this request, in quotes or without; best a random UUID. For 24 hours, the same request with the \
                  same key gets the answer of the first one that succeeded, whatever has become of the account.",
-                schemas::idempotency_key(),
+                schemas::idempotency_key().into(),
             ),
             Self::Subject => {
-                ("subject", ParameterIn::Query, false, "Only what was done to this account.", schemas::id())
+                ("subject", ParameterIn::Query, false, "Only what was done to this account.", schemas::id().into())
             }
             Self::AuditCursor => {
-                ("cursor", ParameterIn::Query, false, "Where the page begins.", schemas::audit_cursor())
+                ("cursor", ParameterIn::Query, false, "Where the page begins.", schemas::audit_cursor().into())
             }
             Self::RequestTimeout => (
                 "X-Request-Timeout",
                 ParameterIn::Header,
                 false,
                 "For how many seconds the client waits, if that is shorter than the service's own limit; 504 then.",
-                schemas::request_timeout(),
+                schemas::request_timeout().into(),
             ),
         }
     }
@@ -184,7 +192,7 @@ impl Parameter {
             .parameter_in(place)
             .required(if required { Required::True } else { Required::False })
             .description(Some(description))
-            .schema(Some(built(schema)))
+            .schema(Some(schema))
             .build()
     }
 }

@@ -5,9 +5,10 @@ use std::ops::RangeInclusive;
 use serde_json::json;
 use utoipa::openapi::{
     ComponentsBuilder, HeaderBuilder, KnownFormat, Ref, SchemaFormat,
-    schema::{AdditionalProperties, ArrayBuilder, Object, ObjectBuilder, SchemaType, Type},
+    schema::{AdditionalProperties, ArrayBuilder, ObjectBuilder, OneOfBuilder, SchemaType, Type},
 };
 
+use super::documents;
 use crate::domain::{
     audit::{Action, Field},
     auth::{Password, RefreshToken},
@@ -63,7 +64,10 @@ fn complement(mut excluded: Vec<RangeInclusive<char>>) -> Vec<RangeInclusive<cha
 
 /// Everything that operations refer to by name.
 pub(super) fn components() -> ComponentsBuilder {
-    ComponentsBuilder::new()
+    documents::schemas(ComponentsBuilder::new())
+        .schema("Role", role())
+        .schema("AuditAction", words(Action::ALL.map(Action::as_str), "What was done to the account."))
+        .schema("UserField", words(Field::ALL.map(Field::as_str), "What of an account can be changed."))
         .schema("User", user())
         .schema("Users", users())
         .schema("Registration", registration())
@@ -94,25 +98,34 @@ fn header(schema: ObjectBuilder) -> utoipa::openapi::Header {
 }
 
 /// An object that has these members and no others.
-fn closed() -> ObjectBuilder {
+pub(super) fn closed() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::Object).additional_properties(Some(AdditionalProperties::FreeForm(false)))
 }
 
-fn string() -> ObjectBuilder {
+pub(super) fn string() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String)
 }
 
-fn text(description: &str, min: usize, max: usize) -> ObjectBuilder {
+pub(super) fn text(description: &str, min: usize, max: usize) -> ObjectBuilder {
     string().description(Some(description)).min_length(Some(min)).max_length(Some(max))
 }
 
+/// Without an example, the page to try the document in would register the asterisks that it shows for a password.
+const EXAMPLE_PASSWORD: &str = "correct horse battery";
+
+#[expect(deprecated, reason = "openapi-generator reads no `examples`, and can make none up for the pattern of a name")]
+fn with_example(schema: ObjectBuilder, example: &str) -> ObjectBuilder {
+    schema.example(Some(json!(example)))
+}
+
 fn email() -> ObjectBuilder {
-    text("ASCII; unique ignoring case; at most 64 characters before the @.", 3, Email::MAX_OCTETS)
-        .examples(["ann@example.com"])
+    let text = text("ASCII; unique ignoring case; at most 64 characters before the @.", 3, Email::MAX_OCTETS);
+    with_example(text, "ann@example.com")
 }
 
 fn name() -> ObjectBuilder {
-    text("Without control characters and others that cannot be seen.", 1, Name::MAX_CHARS).examples(["Ann Lee"])
+    let text = text("Without control characters and others that cannot be seen.", 1, Name::MAX_CHARS);
+    with_example(text, "Ann Lee")
 }
 
 /// An address as a client sends it. Answers have no patterns: a client must accept every address that an account has,
@@ -126,17 +139,23 @@ fn new_name() -> ObjectBuilder {
 }
 
 fn password() -> ObjectBuilder {
-    text("Any characters; there are no rules of composition.", Password::MIN_CHARS, Password::MAX_CHARS)
-        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
+    let text = text("Any characters; there are no rules of composition.", Password::MIN_CHARS, Password::MAX_CHARS)
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)));
+    with_example(text, EXAMPLE_PASSWORD)
 }
 
 /// A password that is shown: anything may be, only the right one is right.
 fn shown_password() -> ObjectBuilder {
-    string().format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
+    let text = string().format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)));
+    with_example(text, EXAMPLE_PASSWORD)
 }
 
-pub(super) fn role() -> ObjectBuilder {
-    string().enum_values(Some(Role::ALL.map(Role::as_str)))
+fn words<const N: usize>(words: [&'static str; N], description: &str) -> ObjectBuilder {
+    string().description(Some(description)).enum_values(Some(words))
+}
+
+fn role() -> ObjectBuilder {
+    words(Role::ALL.map(Role::as_str), "What a user may do: admins may do everything to everyone.")
 }
 
 pub(super) fn id() -> ObjectBuilder {
@@ -194,7 +213,7 @@ fn moment(description: &str) -> ObjectBuilder {
     string().description(Some(description)).format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
 }
 
-fn required(object: ObjectBuilder, names: &[&str]) -> ObjectBuilder {
+pub(super) fn required(object: ObjectBuilder, names: &[&str]) -> ObjectBuilder {
     names.iter().fold(object, |object, name| object.required(*name))
 }
 
@@ -204,7 +223,7 @@ fn user() -> ObjectBuilder {
         .property("id", id())
         .property("email", email())
         .property("name", name())
-        .property("role", role())
+        .property("role", named("Role"))
         .property("created_at", moment("When it registered, in UTC."))
         .property("updated_at", moment("When it last changed, in UTC."));
     required(object, &["id", "email", "name", "role", "created_at", "updated_at"])
@@ -234,7 +253,7 @@ fn change() -> ObjectBuilder {
         .description(Some("A merge patch (RFC 7396) of an account: what is absent stays; null is refused."))
         .property("email", new_email())
         .property("name", new_name())
-        .property("role", role())
+        .property("role", named("Role"))
 }
 
 fn replacement() -> ObjectBuilder {
@@ -252,14 +271,14 @@ fn password_change() -> ObjectBuilder {
 fn credentials() -> ObjectBuilder {
     let object = closed()
         .description(Some("What proves who somebody is. What can be no address gets the answer of a wrong one."))
-        .property("email", string().examples(["ann@example.com"]))
+        .property("email", with_example(string(), "ann@example.com"))
         .property("password", shown_password());
     required(object, &["email", "password"])
 }
 
 fn refresh() -> ObjectBuilder {
     let object =
-        closed().description(Some("The newest refresh token of a session.")).property("refresh_token", string());
+        closed().description(Some("A refresh token; each is accepted once.")).property("refresh_token", string());
     required(object, &["refresh_token"])
 }
 
@@ -268,7 +287,7 @@ fn grant() -> ObjectBuilder {
     let object = closed()
         .description(Some("Tokens, as RFC 6749 writes them."))
         .property("access_token", text("Goes into `Authorization: Bearer …`.", 1, 2048))
-        .property("token_type", string().enum_values(Some(["Bearer"])))
+        .property("token_type", with_example(text("Always `Bearer`.", 1, 20), "Bearer"))
         .property(
             "expires_in",
             ObjectBuilder::new()
@@ -285,20 +304,22 @@ fn entry() -> ObjectBuilder {
     let actor = text("Which admin; `cli` is the command line.", 3, 36);
     let fields = ArrayBuilder::new()
         .description(Some("What of the account was changed."))
-        .items(string().enum_values(Some(Field::ALL.map(Field::as_str))))
+        .items(named("UserField"))
         .max_items(Some(Field::ALL.len()));
-    let role = nullable(string()).description(Some("The role that was given, where one was."));
-    let roles = Role::ALL.map(|role| json!(role.as_str())).into_iter().chain([json!(null)]);
+    let role = OneOfBuilder::new()
+        .item(named("Role"))
+        .item(ObjectBuilder::new().schema_type(Type::Null))
+        .description(Some("The role that was given, where one was."));
     let request_id = nullable(text("Finds the request in our logs.", 1, 128));
     let object = closed()
         .description(Some("What somebody did to somebody else's account. The accounts may be gone."))
         .property("id", id())
         .property("at", moment("When, in UTC."))
         .property("actor", actor)
-        .property("action", string().enum_values(Some(Action::ALL.map(Action::as_str))))
+        .property("action", named("AuditAction"))
         .property("subject", id())
         .property("fields", fields)
-        .property("role", role.enum_values(Some(roles)))
+        .property("role", role)
         .property("request_id", request_id);
     required(object, &["id", "at", "actor", "action", "subject", "fields", "role", "request_id"])
 }
@@ -331,7 +352,7 @@ fn problem() -> ObjectBuilder {
     let faults = ArrayBuilder::new().items(Ref::from_schema_name("Fault")).max_items(Some(32));
     let object = closed()
         .description(Some("A problem document (RFC 9457)."))
-        .property("type", string().enum_values(Some(["about:blank"])))
+        .property("type", with_example(text("Always `about:blank`: `code` says what happened.", 1, 20), "about:blank"))
         .property("title", text("The status in words.", 1, 64))
         .property("status", status)
         .property("detail", text("What happened, for people.", 1, 300))
@@ -345,9 +366,4 @@ fn problem() -> ObjectBuilder {
 /// The schema of that name.
 pub(super) fn named(name: &str) -> Ref {
     Ref::from_schema_name(name)
-}
-
-/// For parameters, which want what is built.
-pub(super) fn built(schema: ObjectBuilder) -> Object {
-    schema.build()
 }
