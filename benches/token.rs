@@ -5,14 +5,14 @@ use std::{hint::black_box, time::Duration};
 use criterion::{Criterion, criterion_group, criterion_main};
 use glasshouse::domain::{
     Clock,
-    auth::{Keys, SessionId, Tokens},
+    auth::{Keys, SessionId, SigningAlgorithm, Tokens},
     users::UserId,
 };
 use secrecy::ExposeSecret;
 use uuid::Uuid;
 
 fn token(criterion: &mut Criterion) {
-    let pem = Keys::generate_pem().expect("there is randomness");
+    let pem = Keys::generate_pem(SigningAlgorithm::EdDsa).expect("there is randomness");
     let keys = Keys::parse(&pem, &[]).expect("a key that was just made");
     let tokens =
         Tokens::new(keys, "glasshouse".to_owned(), "glasshouse".to_owned(), Duration::from_mins(15), Clock::system());

@@ -10,10 +10,11 @@ use std::{
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{Environment, faults::Faults, file, redact, values::Values};
-use crate::domain::auth::Keys;
+use crate::domain::auth::{Keys, SigningAlgorithm};
 
 const FILE: &str = "auth.signing_key_file";
 const INLINE: &str = "auth.signing_key";
+const ALGORITHM: &str = "auth.signing_algorithm";
 const VERIFYING: &str = "auth.verification_key_files";
 
 /// The keys that will be used.
@@ -28,10 +29,13 @@ pub(super) struct Read {
 /// Reads the keys, and says what is wrong with them. Changes nothing on disk.
 pub(super) fn read(values: &Values, environment: Environment, faults: &mut Faults) -> Option<Read> {
     let verifying = verifying(values, faults);
-    let (signing, new, warning) = signing(values, environment, faults)?;
-    if Keys::parse(&signing, &[]).is_err() {
+    let algorithm = SigningAlgorithm::parse(values.text(ALGORITHM)).unwrap_or(SigningAlgorithm::EdDsa);
+    let (signing, new, warning) = signing(values, environment, algorithm, faults)?;
+    let found = Keys::parse(&signing, &[]).map(|keys| keys.algorithm());
+    if !found.as_ref().is_ok_and(|found| *found == algorithm) {
         let name = if values.is_set(INLINE) { INLINE } else { FILE };
-        faults.add(values.fault(name, KEY));
+        let remedy = found.map(|found| format!("; for the key that is there, set {ALGORITHM} to {}", found.as_str()));
+        faults.add(values.fault(name, format!("{}{}", key_of(algorithm), remedy.unwrap_or_default())));
         return None;
     }
     Some(Read { signing, verifying, new, warning })
@@ -45,7 +49,10 @@ fn verifying(values: &Values, faults: &mut Faults) -> Vec<String> {
             Ok(pem) if Keys::is_verifying(&pem) => verifying.push(pem),
             Ok(_) => faults.add(values.fault(
                 VERIFYING,
-                format!("Ed25519 public keys as PEM, as `openssl pkey -pubout` writes them; {} is none", shown(path)),
+                format!(
+                    "Ed25519 or P-256 public keys as PEM, as `openssl pkey -pubout` writes them; {} is none",
+                    shown(path)
+                ),
             )),
             Err(error) => {
                 faults.add(values.fault(VERIFYING, format!("files that can be read; {}: {error}", shown(path))));
@@ -55,11 +62,27 @@ fn verifying(values: &Values, faults: &mut Faults) -> Vec<String> {
     verifying
 }
 
-const KEY: &str = "an Ed25519 private key as PKCS#8 PEM, as `openssl genpkey -algorithm ed25519` writes it";
+/// What is accepted as a signing key.
+const fn key_of(algorithm: SigningAlgorithm) -> &'static str {
+    match algorithm {
+        SigningAlgorithm::EdDsa => {
+            "an Ed25519 private key as PKCS#8 PEM, as `openssl genpkey -algorithm ed25519` writes it"
+        }
+        SigningAlgorithm::Es256 => {
+            "a P-256 private key as PKCS#8 PEM, as `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256` \
+             writes it"
+        }
+    }
+}
 
 type Signing = (SecretString, Option<PathBuf>, Option<String>);
 
-fn signing(values: &Values, environment: Environment, faults: &mut Faults) -> Option<Signing> {
+fn signing(
+    values: &Values,
+    environment: Environment,
+    algorithm: SigningAlgorithm,
+    faults: &mut Faults,
+) -> Option<Signing> {
     match (values.is_set(INLINE), values.is_set(FILE)) {
         (true, true) => {
             faults.add(values.fault(INLINE, "either this or auth.signing_key_file, not both"));
@@ -83,7 +106,7 @@ fn signing(values: &Values, environment: Environment, faults: &mut Faults) -> Op
             Some((pem.into(), None, warning))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound && environment == Environment::Development => {
-            let Ok(pem) = Keys::generate_pem() else {
+            let Ok(pem) = Keys::generate_pem(algorithm) else {
                 faults.add(values.fault(FILE, "a key that is there; none can be made without random numbers"));
                 return None;
             };

@@ -2,6 +2,8 @@
 
 use std::{net::SocketAddr, path::Path, time::Duration};
 
+use url::Url;
+
 use super::{Environment, faults::Faults, print, values::Values};
 
 /// The orchestrators' default: whoever has not stopped by then is killed.
@@ -41,11 +43,29 @@ pub(super) fn check(values: &Values, environment: Environment, faults: &mut Faul
         let accepted = "false behind a pooler: `glasshouse migrate up` with the server's own URL migrates";
         faults.add(values.fault("store.migrate", accepted));
     }
+    check_issuer(values, environment, faults);
     if environment == Environment::Production && !values.is_set("store.url") {
         faults.add(values.fault("store.url", "in production, a database that is named: DATABASE_URL"));
     }
     if environment == Environment::Production && values.flag("faults.allowed") {
         faults.add(values.fault("faults.allowed", "in production, false: nobody rehearses on those who rely on it"));
+    }
+}
+
+/// Checks that an issuer which looks like a URL is one that libraries accept.
+fn check_issuer(values: &Values, environment: Environment, faults: &mut Faults) {
+    let issuer = values.text("auth.issuer");
+    if !issuer.starts_with("https:") && !issuer.starts_with("http:") {
+        return;
+    }
+    let is_accepted = Url::parse(issuer).is_ok_and(|url| {
+        let is_plain = url.username().is_empty() && url.password().is_none();
+        url.has_host() && is_plain && url.query().is_none() && url.fragment().is_none()
+    });
+    if !is_accepted {
+        faults.add(values.fault("auth.issuer", "as a URL, one without user, password, query and fragment"));
+    } else if environment == Environment::Production && issuer.starts_with("http:") {
+        faults.add(values.fault("auth.issuer", "in production, an https URL, because libraries fetch keys from it"));
     }
 }
 

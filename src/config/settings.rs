@@ -201,13 +201,27 @@ pub(super) const SETTINGS: &[Setting] = &[
         "true",
         "Whether migrations run at start; otherwise `glasshouse migrate up` runs them.",
     ),
-    setting("auth.issuer", Shape::Text, "glasshouse", "`iss` of access tokens."),
+    setting(
+        "auth.issuer",
+        Shape::Text,
+        "glasshouse",
+        "`iss` of access tokens. As the public https URL of this service, it is also where libraries find the keys: \
+         /.well-known/oauth-authorization-server and /.well-known/openid-configuration then name them. Tokens with \
+         another issuer are refused, so a change ends all access tokens, and clients refresh.",
+    ),
     setting("auth.audience", Shape::Text, "glasshouse", "`aud` of access tokens."),
+    setting(
+        "auth.signing_algorithm",
+        Shape::Choice(&["EdDSA", "ES256"]),
+        "EdDSA",
+        "The algorithm that signs access tokens: Ed25519, or ECDSA with P-256 for libraries that do not know Ed25519. The \
+         signing key must be of its kind.",
+    ),
     setting(
         "auth.signing_key_file",
         Shape::Path,
         "data/signing-key.pem",
-        "The Ed25519 key that signs access tokens, as PKCS#8 PEM, readable by its owner only. Where it is missing, \
+        "The key that signs access tokens, as PKCS#8 PEM, readable by its owner only. Where it is missing, \
          development makes it at first start; production wants it named and there.",
     ),
     setting("auth.signing_key", Shape::Pem, "", "The same key itself, as PEM, instead of a file."),
@@ -215,7 +229,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         "auth.verification_key_files",
         Shape::Paths,
         "",
-        "Ed25519 public keys, as PEM, that are accepted beside the signing key's own: those before and after it in a \
+        "Public keys of either algorithm, as PEM, that are accepted beside the signing key's own: those before and after it in a \
          rotation.",
     ),
     setting(

@@ -174,9 +174,7 @@ impl fmt::Display for Shape {
             Self::Choice(words) => f.write_str(&words.join(", ")),
             Self::Text => f.write_str("text on one line, without spaces around it"),
             Self::Token => write!(f, "at least {MIN_TOKEN_CHARS} visible ASCII characters, without spaces"),
-            Self::Pem => {
-                f.write_str("an Ed25519 private key as PKCS#8 PEM, as `openssl genpkey -algorithm ed25519` writes it")
-            }
+            Self::Pem => f.write_str("a private key as PKCS#8 PEM, as `openssl genpkey` writes it"),
             Self::Path => f.write_str("a path"),
             Self::Paths => f.write_str("a list of paths"),
             Self::Address => f.write_str("an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080"),

@@ -3,9 +3,9 @@
 mod audit;
 mod auth;
 mod config;
+mod discovery;
 mod extract;
 mod health;
-mod jwks;
 mod layers;
 pub mod limits;
 mod metrics;
@@ -118,7 +118,7 @@ pub fn router(api: Api, metrics: &Metrics) -> Router {
     let routes = Router::new()
         .merge(operations)
         .merge(openapi::routes())
-        .route("/.well-known/jwks.json", get(jwks::jwks))
+        .merge(discovery::routes())
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .with_state(Arc::new(api));

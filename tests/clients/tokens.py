@@ -1,6 +1,6 @@
 """Access tokens as PyJWT sees them: checks a real one, and forges others.
 
-`key` writes a new Ed25519 key as PEM. `forge` reads `{token, key, jwks}` and writes `{claims, forged}`: what the token
+`key EdDSA` and `key ES256` write a new key as PEM. `forge` reads `{token, key, jwks}` and writes `{claims, forged}`: what the token
 says once it is verified with the key set, and the forgeries by name.
 """
 
@@ -27,39 +27,50 @@ def signed_with_hmac(header, claims, secret):
     return f"{text}.{b64(hmac.new(secret, text.encode(), hashlib.sha256).digest())}"
 
 
+def generate(algorithm):
+    return Ed25519PrivateKey.generate() if algorithm == "EdDSA" else ec.generate_private_key(ec.SECP256R1())
+
+
 def forge(token, pem, jwks):
     kid = jwt.get_unverified_header(token)["kid"]
+    alg = jwt.get_unverified_header(token)["alg"]
+    other_alg = {"EdDSA": "ES256", "ES256": "EdDSA"}[alg]
+    algorithm_of = jwt.algorithms.get_default_algorithms()[alg]
     key = jwt.PyJWKSet.from_dict(jwks)[kid]
     unverified = jwt.decode(token, options={"verify_signature": False})
     claims = jwt.decode(
         token,
         key,
-        algorithms=["EdDSA"],
+        algorithms=[alg],
         audience=unverified["aud"],
         issuer=unverified["iss"],
-        options={"require": ["iss", "aud", "sub", "sid", "iat", "nbf", "exp"]},
+        options={"require": ["iss", "aud", "sub", "sid", "iat", "nbf", "exp", "jti", "client_id"]},
     )
 
     ours = load_pem_private_key(pem.encode(), None)
-    other = Ed25519PrivateKey.generate()
+    other = generate(alg)
     public = ours.public_key()
-    raw = public.public_bytes(Encoding.Raw, PublicFormat.Raw)
-    assert b64(raw) == jwks["keys"][0]["x"]
+    if alg == "EdDSA":
+        raw = public.public_bytes(Encoding.Raw, PublicFormat.Raw)
+        assert b64(raw) == jwks["keys"][0]["x"]
+    else:
+        raw = public.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+        assert b64(raw[1:33]) == jwks["keys"][0]["x"]
     spki = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    their_jwk = json.loads(jwt.algorithms.OKPAlgorithm.to_jwk(other.public_key()))
+    their_jwk = json.loads(algorithm_of.to_jwk(other.public_key()))
     now = int(time.time())
 
-    def made(changes=None, key=ours, algorithm="EdDSA", without=(), **header):
+    def made(changes=None, key=ours, algorithm=alg, without=(), **header):
         body = {**claims, **(changes or {})}
         for name in without:
             del body[name]
-        return jwt.encode(body, key, algorithm=algorithm, headers={"kid": kid, **header})
+        return jwt.encode(body, key, algorithm=algorithm, headers={"kid": kid, "typ": "at+jwt", **header})
 
     def hmac_with(secret):
-        return signed_with_hmac({"alg": "HS256", "typ": "JWT", "kid": kid}, claims, secret)
+        return signed_with_hmac({"alg": "HS256", "typ": "at+jwt", "kid": kid}, claims, secret)
 
     head, body, signature = token.split(".")
-    nameless = b64(json.dumps({"alg": "EdDSA"}).encode())
+    nameless = b64(json.dumps({"alg": alg}).encode())
     forged = {
         # Nothing forged about it: if this one were refused, the others would prove nothing.
         "accepted: made anew with the right key": made(),
@@ -69,7 +80,7 @@ def forge(token, pem, jwks):
         "token_algorithm: HS256 with the public key's PEM": hmac_with(spki),
         "token_algorithm: HS256 with the public key as in the key set": hmac_with(b64(raw).encode()),
         "token_algorithm: HS256 with no secret": hmac_with(b""),
-        "token_algorithm: ES256": made(key=ec.generate_private_key(ec.SECP256R1()), algorithm="ES256"),
+        "token_algorithm: the other one": made(key=generate(other_alg), algorithm=other_alg),
         "token_algorithm: RS256": made(key=rsa.generate_private_key(65537, 2048), algorithm="RS256"),
         "token_signature: another key under our name": made(key=other),
         "token_malformed: another key that comes along": made(key=other, jwk=their_jwk),
@@ -81,7 +92,7 @@ def forge(token, pem, jwks):
         "token_unknown_key: our name as a path": made(kid=f"./{kid}"),
         "token_unknown_key: SQL": made(kid="' UNION SELECT 'key"),
         "token_unknown_key: an empty name": made(kid=""),
-        "token_malformed: no name": f"{nameless}.{body}.{b64(ours.sign(f'{nameless}.{body}'.encode()))}",
+        "token_malformed: no name": f"{nameless}.{body}.{b64(algorithm_of.sign(f'{nameless}.{body}'.encode(), ours))}",
         "token_expired: an hour ago": made({"exp": now - 3600}),
         "token_expired: a moment ago": made({"exp": now - 1}),
         "token_not_yet: in an hour": made({"nbf": now + 3600}),
@@ -95,13 +106,13 @@ def forge(token, pem, jwks):
         "token_signature: not three parts": f"{token}.{signature}",
         "token_malformed: longer than any of ours": made({"more": "x" * 3000}),
     }
-    for name in ["iss", "aud", "sub", "sid", "nbf", "exp"]:
+    for name in ["iss", "aud", "sub", "sid", "nbf", "exp", "jti", "client_id"]:
         forged[f"token_malformed: without {name}"] = made(without=[name])
     return {"claims": claims, "forged": forged}
 
 
 if sys.argv[1] == "key":
-    pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    pem = generate(sys.argv[2]).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     json.dump(pem.decode(), sys.stdout)
 else:
     given = json.load(sys.stdin)

@@ -1,6 +1,7 @@
-//! Access tokens and `PyJWT`, in both directions: it trusts what our key set proves, and we trust nothing it forges.
+//! Access tokens and libraries of other languages: they verify with the key set what the service signs, and the service
+//! accepts nothing that `PyJWT` forges.
 
-use std::{collections::BTreeMap, fs};
+use std::{collections::BTreeMap, fs, path::Path, process::Command};
 
 use serde_json::json;
 use tempfile::TempDir;
@@ -11,13 +12,66 @@ use crate::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pyjwt_verifies_our_tokens_and_none_that_it_forges_is_accepted() {
+async fn pyjwt_verifies_our_eddsa_tokens_and_none_that_it_forges_is_accepted() {
+    assert_pyjwt_verifies_and_forges_nothing("EdDSA").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pyjwt_verifies_our_es256_tokens_and_none_that_it_forges_is_accepted() {
+    assert_pyjwt_verifies_and_forges_nothing("ES256").await;
+}
+
+/// A service that signs with ES256, its key set, a token of Ann's, and her id.
+async fn signed_with_es256() -> (Service, String, String, String) {
+    let settings = [
+        ("GLASSHOUSE_AUTH__SIGNING_ALGORITHM", "ES256"),
+        ("GLASSHOUSE_AUTH__ISSUER", ISSUER),
+        ("GLASSHOUSE_AUTH__AUDIENCE", AUDIENCE),
+    ];
+    let service = Service::start_with(Engine::Sqlite, &settings).await;
+    let ann = service.client().joined("ann@example.com").await;
+    let jwks = service.client().get("/.well-known/jwks.json").await.text;
+    (service, jwks, ann.access_token, ann.id)
+}
+
+const ISSUER: &str = "https://id.example.com";
+const AUDIENCE: &str = "api.example.com";
+
+fn script(name: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(name)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jsonwebtoken_of_node_verifies_an_es256_token() {
+    let (_service, jwks, token, id) = signed_with_es256().await;
+    let mut node = Command::new(tool::program("node"));
+    let library = tool::path("token-libraries/node_modules/jsonwebtoken/package.json");
+    node.arg(script("verify.js")).arg(library.parent().unwrap().parent().unwrap());
+    node.args([&jwks, &token, ISSUER, AUDIENCE]);
+    let claims = tool::json(node, []).await;
+    assert_eq!(claims["sub"], id, "{claims}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nimbus_of_java_verifies_an_es256_token() {
+    let (_service, jwks, token, id) = signed_with_es256().await;
+    let mut java = Command::new(tool::program("java"));
+    java.arg("-cp").arg(tool::path("token-libraries/nimbus-jose-jwt.jar")).arg(script("Verify.java"));
+    java.args([&jwks, &token, ISSUER, AUDIENCE]);
+    let claims = tool::json(java, []).await;
+    assert_eq!(claims["sub"], id, "{claims}");
+}
+
+async fn assert_pyjwt_verifies_and_forges_nothing(algorithm: &str) {
     // The key is made elsewhere too, so that tokens can be made that nothing but one claim is wrong with.
-    let pem = tool::json(tool::python("tokens.py", &["key"]), []).await;
+    let pem = tool::json(tool::python("tokens.py", &["key", algorithm]), []).await;
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("signing.pem");
     fs::write(&file, pem.as_str().unwrap()).unwrap();
-    let settings = [("GLASSHOUSE_AUTH__SIGNING_KEY_FILE", file.to_str().unwrap())];
+    let settings = [
+        ("GLASSHOUSE_AUTH__SIGNING_ALGORITHM", algorithm),
+        ("GLASSHOUSE_AUTH__SIGNING_KEY_FILE", file.to_str().unwrap()),
+    ];
     let service = Service::start_with(Engine::Sqlite, &settings).await;
 
     let ann = service.client().register("ann@example.com").await;

@@ -3,7 +3,7 @@
 
 use std::{fs, time::Duration};
 
-use glasshouse::domain::auth::Keys;
+use glasshouse::domain::auth::{Keys, SigningAlgorithm};
 use reqwest::StatusCode;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -33,7 +33,7 @@ impl Fleet {
     async fn start() -> Self {
         let folder = TempDir::new().unwrap();
         let key = folder.path().join("key.pem");
-        fs::write(&key, Keys::generate_pem().unwrap().expose_secret()).unwrap();
+        fs::write(&key, Keys::generate_pem(SigningAlgorithm::EdDsa).unwrap().expose_secret()).unwrap();
         let database = Postgres::get().database().await;
         let settings = [
             ("DATABASE_URL", database),

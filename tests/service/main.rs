@@ -11,6 +11,7 @@ mod connections;
 mod content_type;
 mod contract;
 mod deadlines;
+mod discovery;
 mod failing;
 mod faults;
 mod following;

@@ -1,7 +1,7 @@
 //! Signing in, staying signed in, signing out.
 
 use chrono::TimeDelta;
-use glasshouse::domain::auth::Keys;
+use glasshouse::domain::auth::{Keys, SigningAlgorithm};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use tempfile::TempDir;
@@ -139,7 +139,8 @@ async fn a_token_from_the_future_is_not_valid_yet() {
 async fn tokens_survive_a_rotation_of_keys() {
     let folder = TempDir::new().unwrap();
     let url = format!("sqlite://{}?mode=rwc", folder.path().join("users.db").display());
-    let (old, new) = (Keys::generate_pem().unwrap(), Keys::generate_pem().unwrap());
+    let (old, new) =
+        (Keys::generate_pem(SigningAlgorithm::EdDsa).unwrap(), Keys::generate_pem(SigningAlgorithm::EdDsa).unwrap());
     let kept = |name: &str, pem: &str| {
         let path = folder.path().join(name);
         std::fs::write(&path, pem).unwrap();

@@ -2,6 +2,7 @@
 
 mod otel;
 mod showing;
+mod tokens;
 mod warning;
 
 use std::{
@@ -14,7 +15,7 @@ use tempfile::TempDir;
 
 use super::{Environment, Fault, Faults, Origin, Settings, Sources, load, setting};
 use crate::{
-    domain::auth::Keys,
+    domain::auth::{Keys, SigningAlgorithm},
     telemetry::{LogFormat, Sampler},
 };
 
@@ -71,7 +72,7 @@ impl Given {
 }
 
 fn pem() -> String {
-    Keys::generate_pem().expect("random numbers").expose_secret().to_owned()
+    Keys::generate_pem(SigningAlgorithm::EdDsa).expect("random numbers").expose_secret().to_owned()
 }
 
 #[test]

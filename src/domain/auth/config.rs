@@ -11,9 +11,9 @@ pub struct Config {
     pub issuer: String,
     /// `aud` of access tokens.
     pub audience: String,
-    /// The Ed25519 key that signs, as PKCS#8 PEM.
+    /// The key that signs, Ed25519 or P-256, as PKCS#8 PEM. It decides the algorithm.
     pub signing_key: SecretString,
-    /// Ed25519 public keys (SPKI PEM) that verify beside the signing key's own: those before and after it in a rotation.
+    /// Public keys of either kind (SPKI PEM) that verify beside the signing key's own: those before and after it in a rotation.
     pub verification_keys: Vec<String>,
     /// How long an access token is valid.
     pub access_token_lifetime: Duration,

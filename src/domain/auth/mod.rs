@@ -19,7 +19,7 @@ use uuid::Uuid;
 pub use caller::Caller;
 pub use config::Config;
 pub use error::Error;
-pub use keys::{KeyError, Keys};
+pub use keys::{KeyError, Keys, SigningAlgorithm};
 pub use metrics::{AuthMetrics, HashingMetrics};
 pub use password::{HashingError, Password, PasswordHash, Passwords};
 pub use session::{Family, RefreshToken, SecretDigest, SessionId, SuccessorSalt};
@@ -84,6 +84,12 @@ impl Auth {
     #[must_use]
     pub const fn keys(&self) -> &Keys {
         self.tokens.keys()
+    }
+
+    /// `iss` of access tokens.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        self.tokens.issuer()
     }
 
     /// Begins a session.

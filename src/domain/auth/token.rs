@@ -1,4 +1,4 @@
-//! Access tokens (JWT, RFC 7519; checked as RFC 8725 asks).
+//! Access tokens (JWT, RFC 7519 and RFC 9068; checked as RFC 8725 asks).
 //!
 //! A token says who and which session, not what they may do: roles are read from the store with each request,
 //! so a role that was taken away is gone at once.
@@ -6,12 +6,12 @@
 use std::time::Duration;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::{Algorithm, Header, crypto, encode};
+use jsonwebtoken::{Header, crypto, encode};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
-use super::{Keys, SessionId};
+use super::{Keys, SessionId, SigningAlgorithm};
 use crate::domain::{Clock, users::UserId};
 
 /// Issues and checks access tokens.
@@ -30,7 +30,7 @@ pub enum TokenError {
     /// header says more than ours do.
     #[error("the access token cannot be read")]
     Malformed,
-    /// It is not signed with Ed25519.
+    /// Its `alg` is not accepted, or is not that of the key it names.
     #[error("the access token has an algorithm that is not accepted")]
     Algorithm,
     /// Its `kid` is missing or names no key of ours.
@@ -90,6 +90,9 @@ struct Head {
 
 /// RFC 7519's registered claims, and `sid` of OpenID Connect. Further ones are not looked at, so that there can be some
 /// one day; one of these that is there twice is refused, since not everybody would read the same of the two.
+///
+/// `jti` and `client_id` are required by RFC 9068. This service registers no clients: all tokens belong to the client
+/// that the audience names. Tokens of the type `JWT`, which versions before RFC 9068 issued, have neither.
 #[derive(Serialize, Deserialize)]
 struct Claims {
     iss: String,
@@ -99,15 +102,19 @@ struct Claims {
     iat: i64,
     nbf: i64,
     exp: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jti: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<String>,
 }
 
 impl Tokens {
-    /// A longer token is refused unread; ours have about 420 octets.
+    /// A longer token is refused unread; ours have about 520 bytes.
     pub const MAX_OCTETS: usize = 2048;
 
-    /// The one algorithm. What a token says of itself never chooses how it is checked.
-    const ALGORITHM: &str = "EdDSA";
-    const TYPE: &str = "JWT";
+    const TYPE: &str = "at+jwt";
+    /// The type of tokens from before RFC 9068. They stay valid until they expire, and all were signed with Ed25519.
+    const FORMER_TYPE: &str = "JWT";
 
     /// Clocks of one cluster differ; a token is accepted this much before its `nbf` and `iat`, never after its `exp`.
     const LEEWAY_SECONDS: i64 = 5;
@@ -130,6 +137,12 @@ impl Tokens {
         &self.keys
     }
 
+    /// `iss` of all tokens.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
     /// A token for that user in that session.
     ///
     /// # Errors
@@ -144,15 +157,22 @@ impl Tokens {
             iat: now,
             nbf: now,
             exp: now.saturating_add(i64::try_from(self.lifetime.as_secs()).unwrap_or(i64::MAX)),
+            jti: Some(Uuid::new_v4().to_string()),
+            client_id: Some(self.audience.clone()),
         };
-        let (key, id) = self.keys.signing();
-        let header = Header { kid: Some(id.clone()), ..Header::new(Algorithm::EdDSA) };
-        encode(&header, &claims, key).map(SecretString::from)
+        let signing = &self.keys.signing;
+        let header = Header {
+            typ: Some(Self::TYPE.to_owned()),
+            kid: Some(signing.id.clone()),
+            ..Header::new(signing.algorithm.jwa())
+        };
+        encode(&header, &claims, &signing.key).map(SecretString::from)
     }
 
     /// Who the token says is calling, if it is ours and its time is now.
     ///
-    /// Nothing in a token is believed before its signature is checked but which of our keys made it.
+    /// Nothing in a token is believed before its signature is checked but which of our keys made it. That key decides how
+    /// the token is checked.
     ///
     /// # Errors
     /// As [`TokenError`] says.
@@ -163,20 +183,29 @@ impl Tokens {
         let (message, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
         let (head, claims) = message.split_once('.').ok_or(TokenError::Malformed)?;
         let head: Head = object(head)?;
-        if head.alg != Self::ALGORITHM {
+        let algorithm = SigningAlgorithm::parse(&head.alg).ok_or(TokenError::Algorithm)?;
+        let verifying = head.kid.and_then(|id| self.keys.verifying(&id)).ok_or(TokenError::UnknownKey)?;
+        if verifying.algorithm != algorithm {
             return Err(TokenError::Algorithm);
         }
-        if head.typ != Self::TYPE {
+        let is_former = head.typ == Self::FORMER_TYPE && algorithm == SigningAlgorithm::EdDsa;
+        if head.typ != Self::TYPE && !is_former {
             return Err(TokenError::Malformed);
         }
-        let key = head.kid.and_then(|id| self.keys.verifying(&id)).ok_or(TokenError::UnknownKey)?;
-        match crypto::verify(signature, message.as_bytes(), key, Algorithm::EdDSA) {
+        match crypto::verify(signature, message.as_bytes(), &verifying.key, verifying.algorithm.jwa()) {
             Ok(true) => {}
             Ok(false) => return Err(TokenError::Signature),
-            // It is no base64url, or not the only way to write these octets in it.
+            // It is no base64url, or not the only way to write these bytes in it.
             Err(_) => return Err(TokenError::Malformed),
         }
-        self.accept(&object(claims)?)
+        let claims: Claims = object(claims)?;
+        if !is_former {
+            id(claims.jti.as_deref().ok_or(TokenError::Malformed)?)?;
+            if claims.client_id.as_ref().ok_or(TokenError::Malformed)? != &self.audience {
+                return Err(TokenError::WrongParty);
+            }
+        }
+        self.accept(&claims)
     }
 
     fn accept(&self, claims: &Claims) -> Result<(UserId, SessionId), TokenError> {

@@ -1,11 +1,15 @@
 //! A forger who holds the service's own key: what it signs can be refused for nothing but what it says.
 
-use aws_lc_rs::{hmac, signature::Ed25519KeyPair};
+use aws_lc_rs::{
+    hmac,
+    rand::SystemRandom,
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair},
+};
 use base64::{
     Engine,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
-use glasshouse::domain::auth::Keys;
+use glasshouse::domain::auth::{Keys, SigningAlgorithm};
 use secrecy::ExposeSecret;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -20,16 +24,76 @@ pub(super) struct Forge {
     /// Header and claims of a token of Ann's, as they are written.
     pub(super) head: String,
     pub(super) claims: String,
-    pem: String,
-    key: Ed25519KeyPair,
-    /// A key that the service has never heard of.
-    pub(super) stranger: Ed25519KeyPair,
+    pub(super) key: Key,
+    /// A key of the other algorithm, which the service accepts too.
+    pub(super) other: Key,
+    /// A key that the service does not know.
+    pub(super) stranger: Key,
     _folder: TempDir,
 }
 
-fn pair(pem: &str) -> Ed25519KeyPair {
-    let body: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
-    Ed25519KeyPair::from_pkcs8_maybe_unchecked(&STANDARD.decode(body).unwrap()).unwrap()
+/// A private key, and everything that is public of it.
+pub(super) struct Key {
+    pub(super) algorithm: SigningAlgorithm,
+    pub(super) id: String,
+    pem: String,
+    jwk: Value,
+    pair: Pair,
+}
+
+enum Pair {
+    Ed25519(Ed25519KeyPair),
+    P256(EcdsaKeyPair),
+}
+
+impl Key {
+    fn generate(algorithm: SigningAlgorithm) -> Self {
+        let secret = Keys::generate_pem(algorithm).unwrap();
+        let jwk = serde_json::to_value(&Keys::parse(&secret, &[]).unwrap().public().keys[0]).unwrap();
+        let pem = secret.expose_secret().to_owned();
+        let body: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+        let der = STANDARD.decode(body).unwrap();
+        let pair = match algorithm {
+            SigningAlgorithm::EdDsa => Pair::Ed25519(Ed25519KeyPair::from_pkcs8_maybe_unchecked(&der).unwrap()),
+            SigningAlgorithm::Es256 => {
+                Pair::P256(EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &der).unwrap())
+            }
+        };
+        Self { algorithm, id: jwk["kid"].as_str().unwrap().to_owned(), pem, jwk, pair }
+    }
+
+    pub(super) fn sign(&self, message: &str) -> Vec<u8> {
+        match &self.pair {
+            Pair::Ed25519(pair) => pair.sign(message.as_bytes()).as_ref().to_vec(),
+            Pair::P256(pair) => pair.sign(&SystemRandom::new(), message.as_bytes()).unwrap().as_ref().to_vec(),
+        }
+    }
+
+    /// The public key as bytes: those of Ed25519, or the uncompressed point.
+    fn raw(&self) -> Vec<u8> {
+        let coordinate =
+            |name: &str| self.jwk.get(name).map(|text| decoded(text.as_str().unwrap())).unwrap_or_default();
+        match self.algorithm {
+            SigningAlgorithm::EdDsa => coordinate("x"),
+            SigningAlgorithm::Es256 => [vec![4], coordinate("x"), coordinate("y")].concat(),
+        }
+    }
+
+    /// The same with its algorithm (RFC 8410, section 4; RFC 5480, section 2).
+    fn der(&self) -> Vec<u8> {
+        let head: &[u8] = match self.algorithm {
+            SigningAlgorithm::EdDsa => &[0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00],
+            SigningAlgorithm::Es256 => &[
+                0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86,
+                0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+            ],
+        };
+        [head, &self.raw()].concat()
+    }
+
+    fn public_pem(&self) -> String {
+        format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", STANDARD.encode(self.der()))
+    }
 }
 
 pub(super) fn encoded(bytes: impl AsRef<[u8]>) -> String {
@@ -41,13 +105,19 @@ pub(super) fn decoded(part: &str) -> Vec<u8> {
 }
 
 impl Forge {
-    pub(super) async fn open() -> Self {
+    pub(super) async fn open(algorithm: SigningAlgorithm) -> Self {
+        let other = SigningAlgorithm::ALL.into_iter().find(|other| *other != algorithm).unwrap();
+        let (key, other, stranger) = (Key::generate(algorithm), Key::generate(other), Key::generate(algorithm));
         let folder = TempDir::new().unwrap();
-        let pem = Keys::generate_pem().unwrap().expose_secret().to_owned();
-        let path = folder.path().join("signing-key.pem");
-        std::fs::write(&path, &pem).unwrap();
-        let path = path.display().to_string();
-        let service = Service::start_with(Store::Sqlite, &[("GLASSHOUSE_AUTH__SIGNING_KEY_FILE", &path)]).await;
+        let (signing, verifying) = (folder.path().join("signing-key.pem"), folder.path().join("other.pub.pem"));
+        std::fs::write(&signing, &key.pem).unwrap();
+        std::fs::write(&verifying, other.public_pem()).unwrap();
+        let settings = [
+            ("GLASSHOUSE_AUTH__SIGNING_ALGORITHM", algorithm.as_str()),
+            ("GLASSHOUSE_AUTH__SIGNING_KEY_FILE", signing.to_str().unwrap()),
+            ("GLASSHOUSE_AUTH__VERIFICATION_KEY_FILES", verifying.to_str().unwrap()),
+        ];
+        let service = Service::start_with(Store::Sqlite, &settings).await;
         let (ann, bob) =
             (service.client().joined("ann@example.com").await, service.client().joined("bob@example.com").await);
         let text = |part: usize| {
@@ -55,8 +125,7 @@ impl Forge {
             String::from_utf8(decoded(part)).unwrap()
         };
         let (head, claims) = (text(0), text(1));
-        let stranger = pair(Keys::generate_pem().unwrap().expose_secret());
-        Self { key: pair(&pem), pem, service, ann, bob, head, claims, stranger, _folder: folder }
+        Self { key, other, stranger, service, ann, bob, head, claims, _folder: folder }
     }
 
     /// A token of these texts, signed by the service's own key.
@@ -66,7 +135,7 @@ impl Forge {
 
     /// The service's own signature below whatever is written.
     pub(super) fn signed_message(&self, message: &str) -> String {
-        encoded(self.key.sign(message.as_bytes()))
+        encoded(self.key.sign(message))
     }
 
     /// One with another header, in order otherwise.
@@ -81,18 +150,14 @@ impl Forge {
 
     /// What somebody might take for a shared secret: the public key in each form in which it can be had.
     pub(super) fn public_forms(&self) -> Vec<(&'static str, Vec<u8>)> {
-        let keys = Keys::parse(&self.pem.clone().into(), &[]).unwrap();
-        let jwk = serde_json::to_value(&keys.public().keys[0]).unwrap();
-        let raw = decoded(jwk["x"].as_str().unwrap());
-        // RFC 8410, section 4: the one algorithm, then the 32 octets.
-        let der = [&[0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00][..], &raw].concat();
-        let pem = format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", STANDARD.encode(&der));
+        let Key { jwk, .. } = &self.key;
+        let (raw, der, pem) = (self.key.raw(), self.key.der(), self.key.public_pem());
         let x = jwk["x"].as_str().unwrap().as_bytes().to_vec();
         vec![
             ("PEM", pem.clone().into()),
             ("PEM without its last line end", pem.trim_end().into()),
             ("DER", der),
-            ("raw octets", raw),
+            ("raw bytes", raw),
             ("x of the JWK", x),
             ("the JWK", jwk.to_string().into()),
             ("nothing", Vec::new()),
@@ -108,10 +173,9 @@ impl Forge {
     }
 }
 
-pub(super) fn signed_by(key: &Ed25519KeyPair, head: impl AsRef<[u8]>, claims: impl AsRef<[u8]>) -> String {
+pub(super) fn signed_by(key: &Key, head: impl AsRef<[u8]>, claims: impl AsRef<[u8]>) -> String {
     let message = format!("{}.{}", encoded(head), encoded(claims));
-    let signature = key.sign(message.as_bytes());
-    format!("{message}.{}", encoded(signature))
+    format!("{message}.{}", encoded(key.sign(&message)))
 }
 
 /// JSON with something else in it.

@@ -1,29 +1,35 @@
 //! The attacks and their answers.
 
 use aws_lc_rs::hmac::{HMAC_SHA256, HMAC_SHA384, HMAC_SHA512};
+use glasshouse::domain::auth::SigningAlgorithm;
 use serde_json::{Value, json};
 
-use super::forge::{Forge, changed, encoded, followed, malleable, preceded, respelled, signed_by};
+use super::{
+    forge::{Forge, changed, decoded, encoded, followed, malleable, preceded, respelled, signed_by},
+    two_algorithms::{ecdsa, families},
+};
 
 /// What is tried, the token, and the code of the answer.
 pub(super) type Attack = (String, String, &'static str);
 
 const MALFORMED: &str = "token_malformed";
-const ALGORITHM: &str = "token_algorithm";
+pub(super) const ALGORITHM: &str = "token_algorithm";
 const UNKNOWN_KEY: &str = "token_unknown_key";
-const SIGNATURE: &str = "token_signature";
+pub(super) const SIGNATURE: &str = "token_signature";
 const WRONG_PARTY: &str = "token_wrong_party";
 const EXPIRED: &str = "token_expired";
 const NOT_YET: &str = "token_not_yet";
 const ENDED: &str = "session_ended";
 
 pub(super) fn attacks(forge: &Forge) -> Vec<Attack> {
-    let parts =
-        [algorithms, confusions, keys, headers, signatures, spellings, shapes, parties, times, claims, repeated];
+    let parts = [
+        algorithms, families, confusions, keys, headers, signatures, spellings, shapes, parties, times, claims,
+        repeated,
+    ];
     parts.into_iter().flat_map(|part| part(forge)).collect()
 }
 
-fn row(name: impl Into<String>, token: impl Into<String>, code: &'static str) -> Attack {
+pub(super) fn row(name: impl Into<String>, token: impl Into<String>, code: &'static str) -> Attack {
     (name.into(), token.into(), code)
 }
 
@@ -39,8 +45,10 @@ fn message(token: &str) -> &str {
 fn algorithms(forge: &Forge) -> Vec<Attack> {
     let mut rows = Vec::new();
     let names = [
-        "none", "None", "nOnE", "NONE", "", "eddsa", "EdDSA ", "Ed25519", "HS256", "RS256", "PS512", "ES256", "ECDH-ES",
+        "none", "None", "nOnE", "NONE", "", "eddsa", "EdDSA ", "Ed25519", "HS256", "RS256", "PS512", "es256", "ES256 ",
+        "ES256K", "ES384", "ES512", "ESP256", "ECDH-ES",
     ];
+    let names = names.into_iter().chain([forge.other.algorithm.as_str()]);
     for name in names {
         let signed = forge.with_head(|head| head["alg"] = json!(name));
         rows.push(row(format!("alg {name:?}, and no signature"), format!("{}.", message(&signed)), ALGORITHM));
@@ -60,8 +68,12 @@ fn confusions(forge: &Forge) -> Vec<Attack> {
         for (algorithm, name) in [(HMAC_SHA256, "HS256"), (HMAC_SHA384, "HS384"), (HMAC_SHA512, "HS512")] {
             rows.push(row(format!("{name} with {form}"), forge.with_secret(algorithm, name, &secret), ALGORITHM));
         }
-        let disguised = forge.with_secret(HMAC_SHA256, "EdDSA", &secret);
-        rows.push(row(format!("HMAC with {form}, said to be EdDSA"), disguised, SIGNATURE));
+        let name = forge.key.algorithm.as_str();
+        rows.push(row(
+            format!("HMAC with {form}, said to be {name}"),
+            forge.with_secret(HMAC_SHA256, name, &secret),
+            SIGNATURE,
+        ));
     }
     rows
 }
@@ -137,7 +149,8 @@ fn headers(forge: &Forge) -> Vec<Attack> {
         let by_stranger = signed_by(&forge.stranger, changed(&forge.head, asked), &forge.claims);
         rows.push(row(format!("{name} {value}, signed by a stranger"), by_stranger, MALFORMED));
     }
-    for value in [json!("at+jwt"), json!("jwt"), json!("JOSE"), json!(""), json!(null), json!(["JWT"])] {
+    let types = ["jwt", "jwt ", "AT+JWT", "at+JWT", "application/at+jwt", "application/jwt", "id+jwt", "JOSE", ""];
+    for value in types.map(|text| json!(text)).into_iter().chain([json!(null), json!(["JWT"]), json!(["at+jwt"])]) {
         rows.push(row(format!("typ {value}"), forge.with_head(|head| head["typ"] = value), MALFORMED));
     }
     rows.push(row("no typ", forge.with_head(|head| remove(head, "typ")), MALFORMED));
@@ -151,17 +164,25 @@ fn signatures(forge: &Forge) -> Vec<Attack> {
     let claims = changed(&forge.claims, |claims| claims["sub"] = json!(forge.bob.id));
     let admin = changed(&forge.claims, |claims| claims["role"] = json!("admin"));
     let unsigned = |claims: &str| format!("{}.{}.{signature}", encoded(&forge.head), encoded(claims));
-    vec![
+    let mut rows = vec![
         row("signature stripped", format!("{body}."), SIGNATURE),
         row("signature of another token", format!("{body}.{of_other}"), SIGNATURE),
         row("signature of a stranger", signed_by(&forge.stranger, &forge.head, &forge.claims), SIGNATURE),
         row("signature of nothing but zeros", format!("{body}.{}", encoded([0; 64])), SIGNATURE),
         row("signature cut short", format!("{body}.{}", &signature[..84]), SIGNATURE),
         row("signature and more", format!("{body}.{signature}AAAA"), SIGNATURE),
-        row("signature with the order added to S", malleable(token), SIGNATURE),
         row("another's name under the old signature", unsigned(&claims), SIGNATURE),
         row("a role under the old signature", unsigned(&admin), SIGNATURE),
-    ]
+    ];
+    match forge.key.algorithm {
+        SigningAlgorithm::EdDsa => rows.push(row("signature with the order added to S", malleable(token), SIGNATURE)),
+        SigningAlgorithm::Es256 => {
+            for (name, bytes) in ecdsa(&decoded(signature)) {
+                rows.push(row(name, format!("{body}.{}", encoded(bytes)), SIGNATURE));
+            }
+        }
+    }
+    rows
 }
 
 /// Other ways to write the same octets in base64.
@@ -169,7 +190,7 @@ fn spellings(forge: &Forge) -> Vec<Attack> {
     let token = &forge.ann.access_token;
     let parts: Vec<&str> = token.split('.').collect();
     let (body, signature) = token.rsplit_once('.').unwrap();
-    let spaced = preceded(&forge.head, " \"typ\":\"JWT\"").replacen("\"typ\":\"JWT\",", "", 1);
+    let spaced = preceded(&forge.head, " \"typ\":\"at+jwt\"").replacen("\"typ\":\"at+jwt\",", "", 1);
     // Of a length that leaves bits over in the last character.
     let claims = (0..3).map(|count| followed(&forge.claims, &format!("\"a\":\"{}\"", "a".repeat(count))));
     let claims = claims.into_iter().find(|claims| claims.len() % 3 != 0).unwrap();
@@ -191,7 +212,7 @@ fn spellings(forge: &Forge) -> Vec<Attack> {
         row("claims with other last bits", resigned(&respelled(&encoded(&claims))), MALFORMED),
         row("claims with a space in them", resigned(&format!("{} ", encoded(&claims))), MALFORMED),
         row("a space before the header's object", forge.signed(format!(" {}", forge.head), &forge.claims), MALFORMED),
-        row("a repeated typ", forge.signed(spaced.replacen('{', "{\"typ\":\"JWT\",", 1), &forge.claims), MALFORMED),
+        row("a repeated typ", forge.signed(spaced.replacen('{', "{\"typ\":\"at+jwt\",", 1), &forge.claims), MALFORMED),
     ]
 }
 
@@ -299,9 +320,20 @@ fn times(forge: &Forge) -> Vec<Attack> {
 }
 
 fn claims(forge: &Forge) -> Vec<Attack> {
-    let names = ["iss", "aud", "sub", "sid", "iat", "nbf", "exp"];
+    let names = ["iss", "aud", "sub", "sid", "iat", "nbf", "exp", "jti", "client_id"];
     let rows = names.map(|name| row(format!("no {name}"), forge.with_claims(|claims| remove(claims, name)), MALFORMED));
-    rows.into()
+    let mut rows = Vec::from(rows);
+    let set = |name: &'static str, value: Value| forge.with_claims(|claims| claims[name] = value);
+    for value in
+        [json!(""), json!("a"), json!(null), json!(0), json!([forge.ann.id]), json!(forge.ann.id.to_uppercase())]
+    {
+        rows.push(row(format!("jti {value}"), set("jti", value), MALFORMED));
+    }
+    for value in [json!(null), json!(0), json!(["glasshouse"])] {
+        rows.push(row(format!("client_id {value}"), set("client_id", value), MALFORMED));
+    }
+    rows.push(row("client_id of another", set("client_id", json!("other")), WRONG_PARTY));
+    rows
 }
 
 /// Twice the same member: the first wins here and the last there, so neither may.
@@ -310,7 +342,13 @@ fn repeated(forge: &Forge) -> Vec<Attack> {
     let claims: Value = serde_json::from_str(&forge.claims).unwrap();
     let later = claims["exp"].as_i64().unwrap() + 1;
     let sub = json!(forge.bob.id);
-    let others = [("sub", sub), ("exp", json!(later)), ("iss", json!("other")), ("sid", claims["sid"].clone())];
+    let others = [
+        ("sub", sub),
+        ("exp", json!(later)),
+        ("iss", json!("other")),
+        ("sid", claims["sid"].clone()),
+        ("jti", claims["sid"].clone()),
+    ];
     for (name, value) in others {
         let escaped = format!("\\u{:04x}{}", u32::from(name.as_bytes()[0]), &name[1..]);
         for name in [name.to_owned(), escaped] {
