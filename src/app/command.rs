@@ -114,6 +114,8 @@ pub enum Format {
     Markdown,
     /// For programs
     Json,
+    /// A registry for OpenTelemetry's weaver
+    Weaver,
 }
 
 #[cfg(test)]
@@ -153,6 +155,7 @@ mod tests {
             ("glasshouse config reference", Command::Config(Config::Reference)),
             ("glasshouse signals", Command::Signals { format: Format::Markdown }),
             ("glasshouse signals --format json", Command::Signals { format: Format::Json }),
+            ("glasshouse signals --format weaver", Command::Signals { format: Format::Weaver }),
             ("glasshouse health", Command::Health { url: None }),
         ] {
             assert_eq!(parse(line).expect(line).into_command(), expected, "{line}");

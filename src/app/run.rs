@@ -155,7 +155,7 @@ impl Parts {
             {
                 server.address = %public,
                 internal.address = %internal,
-                db.system.name = settings.store.url.scheme(),
+                db.system.name = store.system(),
                 service.revision = telemetry::BUILD.revision
             },
             "started"

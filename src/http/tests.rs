@@ -177,11 +177,11 @@ async fn what_became_of_a_request_is_its_label() {
         layers.seen(),
         [
             " GET 200 /fine",
+            " GET 404 _unmatched",
             " HEAD 200 /fine",
+            " _OTHER 405 /fine",
             "internal GET 500 /broken",
-            "method_not_allowed _OTHER 405 /fine",
             "panic GET 500 /panic",
-            "route_not_found GET 404 _unmatched",
             "timeout GET 504 /never",
         ]
     );

@@ -152,6 +152,15 @@ impl Store {
         })
     }
 
+    /// `db.system.name` of the database.
+    #[must_use]
+    pub const fn system(&self) -> &'static str {
+        match &self.kept {
+            Kept::Sqlite(..) => <Sqlite as Engine>::SYSTEM,
+            Kept::Postgres(..) => <Postgres as Engine>::SYSTEM,
+        }
+    }
+
     /// Waits until every connection is given back, and closes them. Calls that come later fail.
     pub async fn close(&self) {
         match &self.kept {

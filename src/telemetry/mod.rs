@@ -50,4 +50,4 @@ pub use samples::{Sample, Spread};
 pub use series::OVERFLOW;
 pub use start::{Output, StartError, Telemetry};
 pub use tasks::spawn;
-pub use traces::{Origin, Place, Span, SpanIds, Tracer};
+pub use traces::{Origin, Place, Span, SpanIds, Tracer, strings};

@@ -2,9 +2,10 @@
 
 use std::{future::Future, io::Write, thread, time::Duration};
 
-use opentelemetry::trace::TracerProvider;
+use opentelemetry::{InstrumentationScope, trace::TracerProvider};
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use opentelemetry_sdk::{logs::SdkLoggerProvider, trace::SdkTracerProvider};
+use opentelemetry_semantic_conventions::SCHEMA_URL;
 use secrecy::ExposeSecret;
 use tokio::{runtime::Handle, sync::oneshot, time::timeout};
 use tracing::Dispatch;
@@ -93,7 +94,11 @@ impl Telemetry {
                 export::logger_provider(config, &outage, &redactor, &metrics)?,
             )
         };
-        let sdk = spans.as_ref().map(|provider| provider.tracer("glasshouse"));
+        let scope = InstrumentationScope::builder("glasshouse")
+            .with_version(env!("CARGO_PKG_VERSION"))
+            .with_schema_url(SCHEMA_URL)
+            .build();
+        let sdk = spans.as_ref().map(|provider| provider.tracer_with_scope(scope));
         let tracer = Tracer::new(sdk.clone(), config.sampler, config.trust_remote_sampling);
 
         let pretty = match config.log_format {

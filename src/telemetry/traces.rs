@@ -8,7 +8,7 @@
 use std::{cell::Cell, future::Future, sync::Arc};
 
 use opentelemetry::{
-    Context, KeyValue, SpanId, TraceFlags, TraceId,
+    Array, Context, KeyValue, SpanId, StringValue, TraceFlags, TraceId, Value,
     trace::{FutureExt, SpanContext, SpanKind, Status, TraceContextExt, TraceState, Tracer as _},
 };
 use opentelemetry_sdk::trace::{
@@ -16,6 +16,12 @@ use opentelemetry_sdk::trace::{
 };
 
 use super::Sampler;
+
+/// Returns an attribute whose value is a list of texts, as OpenTelemetry wants it for headers.
+pub fn strings(key: &'static str, values: impl IntoIterator<Item = String>) -> KeyValue {
+    let values: Vec<StringValue> = values.into_iter().map(StringValue::from).collect();
+    KeyValue::new(key, Value::Array(Array::from(values)))
+}
 
 /// What names a span from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

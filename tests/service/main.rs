@@ -10,6 +10,7 @@ mod conditional_requests;
 mod connections;
 mod content_type;
 mod contract;
+mod conventions;
 mod deadlines;
 mod discovery;
 mod failing;

@@ -118,12 +118,13 @@ async fn each_request_counts_under_its_route_its_status_and_its_error() {
     let id = format!("/api/v1/users/{}", ann.id);
     let brew = Method::from_bytes(b"BREW").unwrap();
     for (method, path, label, route, status, error) in [
+        // OpenTelemetry has no error type for 4xx: they are the client's failures.
         (Method::GET, id.as_str(), "GET", "/api/v1/users/{id}", 200, ""),
-        (Method::GET, "/api/v1/users/me?secret=1", "GET", "/api/v1/users/me", 422, "validation_failed"),
-        (Method::GET, "/api/v1/users", "GET", "/api/v1/users", 403, "forbidden"),
-        (Method::PATCH, &id, "PATCH", "/api/v1/users/{id}", 415, "media_type_unsupported"),
-        (Method::GET, "/ann@example.com", "GET", "_unmatched", 404, "route_not_found"),
-        (brew, "/api/v1/users", "_OTHER", "/api/v1/users", 405, "method_not_allowed"),
+        (Method::GET, "/api/v1/users/me?secret=1", "GET", "/api/v1/users/me", 422, ""),
+        (Method::GET, "/api/v1/users", "GET", "/api/v1/users", 403, ""),
+        (Method::PATCH, &id, "PATCH", "/api/v1/users/{id}", 415, ""),
+        (Method::GET, "/ann@example.com", "GET", "_unmatched", 404, ""),
+        (brew, "/api/v1/users", "_OTHER", "/api/v1/users", 405, ""),
     ] {
         let series = red(label, route, status, error);
         let before = service.metric(&series).await.unwrap_or_default();

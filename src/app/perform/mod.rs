@@ -63,6 +63,7 @@ pub fn perform(arguments: Arguments) -> Result<(), Failure> {
         Command::Health { url } => health::health(url, settings),
         Command::Openapi => print(&(openapi::document().to_pretty_json()? + "\n")),
         Command::Signals { format: Format::Markdown } => print(&catalog::markdown()),
+        Command::Signals { format: Format::Weaver } => print(&catalog::weaver()),
         Command::Signals { format: Format::Json } => print(&format!("{:#}\n", catalog::json())),
         Command::Config(Config::Check) => check(&settings()?),
         Command::Config(Config::Print) => print(&settings()?.print()),

@@ -24,6 +24,8 @@ use crate::{
 
 /// What became of requests whose clients did not wait; the number is nginx's.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
+/// The label of every method that HTTP does not define.
+pub(super) const OTHER_METHOD: &str = "_OTHER";
 /// Requests that no route answers share one label.
 const UNMATCHED: &str = "_unmatched";
 
@@ -86,7 +88,7 @@ pub(super) fn label(method: &Method) -> &'static str {
         "OPTIONS" => "OPTIONS",
         "CONNECT" => "CONNECT",
         "TRACE" => "TRACE",
-        _ => "_OTHER",
+        _ => OTHER_METHOD,
     }
 }
 
@@ -116,6 +118,12 @@ impl Account {
         self.failure.as_ref().map(|failure| failure.error_type)
     }
 
+    /// `error.type` of the span and the metric. OpenTelemetry has none for 4xx, which are the client's failures; a response
+    /// that did not reach the client is an error whatever its status.
+    fn server_error_type(&self) -> Option<&'static str> {
+        self.error_type().filter(|_| !self.ending.complete || self.status() >= 500)
+    }
+
     /// Whether the request counts against the availability objective. A deadline that the client chose with
     /// `X-Request-Timeout` does not, or a client could spend the budget.
     fn is_service_failure(&self) -> bool {
@@ -137,7 +145,7 @@ impl Account {
         let mut digits = [b'0'; 3];
         let status = three_digits(status, &mut digits);
         let scheme = self.client.map_or("http", |client| client.scheme);
-        let labels = [method, route, status, self.error_type().unwrap_or_default(), scheme];
+        let labels = [method, route, status, self.server_error_type().unwrap_or_default(), scheme];
         let trace = self.span.sampled();
         metrics.duration.observe_in(&labels, took.as_secs_f64(), trace);
         let availability = if self.is_service_failure() { BAD } else { GOOD };
@@ -159,11 +167,8 @@ impl Account {
             }
             attributes
         });
-        // OpenTelemetry calls a server's span failed for 5xx only: a 4xx is the client's failure.
-        match self.error_type() {
-            Some(error_type) if self.status() >= 499 => self.span.fail(error_type),
-            Some(error_type) => self.span.set(|| vec![KeyValue::new("error.type", error_type)]),
-            None => {}
+        if let Some(error_type) = self.server_error_type() {
+            self.span.fail(error_type);
         }
     }
 
@@ -193,7 +198,7 @@ impl Account {
                         http.response.body.size = self.ending.sent,
                         url.scheme = self.client.map(|client| client.scheme),
                         client.address = self.client.map(|client| client.address).map(as_text),
-                        user_agent.original = self.user_agent.as_str(),
+                        user_agent.original = (!self.user_agent.is_empty()).then_some(self.user_agent.as_str()),
                         db.queries = self.request.statements(),
                         db.duration_seconds = self.request.statement_time().as_secs_f64(),
                         db.wait_seconds = self.request.wait_time().as_secs_f64(),

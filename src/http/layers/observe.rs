@@ -19,7 +19,7 @@ use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    account::{Account, Ending, Route, label},
+    account::{Account, Ending, OTHER_METHOD, Route, label},
     browsers::restrain,
     client::{Client, Peer},
     request_id::{X_REQUEST_ID, request_id},
@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     http::{metrics::HttpMetrics, problem::Failure},
-    telemetry::{KeyValue, Origin, Request, Tracer, follow, propagation},
+    telemetry::{KeyValue, Origin, Request, Tracer, follow, propagation, strings},
 };
 
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
@@ -37,6 +37,8 @@ const X_FORCE_TRACE: HeaderName = HeaderName::from_static("x-force-trace");
 
 /// How much of a `User-Agent` is kept, in octets.
 const MAX_USER_AGENT: usize = 256;
+/// How much of a method is kept that HTTP does not define.
+const MAX_METHOD: usize = 32;
 
 /// What observing needs.
 pub(in crate::http) struct Observer {
@@ -84,23 +86,30 @@ impl Observer {
         let span = self.tracer.server(
             &origin,
             || match &route.0 {
-                Some(matched) => format!("{method} {}", matched.as_str()),
-                None => method.to_owned(),
+                Some(matched) => format!("{} {}", span_method(method), matched.as_str()),
+                None => span_method(method).to_owned(),
             },
             || {
                 let mut attributes = vec![
                     KeyValue::new("http.request.method", method),
                     KeyValue::new("url.scheme", scheme),
-                    KeyValue::new("http.request.header.x-request-id", request.id().to_owned()),
+                    strings("http.request.header.x-request-id", [request.id().to_owned()]),
                     KeyValue::new("network.protocol.name", "http"),
                     KeyValue::new("network.protocol.version", protocol(http.version())),
-                    KeyValue::new("user_agent.original", user_agent.clone()),
                 ];
+                if method == OTHER_METHOD {
+                    let original = http.method().as_str().chars().take(MAX_METHOD).collect::<String>();
+                    attributes.push(KeyValue::new("http.request.method_original", original));
+                }
+                if !user_agent.is_empty() {
+                    attributes.push(KeyValue::new("user_agent.original", user_agent.clone()));
+                }
                 // The query stays out: it may hold the beginning of an e-mail address.
                 if let Some(matched) = &route.0 {
                     attributes.push(KeyValue::new("http.route", matched.as_str().to_owned()));
-                    attributes.push(KeyValue::new("url.path", safe_path(matched.as_str(), http.uri().path())));
                 }
+                let template = route.0.as_ref().map(MatchedPath::as_str);
+                attributes.push(KeyValue::new("url.path", safe_path(template, http.uri().path())));
                 if let Some(client) = client {
                     attributes.push(KeyValue::new("client.address", client.address.to_string()));
                 }
@@ -177,6 +186,11 @@ fn timing(account: &Account) -> String {
 fn millis(duration: Duration) -> impl std::fmt::Display {
     let micros = duration.as_micros();
     std::fmt::from_fn(move |f| write!(f, "{}.{:03}", micros / 1000, micros % 1000))
+}
+
+/// The method as span names have it.
+fn span_method(label: &'static str) -> &'static str {
+    if label == OTHER_METHOD { "HTTP" } else { label }
 }
 
 /// The visible ASCII of what the client calls itself, as much as fits.

@@ -122,10 +122,10 @@ fn answered<T>(answer: Result<T, sqlx::Error>) -> Result<T, Failure> {
     answer.map_err(Failure::from)
 }
 
-/// OpenTelemetry names rows that came back and has no name for rows that were written.
+/// Returns the attribute of the row count. OpenTelemetry has one for rows that came back, none for rows that were written.
 fn returned(statement: &Statement, rows: u64) -> KeyValue {
     let rows = i64::try_from(rows).unwrap_or(i64::MAX);
-    let name = if statement.is_read() { semconv::DB_RESPONSE_RETURNED_ROWS } else { "db.response.affected_rows" };
+    let name = if statement.is_read() { semconv::DB_RESPONSE_RETURNED_ROWS } else { "glasshouse.db.affected_rows" };
     KeyValue::new(name, rows)
 }
 

@@ -32,7 +32,7 @@ pub const FIELDS: &[Signal] = &[
     field("db.query.summary", "One statement, at level DEBUG"),
     field("db.duration_seconds", "How long they took, all together"),
     field("db.wait_seconds", "How long it waited for database connections"),
-    field("error.type", "How it failed: the label of the metrics"),
+    field("error.type", "How it failed: the label of the metrics, and also of 4xx, which have none there"),
     field("error.code", "The stable word that the client was told"),
     field("error.message", "What went wrong, and everything below it"),
     // Starting and stopping.

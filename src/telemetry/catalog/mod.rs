@@ -3,17 +3,21 @@
 //! A signal that is not here cannot be emitted: metrics are made from these constants, and a test compares the
 //! spans, fields and paths that a walk through the whole service produces with these lists.
 
+mod attributes;
 mod fields;
 mod metrics;
 mod paths;
 mod print;
 mod spans;
+mod weaver;
 
+pub use attributes::{NAMESPACE, REGISTRY, ValueType, attribute, registered};
 pub use fields::FIELDS;
 pub use metrics::*;
 pub use paths::PATHS;
 pub use print::{json, markdown};
-pub use spans::SPANS;
+pub use spans::{SPANS, Span};
+pub use weaver::weaver;
 
 /// A metric family.
 #[derive(Debug)]
@@ -39,7 +43,7 @@ pub enum Kind {
     Histogram(&'static [f64]),
 }
 
-/// Anything else we emit: a span, a log field, a path of the internal port.
+/// Anything else we emit: a log field, a path of the internal port.
 #[derive(Debug)]
 pub struct Signal {
     /// As it appears.

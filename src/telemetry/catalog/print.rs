@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{FIELDS, Kind, METRICS, PATHS, SPANS, Signal};
+use super::{FIELDS, Kind, METRICS, PATHS, SPANS, Signal, attribute};
 
 /// As Markdown: a table for each kind of signal.
 pub fn markdown() -> String {
@@ -11,6 +11,15 @@ pub fn markdown() -> String {
     lines.extend(METRICS.iter().map(|metric| {
         let labels = metric.labels.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", ");
         format!("| `{}` | {} | {labels} | {} |", metric.name, metric.kind.word(), metric.help)
+    }));
+    lines.extend([String::new(), "## Spans".to_owned(), String::new()]);
+    lines.extend(["| Name | Kind | Meaning | Attributes, the optional ones in brackets |".to_owned()]);
+    lines.extend(["| --- | --- | --- | --- |".to_owned()]);
+    lines.extend(SPANS.iter().map(|span| {
+        let required = span.required.iter().map(|name| format!("`{name}`"));
+        let optional = span.optional.iter().map(|name| format!("[`{name}`]"));
+        let attributes = required.chain(optional).collect::<Vec<_>>().join(", ");
+        format!("| `{}` | {} | {} | {attributes} |", span.name, span.kind, span.meaning)
     }));
     for (title, signals) in sections() {
         lines.extend([String::new(), format!("## {title}"), String::new()]);
@@ -38,11 +47,24 @@ pub fn json() -> Value {
     let named = |signals: &[Signal]| -> Vec<Value> {
         signals.iter().map(|signal| json!({ "name": signal.name, "meaning": signal.meaning })).collect()
     };
-    json!({ "metrics": metrics, "spans": named(SPANS), "fields": named(FIELDS), "paths": named(PATHS) })
+    let spans: Vec<Value> = SPANS
+        .iter()
+        .map(|span| {
+            json!({
+                "name": span.name, "kind": span.kind, "meaning": span.meaning,
+                "required": span.required, "optional": span.optional,
+            })
+        })
+        .collect();
+    let fields: Vec<Value> = FIELDS
+        .iter()
+        .map(|field| json!({ "name": field.name, "attribute": attribute(field.name), "meaning": field.meaning }))
+        .collect();
+    json!({ "metrics": metrics, "spans": spans, "fields": fields, "paths": named(PATHS) })
 }
 
-const fn sections() -> [(&'static str, &'static [Signal]); 3] {
-    [("Spans", SPANS), ("Log fields", FIELDS), ("Paths of the internal port", PATHS)]
+const fn sections() -> [(&'static str, &'static [Signal]); 2] {
+    [("Log fields", FIELDS), ("Paths of the internal port", PATHS)]
 }
 
 impl Kind {

@@ -13,6 +13,7 @@ pub(super) use spans::tracer_provider;
 
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;
+use opentelemetry_semantic_conventions::SCHEMA_URL;
 
 use super::{Config, Export};
 
@@ -30,7 +31,7 @@ pub struct ExportError {
 /// What all our telemetry comes from.
 fn resource(config: &Config) -> Resource {
     let attributes = config.attributes().into_iter().map(|(key, value)| KeyValue::new(key, value));
-    Resource::builder().with_attributes(attributes).build()
+    Resource::builder().with_schema_url(Vec::new(), SCHEMA_URL).with_attributes(attributes).build()
 }
 
 impl Export {

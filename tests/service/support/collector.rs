@@ -188,6 +188,22 @@ impl Collector {
         resources.flat_map(|resource| &resource.scope_logs).flat_map(|scope| scope.log_records.clone()).collect()
     }
 
+    /// The schema URLs of resources and of the scopes of spans.
+    pub(crate) fn schema_urls(&self) -> Vec<String> {
+        let requests = self.kept.traces.lock().unwrap();
+        let resources: Vec<_> = requests.iter().flat_map(|request| &request.resource_spans).collect();
+        let scopes = resources.iter().flat_map(|resource| &resource.scope_spans).map(|scope| &scope.schema_url);
+        resources.iter().map(|resource| &resource.schema_url).chain(scopes).cloned().collect()
+    }
+
+    /// The scopes of spans: name and version.
+    pub(crate) fn scopes(&self) -> Vec<(String, String)> {
+        let requests = self.kept.traces.lock().unwrap();
+        let resources = requests.iter().flat_map(|request| &request.resource_spans);
+        let scopes = resources.flat_map(|resource| &resource.scope_spans).filter_map(|scope| scope.scope.as_ref());
+        scopes.map(|scope| (scope.name.clone(), scope.version.clone())).collect()
+    }
+
     /// The resource that the first spans came from.
     pub(crate) fn resource(&self) -> Resource {
         self.kept.traces.lock().unwrap()[0].resource_spans[0].resource.clone().unwrap()
@@ -319,6 +335,7 @@ fn text(value: &AnyValue) -> String {
     match &value.value {
         Some(any_value::Value::StringValue(text)) => text.clone(),
         Some(any_value::Value::IntValue(number)) => number.to_string(),
+        Some(any_value::Value::ArrayValue(list)) => list.values.iter().map(text).collect::<Vec<_>>().join(","),
         other => format!("{other:?}"),
     }
 }
