@@ -16,7 +16,7 @@ const statement = [
     traces(`span.db.query.summary="${label('db_query_summary')}"`),
     logs(`db_query_summary="${label('db_query_summary')}"`),
 ];
-const waits = [traces('name="pool wait"'), logs('db_wait_seconds>0.1')];
+const waits = [traces('name="pool wait"'), logs('glasshouse_db_wait_seconds>0.1')];
 
 export const database = dashboard(
     'database',
@@ -69,7 +69,7 @@ export const database = dashboard(
             states: { 0: ['leaves the store alone', 'red'], 1: ['closed', 'green'] },
             ask: [ask(min(of('glasshouse_circuit_state', 'state="closed"'), 'instance'), '{{instance}}')],
             alerts: ['CircuitOpen'],
-            see: [instance('Readiness, part by part', '/health/ready?verbose'), logs('circuit_state!=""')],
+            see: [instance('Readiness, part by part', '/health/ready?verbose'), logs('glasshouse_circuit_state!=""')],
         }),
         timeseries({
             id: 39,

@@ -115,7 +115,7 @@ export const overview = dashboard(
             ask: [ask(quantile(0.99, OBJECTIVE), 'p99'), ask(quantile(0.5, OBJECTIVE), 'p50')],
             lines: [{ alert: 'HighLatencyP99', at: 1 }],
             alerts: ['HighLatencyP99'],
-            see: [slowTraces, logs(`duration_seconds>${bound}`), open('http')],
+            see: [slowTraces, logs(`glasshouse_duration_seconds>${bound}`), open('http')],
         }),
     ),
 

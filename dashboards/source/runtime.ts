@@ -35,7 +35,7 @@ export const runtime = dashboard(
             states: { 0: ['runs', 'green'], 1: ['stalled', 'red'] },
             ask: [ask(max(of('tokio_runtime_stalled'), EACH), each)],
             alerts: ['RuntimeStalled'],
-            see: [stalls, tasks, logs('stall_id!=""')],
+            see: [stalls, tasks, logs('glasshouse_stall_id!=""')],
         }),
         timeseries({
             id: 11,
@@ -63,7 +63,7 @@ export const runtime = dashboard(
                 ask(sum(increase('tokio_runtime_stalls_uncaptured_total')), 'without a stack'),
             ],
             alerts: ['RuntimeStalled'],
-            see: [stalls, logs('stall_id!=""')],
+            see: [stalls, logs('glasshouse_stall_id!=""')],
         }),
     ),
 
@@ -203,7 +203,7 @@ export const runtime = dashboard(
                 How long one poll of a task takes. Microseconds are right. What reaches milliseconds holds its
                 worker, and everything that waits for it.`,
             of: 'tokio_runtime_poll_duration_seconds',
-            see: [logs('stall_id!=""')],
+            see: [logs('glasshouse_stall_id!=""')],
         }),
         heatmap({
             id: 36,

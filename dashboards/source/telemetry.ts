@@ -45,7 +45,7 @@ export const telemetry = dashboard(
                 ...lost('otel_sdk_exporter_log_exported_total', 'logs exported'),
             ],
             alerts: ['TelemetryDropped'],
-            see: [logs('otel_signal!=""')],
+            see: [logs('glasshouse_otel_signal!=""')],
         }),
         timeseries({
             id: 11,
@@ -96,7 +96,7 @@ export const telemetry = dashboard(
                 ask(sum(rate('otel_sdk_processor_log_processed_total')), 'logs made'),
                 ask(sum(rate('otel_sdk_exporter_log_exported_total', 'error_type=""')), 'logs exported'),
             ],
-            see: [logs('otel_signal!=""')],
+            see: [logs('glasshouse_otel_signal!=""')],
         }),
         timeseries({
             id: 31,
@@ -107,7 +107,7 @@ export const telemetry = dashboard(
             ask: [filled('span'), filled('log')],
             max: 1,
             alerts: ['TelemetryDropped'],
-            see: [logs('otel_signal!=""')],
+            see: [logs('glasshouse_otel_signal!=""')],
         }),
     ),
 

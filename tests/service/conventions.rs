@@ -48,12 +48,6 @@ impl Registry {
     }
 }
 
-/// Attributes under the names that the catalogue gives to fields of the log.
-fn renamed(attributes: &[KeyValue]) -> Vec<KeyValue> {
-    let rename = |one: &KeyValue| KeyValue { key: catalog::attribute(&one.key).into_owned(), ..one.clone() };
-    attributes.iter().map(rename).collect()
-}
-
 fn list(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
@@ -150,7 +144,7 @@ on_both_stores! {
             faults.extend(registry.faults(&span.name, &span.attributes));
         }
         for record in &records {
-            faults.extend(registry.faults("log record", &renamed(&record.attributes)));
+            faults.extend(registry.faults("log record", &record.attributes));
         }
         assert!(faults.is_empty(), "{}", faults.into_iter().collect::<Vec<_>>().join("\n"));
 

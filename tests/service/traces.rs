@@ -207,7 +207,7 @@ async fn spans_and_logs_arrive_by_http_as_well() {
     named(&of_trace(&collector, TRACE), "GET /.well-known/jwks.json");
     let records = collector.records();
     let record = records.iter().find(|record| hex(&record.trace_id) == TRACE).expect("its log record");
-    assert_eq!(attribute(&record.attributes, "request_id").as_deref(), Some("by-http"));
+    assert_eq!(attribute(&record.attributes, "glasshouse.request_id").as_deref(), Some("by-http"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,8 @@
 //!
 //! Every text passes the redactor here: it is the one place that all exported items leave through.
 
+use std::borrow::Cow;
+
 use opentelemetry_proto::{
     tonic::{
         collector::{
@@ -20,7 +22,7 @@ use opentelemetry_proto::{
 use opentelemetry_sdk::{logs::LogBatch, trace::SpanData};
 use prost::{DecodeError, Message};
 
-use crate::telemetry::Redactor;
+use crate::telemetry::{Redactor, catalog};
 
 /// The gRPC method that takes spans.
 pub(super) const SPANS_METHOD: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
@@ -89,7 +91,17 @@ fn redact_span(span: &mut Span, redactor: &Redactor) {
     }
 }
 
+/// Gives attributes the names that the catalogue has for exported records: fields of the log have short ones.
+fn name_attributes(record: &mut LogRecord) {
+    for one in &mut record.attributes {
+        if let Cow::Owned(name) = catalog::attribute(&one.key) {
+            one.key = name;
+        }
+    }
+}
+
 fn redact_record(record: &mut LogRecord, redactor: &Redactor) {
+    name_attributes(record);
     if let Some(body) = &mut record.body {
         redact_value(body, redactor);
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use glasshouse::telemetry::catalog::{FIELDS, PATHS};
+use glasshouse::telemetry::catalog::{FIELDS, PATHS, SPANS, attribute};
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
@@ -13,9 +13,6 @@ const RULES: &str = "http://localhost:9090/rules";
 /// How a link names the instance of the point, of the cell, or of the row that was clicked.
 const INSTANCES: &[&str] =
     &["http://${__field.labels.instance}", "http://${__value.raw}", "http://${__data.fields.Instance}"];
-
-/// What span attributes a link may ask for, beside the fields that log lines have as well.
-const ATTRIBUTES: &[&str] = &["db.query.summary"];
 
 /// What Loki says of every line beside its fields.
 const LEVEL: &str = "detected_level";
@@ -53,15 +50,16 @@ fn unexplored(url: &str) -> Option<String> {
         "loki" => {
             let stages = text(query, "expr").split(" | ").skip(1);
             let mut labels = stages.filter_map(|stage| stage.split(['=', '!', '<', '>', '~']).next());
-            let known =
-                |label: &str| label == LEVEL || FIELDS.iter().any(|field| field.name.replace('.', "_") == label);
-            labels.find(|label| !known(label)).map(|label| format!("{label} is no field of a log line"))
+            // Loki has exported records, whose attributes are not called as the fields of a line.
+            let is_field = |label: &str| FIELDS.iter().any(|field| attribute(field.name).replace('.', "_") == label);
+            let known = |label: &str| label == LEVEL || is_field(label);
+            labels.find(|label| !known(label)).map(|label| format!("{label} is no attribute of a log record"))
         }
         "tempo" => {
             let conditions = text(query, "query").trim_matches(['{', '}']).split(" && ").skip(1);
             let attributes = conditions.filter_map(|condition| condition.strip_prefix("span."));
             let mut attributes = attributes.filter_map(|rest| rest.split(['=', '!', '<', '>']).next());
-            let known = |it: &str| ATTRIBUTES.contains(&it) || FIELDS.iter().any(|field| field.name == it);
+            let known = |it: &str| SPANS.iter().any(|span| span.required.contains(&it) || span.optional.contains(&it));
             attributes.find(|it| !known(it)).map(|it| format!("{it} is no attribute of a span"))
         }
         other => Some(format!("{other} is no data source of logs or traces")),
