@@ -2,7 +2,7 @@
 //!
 //! `GET /.well-known/jwks.json`, and where `auth.issuer` is the public URL of this service also
 //! `/.well-known/oauth-authorization-server` (RFC 8414) and `/.well-known/openid-configuration` (OpenID Connect Discovery).
-//! Both name the issuer, the keys and the algorithms. They name no endpoints for authorization and tokens, because sign-in
+//! Both name the issuer and the keys, and the second one the algorithms. They name no endpoints for authorization and tokens, because sign-in
 //! here is neither OAuth's nor OpenID Connect's, and libraries that only check tokens need none.
 
 use std::sync::Arc;

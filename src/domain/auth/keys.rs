@@ -182,3 +182,37 @@ fn named(mut key: Jwk) -> Option<Jwk> {
     key.common.public_key_use = Some(PublicKeyUse::Signature);
     Some(key)
 }
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::{Keys, SigningAlgorithm};
+
+    fn public(body: &str) -> String {
+        format!("-----BEGIN PUBLIC KEY-----\n{body}\n-----END PUBLIC KEY-----\n")
+    }
+
+    #[test]
+    fn public_key_on_another_curve_than_p_256_is_refused() {
+        let p256 = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAED/Lem+KRTagG6ClOgATxDOZfNduUsUgnEXB2TXaduRWnzLwe8t56WFChvSrFIBIO\
+                    PoXOzBb3XEI6IpuQOhylhg==";
+        assert!(Keys::is_verifying(&public(p256)));
+        let p384 = "MHYwEAYHKoZIzj0CAQYFK4EEACIDYgAEFV9eo4LE42xpXJ5SsK0kEEoe0RvOWdJBPHTD/gy3MIUgWf6cDZVwq2ifVnnQIin9cEcb\
+                    ak2eirL5voASc6jzFhDWEvW3Sa6h2m6nNjBLx5eCQCdmGe1M3RSrLHLRUocH";
+        // A point of the same length, which is not on P-256.
+        let secp256k1 = "MFYwEAYHKoZIzj0CAQYFK4EEAAoDQgAEsknFhu6WVgi6Jg+nKaVOtoK4Cmfza4tRfSKINClR98o4U5cSz6+ZG03Z7KicWVFY\
+                         hSNuFpEuwRCd6rW72WUEIA==";
+        for body in [p384, secp256k1] {
+            assert!(!Keys::is_verifying(&public(body)), "{body}");
+        }
+    }
+
+    #[test]
+    fn private_key_is_no_verification_key() {
+        for algorithm in SigningAlgorithm::ALL {
+            let pem = Keys::generate_pem(algorithm).expect("random numbers");
+            assert!(!Keys::is_verifying(pem.expose_secret()), "{algorithm:?}");
+        }
+    }
+}
