@@ -16,7 +16,7 @@ impl ShownPassword {
 
     /// Whether it could be anybody's.
     pub(super) fn is_possible(&self) -> bool {
-        self.0.expose_secret().chars().count() <= Password::MAX_CHARS
+        Password::is_possible(self.0.expose_secret())
     }
 
     /// Itself; or the empty one, which is nobody's, if it is longer than any: hashing it would keep us busy.

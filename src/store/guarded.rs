@@ -136,9 +136,13 @@ impl<S: ?Sized> Behind<S> {
                 }
             }
             Ok(_)
-            | Err(StoreError::Taken | StoreError::Stale | StoreError::Unrepresentable(_) | StoreError::Broken(_)) => {
-                Outcome::Answered
-            }
+            | Err(
+                StoreError::Taken
+                | StoreError::Stale
+                | StoreError::LastAdmin
+                | StoreError::Unrepresentable(_)
+                | StoreError::Broken(_),
+            ) => Outcome::Answered,
         });
         called
     }
@@ -180,8 +184,8 @@ impl UserStore for Behind<dyn UserStore> {
         self.pass(self.store.list(filter, after, limit)).await
     }
 
-    async fn update(&self, user: &User, expected: Version, entry: Option<&Entry>) -> Result<(), StoreError> {
-        self.pass(self.store.update(user, expected, entry)).await
+    async fn update(&self, before: &User, after: &User, entry: Option<&Entry>) -> Result<(), StoreError> {
+        self.pass(self.store.update(before, after, entry)).await
     }
 
     async fn set_password(
@@ -195,8 +199,12 @@ impl UserStore for Behind<dyn UserStore> {
         self.pass(self.store.set_password(id, old, new, keep, entry)).await
     }
 
-    async fn remove(&self, id: UserId, expected: Option<Version>, entry: Option<&Entry>) -> Result<(), StoreError> {
-        self.pass(self.store.remove(id, expected, entry)).await
+    async fn replace_hash(&self, id: UserId, old: &PasswordHash, new: &PasswordHash) -> Result<(), StoreError> {
+        self.pass(self.store.replace_hash(id, old, new)).await
+    }
+
+    async fn remove(&self, user: &User, expected: Option<Version>, entry: Option<&Entry>) -> Result<(), StoreError> {
+        self.pass(self.store.remove(user, expected, entry)).await
     }
 }
 

@@ -81,6 +81,12 @@ impl From<PasswordRow> for PasswordHash {
     }
 }
 
+/// The id of one row of `users`.
+#[derive(FromRow)]
+pub(super) struct IdRow {
+    pub(super) id: Uuid,
+}
+
 /// Which session it was, and whose.
 #[derive(FromRow)]
 pub(super) struct SessionRow {

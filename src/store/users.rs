@@ -8,13 +8,13 @@ use uuid::Uuid;
 use super::{
     Failure,
     audit::Trail,
-    database::{Database, Engine, Writes},
-    row::{CredentialsRow, PasswordRow, ReceiptRow, UserRow, one},
+    database::{Database, Engine, Transaction, Writes},
+    row::{CredentialsRow, IdRow, PasswordRow, ReceiptRow, UserRow, one},
 };
 use crate::domain::{
     audit::Entry,
     auth::{PasswordHash, SessionId},
-    users::{Cursor, Email, Filter, Once, Receipt, StoreError, User, UserId, UserStore, Version},
+    users::{Cursor, Email, Filter, Once, Receipt, Role, StoreError, User, UserId, UserStore, Version},
 };
 
 /// Users in one database.
@@ -54,13 +54,20 @@ macro_rules! user_store {
                     .bind(user.updated_at)
             }
 
-            fn bound_removal(
-                query: Writes<'_, $engine>,
-                id: UserId,
+            fn bound_removal<'q>(
+                query: Writes<'q, $engine>,
+                user: &User,
                 expected: Option<Version>,
-            ) -> Writes<'_, $engine> {
-                let query = query.bind(id.0);
+            ) -> Writes<'q, $engine> {
+                let query = query.bind(user.id.0).bind(user.role.as_str());
                 if let Some(Version(expected)) = expected { query.bind(expected) } else { query }
+            }
+
+            /// Checks that another admin than `id` is left, and locks it until the transaction ends.
+            async fn keep_an_admin(transaction: &mut Transaction<$engine>, id: UserId) -> Result<(), StoreError> {
+                let admins: Vec<IdRow> =
+                    transaction.fetch_all(&<$engine>::STATEMENTS.lock_admins, |query| query).await?;
+                if admins.iter().any(|admin| admin.id != id.0) { Ok(()) } else { Err(StoreError::LastAdmin) }
             }
         }
 
@@ -153,14 +160,18 @@ macro_rules! user_store {
                 rows.into_iter().map(User::try_from).collect()
             }
 
-            async fn update(&self, user: &User, expected: Version, entry: Option<&Entry>) -> Result<(), StoreError> {
+            async fn update(&self, before: &User, after: &User, entry: Option<&Entry>) -> Result<(), StoreError> {
                 let update = &<$engine>::STATEMENTS.update_user;
-                let bind = |query| Self::bound_update(query, user, expected);
-                if entry.is_none() {
+                let bind = |query| Self::bound_update(query, after, before.version);
+                let is_demotion = before.role == Role::Admin && after.role != Role::Admin;
+                if entry.is_none() && !is_demotion {
                     return one(self.0.execute(update, bind).await?);
                 }
                 let mut transaction = self.0.begin().await?;
                 let updated: Result<(), StoreError> = async {
+                    if is_demotion {
+                        Self::keep_an_admin(&mut transaction, before.id).await?;
+                    }
                     one(transaction.execute(update, bind).await?)?;
                     Ok(Trail::<$engine>::note(&mut transaction, entry).await?)
                 }
@@ -198,20 +209,31 @@ macro_rules! user_store {
                 transaction.end(set).await
             }
 
+            async fn replace_hash(&self, id: UserId, old: &PasswordHash, new: &PasswordHash) -> Result<(), StoreError> {
+                let update = self.0.execute(&<$engine>::STATEMENTS.update_password, |query| {
+                    query.bind(id.0).bind(old.as_str()).bind(new.as_str())
+                });
+                one(update.await?)
+            }
+
             async fn remove(
                 &self,
-                id: UserId,
+                user: &User,
                 expected: Option<Version>,
                 entry: Option<&Entry>,
             ) -> Result<(), StoreError> {
                 let statements = <$engine>::STATEMENTS;
                 let delete = expected.map_or(&statements.delete_user, |_| &statements.delete_user_version);
-                let bind = |query| Self::bound_removal(query, id, expected);
-                if entry.is_none() {
+                let bind = |query| Self::bound_removal(query, user, expected);
+                // An account that becomes an admin meanwhile has another role than expected.
+                if entry.is_none() && user.role != Role::Admin {
                     return one(self.0.execute(delete, bind).await?);
                 }
                 let mut transaction = self.0.begin().await?;
                 let removed: Result<(), StoreError> = async {
+                    if user.role == Role::Admin {
+                        Self::keep_an_admin(&mut transaction, user.id).await?;
+                    }
                     one(transaction.execute(delete, bind).await?)?;
                     Ok(Trail::<$engine>::note(&mut transaction, entry).await?)
                 }

@@ -79,19 +79,31 @@ on_both_stores! {
 }
 
 on_both_stores! {
-    async fn what_people_do_to_their_own_accounts_is_not(engine) {
+    async fn what_users_do_to_their_own_accounts_is_not(engine) {
         let service = Service::on(engine).await;
         let (root, ann) = (service.admin("root@example.com").await, service.client().joined("ann@example.com").await);
-        for session in [&root, &ann] {
-            assert_eq!(session.client.change(&session.id, "*", &json!({ "name": "Changed" })).await.status, 200);
-            assert_eq!(session.client.change_password(&session.id, PASSWORD, PASSWORD).await.status, 204);
-        }
+        assert_eq!(ann.client.change(&ann.id, "*", &json!({ "name": "Changed" })).await.status, 200);
+        assert_eq!(ann.client.change_password(&ann.id, PASSWORD, PASSWORD).await.status, 204);
         assert_eq!(ann.client.remove(&ann.id).await.status, 204);
         let entries = trail(&root, "").await;
         let [made] = &entries[..] else { panic!("only that the admin was made by hand: {entries:#?}") };
         assert_eq!((&made["actor"], &made["action"]), (&json!("cli"), &json!("register")));
         assert_eq!((&made["subject"], &made["role"]), (&json!(root.id), &json!("admin")));
         assert_eq!((&made["request_id"], &made["fields"]), (&Value::Null, &json!([])));
+    }
+}
+
+on_both_stores! {
+    async fn act_of_an_admin_on_its_own_account_is_in_the_trail(engine) {
+        let service = Service::on(engine).await;
+        let (root, other) = (service.admin("root@example.com").await, service.admin("other@example.com").await);
+        assert_eq!(other.client.change(&other.id, "*", &json!({ "name": "Changed" })).await.status, 200);
+        assert_eq!(other.client.change_password(&other.id, PASSWORD, PASSWORD).await.status, 204);
+        assert_eq!(other.client.remove(&other.id).await.status, 204);
+        let entries = trail(&root, &format!("?subject={}", other.id)).await;
+        let actions: Vec<_> = entries.iter().map(|entry| entry["action"].as_str().unwrap()).collect();
+        assert_eq!(actions, ["remove", "change_password", "change", "register"]);
+        assert!(entries[..3].iter().all(|entry| entry["actor"] == json!(other.id)), "{entries:#?}");
     }
 }
 

@@ -181,6 +181,7 @@ on_both_stores! {
         let service = Service::start_on(TempDir::new().unwrap(), &direct, &[]).await;
         let ann = service.client().joined("ann@example.com").await;
         assert_eq!(service.client().refresh(&ann.refresh_token).await.status, 200);
+        service.pass(chrono::TimeDelta::seconds(11));
         assert_eq!(service.client().refresh(&ann.refresh_token).await.status, 401);
         let url = format!("http://{}/debug/log?for=1m", service.internal);
         assert_eq!(reqwest::Client::new().put(url).body("info,glasshouse=debug").send().await.unwrap().status(), 200);

@@ -25,6 +25,7 @@ mod logs;
 mod metrics;
 mod otlp_export;
 mod overload;
+mod passwords;
 mod patterns;
 mod permissions;
 mod pooler;

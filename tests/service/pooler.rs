@@ -36,6 +36,8 @@ async fn live(service: &Service, number: usize) {
     assert_eq!(ann.client.me().await.json["name"], name.as_str());
     let refreshed = service.client().refresh(&ann.refresh_token).await;
     assert_eq!(refreshed.status, 200, "{}", refreshed.text);
+    assert_eq!(service.client().refresh(&ann.refresh_token).await.status, 200, "a retry within the reuse interval");
+    assert_eq!(service.client().refresh(refreshed.json["refresh_token"].as_str().unwrap()).await.status, 200);
     assert_eq!(service.client().refresh(&ann.refresh_token).await.status, 401, "it was used");
     let ann = service.client().signed_in(&email).await;
     assert_eq!(ann.client.change_password(&ann.id, PASSWORD, "another canary").await.status, 204);

@@ -50,3 +50,23 @@ on_both_stores! {
         assert_eq!(root.client.read(&ann.id).await.status, 404);
     }
 }
+
+on_both_stores! {
+    async fn last_admin_is_neither_removed_nor_demoted(engine) {
+        let service = Service::on(engine).await;
+        let root = service.admin("root@example.com").await;
+        let refused = root.client.remove(&root.id).await;
+        assert_eq!((refused.status.as_u16(), refused.code()), (409, "last_admin"), "{}", refused.text);
+        assert_eq!(root.client.me().await.status, 200);
+        let other = service.admin("other@example.com").await;
+        let demote = json!({ "role": "user" });
+        let (one, two) = tokio::join!(
+            root.client.change(&other.id, "*", &demote),
+            other.client.change(&root.id, "*", &demote)
+        );
+        // Who comes second may also find that it is no admin any more.
+        let (winner, loser) = if one.status == 200 { (one, two) } else { (two, one) };
+        assert_eq!(winner.status, 200, "{}", winner.text);
+        assert!([(409, "last_admin"), (403, "forbidden")].contains(&(loser.status.as_u16(), loser.code())), "{loser:?}");
+    }
+}

@@ -85,6 +85,7 @@ on_both_stores! {
         assert_eq!(nobody.send(forced.header("x-force-trace", FORCE)).await.status, 200);
         assert_eq!(ann.client.change_password(&ann.id, PASSWORD, NEW_PASSWORD).await.status, 204);
         let granted = nobody.refresh(&ann.refresh_token).await;
+        service.pass(chrono::TimeDelta::seconds(11));
         keep(nobody.refresh(&ann.refresh_token).await);
         assert_eq!(bob.client.sign_out().await.status, 204);
         for session in [&ann, &bob, &root] {

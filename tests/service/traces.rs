@@ -287,6 +287,8 @@ async fn walk(service: &Service) {
     assert_eq!(again.status, 200);
     let token = again.json["refresh_token"].as_str().unwrap();
     assert_eq!(service.client().refresh(token).await.status, 200);
+    assert_eq!(service.client().refresh(token).await.status, 200, "a retry within the reuse interval");
+    service.pass(chrono::TimeDelta::seconds(11));
     assert_eq!(service.client().refresh(token).await.status, 401);
     assert_eq!(service.client().register("ann@example.com").await.status, 409);
     assert_eq!(ann.client.remove(&ann.id).await.status, 204);

@@ -41,7 +41,7 @@ async fn an_entry_is_read_back_as_it_was_written(on: On) {
         at: now() + TimeDelta::microseconds(1),
         ..entry(Action::Change, ann.id)
     };
-    store.users.update(&ann, ann.version, Some(&full)).await.unwrap();
+    store.users.update(&ann, &ann, Some(&full)).await.unwrap();
     assert_eq!(trail(&store).await, [full, plain]);
 }
 
@@ -52,9 +52,9 @@ async fn each_write_leaves_its_entry(on: On) {
     let [register, change, password, remove] = &entries;
     store.users.insert(&ann, &hash("first"), None, Some(register)).await.unwrap();
     let changed = User { version: ann.version.next(), ..ann.clone() };
-    store.users.update(&changed, ann.version, Some(change)).await.unwrap();
+    store.users.update(&ann, &changed, Some(change)).await.unwrap();
     store.users.set_password(ann.id, &hash("first"), &hash("second"), None, Some(password)).await.unwrap();
-    store.users.remove(ann.id, Some(changed.version), Some(remove)).await.unwrap();
+    store.users.remove(&ann, Some(changed.version), Some(remove)).await.unwrap();
     let mut found = trail(&store).await;
     found.reverse();
     assert_eq!(found, entries);
@@ -67,12 +67,15 @@ async fn a_write_that_is_refused_leaves_no_entry(on: On) {
     let act = entry(Action::Register, ann.id);
     let taken = store.users.insert(&user("ann@example.com"), &hash("x"), None, Some(&act)).await;
     assert!(matches!(taken, Err(StoreError::Taken)), "{taken:?}");
-    let stale = store.users.update(&ann, Version(7), Some(&entry(Action::Change, ann.id))).await;
+    let stale = store
+        .users
+        .update(&User { version: Version(7), ..ann.clone() }, &ann, Some(&entry(Action::Change, ann.id)))
+        .await;
     assert!(matches!(stale, Err(StoreError::Stale)), "{stale:?}");
     let act = entry(Action::ChangePassword, ann.id);
     let stale = store.users.set_password(ann.id, &hash("other"), &hash("second"), None, Some(&act)).await;
     assert!(matches!(stale, Err(StoreError::Stale)), "{stale:?}");
-    let stale = store.users.remove(ann.id, Some(Version(7)), Some(&entry(Action::Remove, ann.id))).await;
+    let stale = store.users.remove(&ann, Some(Version(7)), Some(&entry(Action::Remove, ann.id))).await;
     assert!(matches!(stale, Err(StoreError::Stale)), "{stale:?}");
     assert_eq!(trail(&store).await, []);
     assert_eq!(store.users.get(ann.id).await.unwrap(), Some(ann));
@@ -84,14 +87,14 @@ async fn a_write_whose_entry_is_refused_has_not_happened(on: On) {
     let (ann, bob) = (store.with_user("ann@example.com").await, user("bob@example.com"));
     let session = store.with_session(&ann).await;
     let there = entry(Action::Change, ann.id);
-    store.users.update(&ann, ann.version, Some(&there)).await.unwrap();
+    store.users.update(&ann, &ann, Some(&there)).await.unwrap();
 
     store.users.insert(&bob, &hash("x"), None, Some(&there)).await.unwrap_err();
     assert_eq!(store.users.get(bob.id).await.unwrap(), None);
     let changed = User { role: Role::Admin, version: ann.version.next(), ..ann.clone() };
-    store.users.update(&changed, ann.version, Some(&there)).await.unwrap_err();
+    store.users.update(&ann, &changed, Some(&there)).await.unwrap_err();
     store.users.set_password(ann.id, &hash("first"), &hash("second"), None, Some(&there)).await.unwrap_err();
-    store.users.remove(ann.id, None, Some(&there)).await.unwrap_err();
+    store.users.remove(&ann, None, Some(&there)).await.unwrap_err();
     assert_eq!(store.users.password(ann.id).await.unwrap(), Some(hash("first")));
     assert_eq!(store.sessions.recognise(session.id, now()).await.unwrap(), Some(ann));
     assert_eq!(trail(&store).await, [there]);
@@ -102,7 +105,7 @@ async fn filled(store: &Opened, subject: &User, count: usize) -> Vec<Entry> {
     let mut entries = Vec::new();
     for _ in 0..count {
         let entry = entry(Action::Change, subject.id);
-        store.users.update(subject, subject.version, Some(&entry)).await.unwrap();
+        store.users.update(subject, subject, Some(&entry)).await.unwrap();
         entries.insert(0, entry);
     }
     entries
@@ -135,7 +138,7 @@ async fn a_subject_that_is_gone_has_its_trail(on: On) {
     let store = on.open().await;
     let ann = store.with_user("ann@example.com").await;
     let removed = entry(Action::Remove, ann.id);
-    store.users.remove(ann.id, None, Some(&removed)).await.unwrap();
+    store.users.remove(&ann, None, Some(&removed)).await.unwrap();
     assert_eq!(store.audit.list(Some(ann.id), None, 10).await.unwrap(), [removed]);
 }
 

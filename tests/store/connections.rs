@@ -52,7 +52,7 @@ async fn a_write_on_a_dead_connection_is_unavailable_and_not_repeated() {
     let store = On::Postgres.open_with(|config| config.max_connections = 1).await;
     let ann = store.with_user("ann@example.com").await;
     end_connections(&store).await;
-    let failed = store.users.remove(ann.id, None, None).await.unwrap_err();
+    let failed = store.users.remove(&ann, None, None).await.unwrap_err();
     assert!(matches!(failed, StoreError::Unavailable(_)), "{failed:?}");
     assert_eq!(store.users.get(ann.id).await.unwrap(), Some(ann));
 }

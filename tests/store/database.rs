@@ -173,7 +173,7 @@ async fn a_call_that_waits_in_vain_is_unavailable_and_counted(on: On) {
     let ann = store.with_user("ann@example.com").await;
     // The write keeps the only connection.
     let other = Other::in_the_way_of_writes(on, &store).await;
-    let blocked = store.users.remove(ann.id, None, None);
+    let blocked = store.users.remove(&ann, None, None);
     let waits = async {
         let failed = store.users.get(ann.id).await.unwrap_err();
         assert!(matches!(failed, StoreError::Unavailable(_)), "{failed:?}");
@@ -189,7 +189,7 @@ async fn no_statement_takes_longer_than_it_may(on: On) {
     let ann = store.with_user("ann@example.com").await;
     let other = Other::in_the_way_of_writes(on, &store).await;
     let writes = [
-        tokio::time::timeout(Duration::from_secs(10), store.users.remove(ann.id, None, None)).await,
+        tokio::time::timeout(Duration::from_secs(10), store.users.remove(&ann, None, None)).await,
         tokio::time::timeout(
             Duration::from_secs(10),
             store.users.set_password(ann.id, &hash("first"), &hash("second"), None, None),
@@ -203,7 +203,7 @@ async fn no_statement_takes_longer_than_it_may(on: On) {
     other.go().await;
     // Nothing of it was kept, and nothing of it is left open.
     store.users.set_password(ann.id, &hash("first"), &hash("second"), None, None).await.unwrap();
-    store.users.remove(ann.id, None, None).await.unwrap();
+    store.users.remove(&ann, None, None).await.unwrap();
 }
 
 /// Somebody else, who has what every write needs.

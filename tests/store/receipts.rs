@@ -65,10 +65,10 @@ async fn a_receipt_outlives_changes_of_the_user_and_the_user(on: On) {
     let ann = with_receipt(&store, "ann@example.com", 1).await;
     let first = store.users.receipt(&[1; 32]).await.unwrap();
     let changed = User { email: Email::parse("lee@example.com").unwrap(), version: ann.version.next(), ..ann.clone() };
-    store.users.update(&changed, ann.version, None).await.unwrap();
+    store.users.update(&ann, &changed, None).await.unwrap();
     store.users.set_password(ann.id, &hash("first"), &hash("second"), None, None).await.unwrap();
     assert_eq!(store.users.receipt(&[1; 32]).await.unwrap(), first);
-    store.users.remove(ann.id, None, None).await.unwrap();
+    store.users.remove(&ann, None, None).await.unwrap();
     assert_eq!(store.users.receipt(&[1; 32]).await.unwrap(), first);
 }
 

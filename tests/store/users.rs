@@ -1,7 +1,10 @@
 //! The promises of `UserStore`.
 
 use chrono::TimeDelta;
-use glasshouse::domain::users::{Cursor, Email, EmailPrefix, Filter, Name, Role, StoreError, User, UserId, Version};
+use glasshouse::domain::{
+    audit::{Action, Actor, Entry},
+    users::{Cursor, Email, EmailPrefix, Filter, Name, Role, StoreError, User, UserId, Version},
+};
 
 use crate::support::{On, Opened, hash, now, user};
 
@@ -35,6 +38,9 @@ crate::on_all! {
     a_removal_of_another_version_is_stale,
     a_removal_of_any_version_removes,
     a_removal_of_nobody_is_stale,
+    removal_of_another_role_is_stale,
+    last_admin_is_neither_removed_nor_demoted,
+    concurrent_removals_and_demotions_leave_one_admin,
 }
 
 async fn a_user_is_read_back_as_it_was_written(on: On) {
@@ -109,7 +115,7 @@ async fn a_cursor_whose_user_is_gone_still_works(on: On) {
     let store = on.open().await;
     let ann = store.with_user("ann@example.com").await;
     let bob = store.with_user("bob@example.com").await;
-    store.users.remove(ann.id, None, None).await.unwrap();
+    store.users.remove(&ann, None, None).await.unwrap();
     assert_eq!(store.users.list(&Filter::default(), Some(Cursor(ann.id)), 10).await.unwrap(), [bob]);
 }
 
@@ -172,7 +178,7 @@ async fn an_update_writes_what_may_change(on: On) {
         updated_at: now() + TimeDelta::microseconds(7),
         ..ann.clone()
     };
-    store.users.update(&changed, ann.version, None).await.unwrap();
+    store.users.update(&ann, &changed, None).await.unwrap();
     assert_eq!(store.users.get(ann.id).await.unwrap().as_ref(), Some(&changed));
     let (found, _) = store.users.credentials(&changed.email).await.unwrap().unwrap();
     assert_eq!(found, changed);
@@ -183,14 +189,15 @@ async fn an_update_of_another_version_is_stale(on: On) {
     let store = on.open().await;
     let ann = store.with_user("ann@example.com").await;
     let changed = User { name: Name::parse("Lee").unwrap(), version: Version(3), ..ann.clone() };
-    let refused = store.users.update(&changed, Version(2), None).await;
+    let refused = store.users.update(&User { version: Version(2), ..ann.clone() }, &changed, None).await;
     assert!(matches!(refused, Err(StoreError::Stale)), "{refused:?}");
     assert_eq!(store.users.get(ann.id).await.unwrap(), Some(ann));
 }
 
 async fn an_update_of_nobody_is_stale(on: On) {
     let store = on.open().await;
-    let refused = store.users.update(&user("ann@example.com"), Version::FIRST, None).await;
+    let ann = user("ann@example.com");
+    let refused = store.users.update(&ann, &ann, None).await;
     assert!(matches!(refused, Err(StoreError::Stale)), "{refused:?}");
 }
 
@@ -199,7 +206,7 @@ async fn an_update_to_a_taken_email_is_refused(on: On) {
     store.with_user("ann@example.com").await;
     let bob = store.with_user("bob@example.com").await;
     let changed = User { email: Email::parse("ANN@example.com").unwrap(), ..bob.clone() };
-    let refused = store.users.update(&changed, bob.version, None).await;
+    let refused = store.users.update(&bob, &changed, None).await;
     assert!(matches!(refused, Err(StoreError::Taken)), "{refused:?}");
     assert_eq!(store.users.get(bob.id).await.unwrap(), Some(bob));
 }
@@ -208,7 +215,7 @@ async fn of_twenty_updates_of_one_version_one_is_kept(on: On) {
     let store = on.open().await;
     let ann = store.with_user("ann@example.com").await;
     let changed = User { version: ann.version.next(), ..ann.clone() };
-    let updates = (0..20).map(|_| store.users.update(&changed, ann.version, None));
+    let updates = (0..20).map(|_| store.users.update(&ann, &changed, None));
     let results = futures_util::future::join_all(updates).await;
     assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
     assert!(results.iter().all(|result| matches!(result, Ok(()) | Err(StoreError::Stale))), "{results:?}");
@@ -261,7 +268,7 @@ async fn a_removed_user_is_gone_with_its_sessions(on: On) {
     let store = on.open().await;
     let ann = store.with_user("ann@example.com").await;
     let session = store.with_session(&ann).await;
-    store.users.remove(ann.id, Some(ann.version), None).await.unwrap();
+    store.users.remove(&ann, Some(ann.version), None).await.unwrap();
     assert_eq!(store.users.get(ann.id).await.unwrap(), None);
     // All sessions there are have expired by then; none is left to be counted.
     assert_eq!(store.sessions.sweep(session.expires_at, 10).await.unwrap(), 0);
@@ -271,7 +278,7 @@ async fn a_removed_user_is_gone_with_its_sessions(on: On) {
 async fn a_removal_of_another_version_is_stale(on: On) {
     let store = on.open().await;
     let ann = store.with_user("ann@example.com").await;
-    let refused = store.users.remove(ann.id, Some(Version(2)), None).await;
+    let refused = store.users.remove(&ann, Some(Version(2)), None).await;
     assert!(matches!(refused, Err(StoreError::Stale)), "{refused:?}");
     assert_eq!(store.users.get(ann.id).await.unwrap(), Some(ann));
 }
@@ -279,16 +286,76 @@ async fn a_removal_of_another_version_is_stale(on: On) {
 async fn a_removal_of_any_version_removes(on: On) {
     let store = on.open().await;
     let ann = store.with_user("ann@example.com").await;
-    store.users.remove(ann.id, None, None).await.unwrap();
+    store.users.remove(&ann, None, None).await.unwrap();
     assert_eq!(store.users.get(ann.id).await.unwrap(), None);
 }
 
 async fn a_removal_of_nobody_is_stale(on: On) {
     let store = on.open().await;
     for expected in [None, Some(Version::FIRST)] {
-        let refused = store.users.remove(UserId::generate(), expected, None).await;
+        let refused = store.users.remove(&user("ann@example.com"), expected, None).await;
         assert!(matches!(refused, Err(StoreError::Stale)), "{refused:?}");
     }
+}
+
+async fn removal_of_another_role_is_stale(on: On) {
+    let store = on.open().await;
+    let ann = store.with_user("ann@example.com").await;
+    let promoted = User { role: Role::Admin, version: ann.version.next(), ..ann.clone() };
+    store.users.update(&ann, &promoted, None).await.unwrap();
+    let refused = store.users.remove(&ann, None, None).await;
+    assert!(matches!(refused, Err(StoreError::Stale)), "{refused:?}");
+}
+
+async fn last_admin_is_neither_removed_nor_demoted(on: On) {
+    let store = on.open().await;
+    store.with_user("ann@example.com").await;
+    let [root, second] = [with_admin(&store, "root@example.com").await, with_admin(&store, "second@example.com").await];
+    let demoted = User { role: Role::User, version: second.version.next(), ..second.clone() };
+    store.users.update(&second, &demoted, None).await.unwrap();
+    for entry in [None, Some(&Entry::new(now(), Actor::Admin(root.id), Action::Remove, root.id))] {
+        for expected in [None, Some(root.version)] {
+            let refused = store.users.remove(&root, expected, entry).await;
+            assert!(matches!(refused, Err(StoreError::LastAdmin)), "{refused:?}");
+        }
+        let demoted = User { role: Role::User, version: root.version.next(), ..root.clone() };
+        let refused = store.users.update(&root, &demoted, entry).await;
+        assert!(matches!(refused, Err(StoreError::LastAdmin)), "{refused:?}");
+    }
+    assert_eq!(store.users.get(root.id).await.unwrap(), Some(root));
+    store.users.remove(&demoted, None, None).await.unwrap();
+}
+
+async fn concurrent_removals_and_demotions_leave_one_admin(on: On) {
+    let store = on.open().await;
+    let mut admins: Vec<User> = Vec::new();
+    for round in 0..5 {
+        for number in admins.len()..6 {
+            admins.push(with_admin(&store, &format!("admin{number}-{round}@example.com")).await);
+        }
+        let acts = admins.iter().enumerate().map(|(number, admin)| {
+            let store = &store;
+            async move {
+                if number % 2 == round % 2 {
+                    return store.users.remove(admin, None, None).await;
+                }
+                let demoted = User { role: Role::User, version: admin.version.next(), ..admin.clone() };
+                store.users.update(admin, &demoted, None).await
+            }
+        });
+        let results = futures_util::future::join_all(acts).await;
+        let refused = results.iter().filter(|result| matches!(result, Err(StoreError::LastAdmin))).count();
+        assert_eq!((refused, results.iter().filter(|result| result.is_ok()).count()), (1, 5), "{results:?}");
+        let filter = Filter { role: Some(Role::Admin), email_prefix: None };
+        admins = store.users.list(&filter, None, 10).await.unwrap();
+        assert_eq!(admins.len(), 1);
+    }
+}
+
+async fn with_admin(store: &Opened, email: &str) -> User {
+    let admin = User { role: Role::Admin, ..user(email) };
+    store.users.insert(&admin, &hash("first"), None, None).await.unwrap();
+    admin
 }
 
 /// Every page after another.

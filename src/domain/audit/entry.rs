@@ -177,7 +177,7 @@ impl Entry {
                 audit.fields = self.field_names(),
                 audit.role = self.role.map(Role::as_str)
             },
-            "somebody else's account was acted on"
+            "an admin acted on an account"
         );
     }
 }

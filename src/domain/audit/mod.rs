@@ -1,7 +1,7 @@
-//! What admins did to whom: read page by page, kept for a time.
+//! What admins did to which account: read page by page, kept for a time.
 //!
-//! Every act on somebody else's account leaves an [`Entry`], written in the transaction of the act itself: there is
-//! none without the other. What people do to their own accounts leaves none.
+//! Every act of an admin on an account, also on its own, leaves an [`Entry`], written in the transaction of the act
+//! itself: there is none without the other. What other users do to their own accounts leaves none.
 
 mod entry;
 mod page;

@@ -10,6 +10,7 @@ mod password;
 mod session;
 mod store;
 mod token;
+mod verify;
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,6 +26,7 @@ pub use password::{HashingError, Password, PasswordHash, Passwords};
 pub use session::{Family, RefreshToken, SecretDigest, SessionId, SuccessorSalt};
 pub use store::{Exchange, Rotation, Session, SessionStore};
 pub use token::{TokenError, Tokens};
+pub use verify::Verdict;
 
 use super::{
     Clock,
@@ -49,6 +51,15 @@ pub struct SessionLifetimes {
     pub refresh_token: Duration,
     /// How long after its exchange a refresh token is exchanged again; zero for never.
     pub reuse_interval: Duration,
+}
+
+/// Writes a log line for a stored hash that the service cannot verify. Whether the account exists is not shown to clients.
+pub(in crate::domain) fn log_unverifiable_hash(user: UserId) {
+    tracing::warn!(
+        target: "glasshouse::auth",
+        { user.id = %user.0 },
+        "stored password hash cannot be verified, so every password is refused: users.password_hash must be an argon2 hash"
+    );
 }
 
 /// What a client gets when it signs in or refreshes.
@@ -99,7 +110,16 @@ impl Auth {
     /// # Errors
     /// [`Error::CredentialsWrong`], [`Error::Hashing`], [`Error::Store`].
     pub async fn sign_in(&self, email: Option<&Email>, password: &SecretString) -> Result<Grant, Error> {
-        let result = self.try_sign_in(email, password).await;
+        let mut result = self.try_sign_in(email, password).await;
+        // The account has changed while the password was being checked: removed, another password, or another hash of
+        // the same one. The second look decides.
+        if matches!(result, Err(Error::Store(StoreError::Stale))) {
+            result = self.try_sign_in(email, password).await;
+        }
+        let result = match result {
+            Err(Error::Store(StoreError::Stale)) => Err(Error::CredentialsWrong),
+            result => result,
+        };
         self.metrics.signed_in(match &result {
             Ok(_) => "success",
             Err(Error::CredentialsWrong) => "credentials_wrong",
@@ -118,8 +138,14 @@ impl Auth {
             Some(email) => self.users.credentials(email).await?,
             None => None,
         };
-        let right = self.passwords.verify(password, credentials.as_ref().map(|(_, hash)| hash)).await?;
-        let (user, hash) = credentials.filter(|_| right).ok_or(Error::CredentialsWrong)?;
+        let verdict = self.passwords.verify(password, credentials.as_ref().map(|(_, hash)| hash)).await?;
+        if let Some((user, _)) = credentials.as_ref().filter(|_| verdict == Verdict::Unverifiable) {
+            log_unverifiable_hash(user.id);
+        }
+        let (user, mut hash) = credentials.filter(|_| verdict.is_right()).ok_or(Error::CredentialsWrong)?;
+        if verdict == Verdict::RightButOutdated {
+            hash = self.replace_hash(user.id, hash, password).await;
+        }
 
         let refresh_token = RefreshToken::generate(Family(Uuid::new_v4())).map_err(|_| Error::NoRandomness)?;
         let now = self.clock.now();
@@ -131,12 +157,18 @@ impl Auth {
             created_at: now,
             expires_at: now + self.lifetimes.refresh_token,
         };
-        self.sessions.start(&session, &hash).await.map_err(|error| match error {
-            // Removed, or given another password, while this one was being checked.
-            StoreError::Stale => Error::CredentialsWrong,
-            error => Error::Store(error),
-        })?;
+        self.sessions.start(&session, &hash).await?;
         self.grant("sign_in", user.id, session.id, &refresh_token)
+    }
+
+    /// Replaces the stored hash of a password that was just verified by one that is made as new ones are, and returns the
+    /// hash that is stored then. Signing in does not depend on it: the next sign-in tries again.
+    async fn replace_hash(&self, user: UserId, old: PasswordHash, password: &SecretString) -> PasswordHash {
+        let Ok(new) = self.passwords.rehash(password).await else { return old };
+        match self.users.replace_hash(user, &old, &new).await {
+            Ok(()) => new,
+            Err(_) => old,
+        }
     }
 
     /// Exchanges a refresh token for a new grant.

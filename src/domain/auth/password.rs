@@ -5,16 +5,23 @@ use std::{
     time::{Duration, Instant},
 };
 
-use argon2::{
-    Argon2,
-    password_hash::{PasswordHasher, PasswordVerifier, phc},
+use argon2::{Argon2, password_hash::PasswordHasher};
+use secrecy::{
+    ExposeSecret, SecretString,
+    zeroize::{Zeroize, Zeroizing},
 };
-use secrecy::{ExposeSecret, SecretString, zeroize::Zeroize};
+use unicode_normalization::UnicodeNormalization;
 
-use super::{hashing::Threads, metrics::HashingMetrics};
+use super::{
+    hashing::Threads,
+    metrics::HashingMetrics,
+    verify::{Verdict, verify},
+};
 use crate::domain::{Fault, Kind};
 
-/// 8 to 128 characters of any kind: NIST SP 800-63B, section 5.1.1, asks for length and against composition rules.
+/// 8 to 128 characters of any kind: NIST SP 800-63B-4, section 3.1.1.2, asks for length and against composition rules.
+///
+/// Counted and hashed in NFC (RFC 8265, section 4.2): systems differ in how they encode the same characters.
 #[derive(Clone)]
 pub struct Password(SecretString);
 
@@ -29,7 +36,7 @@ impl Password {
     /// # Errors
     /// `too_short` or `too_long`.
     pub fn parse(text: &str) -> Result<Self, Fault> {
-        match text.chars().count() {
+        match text.nfc().take(Self::MAX_CHARS + 1).count() {
             0..Self::MIN_CHARS => Err(Fault::new("too_short", "must have at least 8 characters")),
             Self::MIN_CHARS..=Self::MAX_CHARS => Ok(Self(SecretString::from(text))),
             _ => Err(Fault::new("too_long", "must have at most 128 characters")),
@@ -38,9 +45,16 @@ impl Password {
 }
 
 impl Password {
-    /// For comparing it with a hash.
+    /// The text as the client sent it, for comparing it with a hash.
     pub(in crate::domain) const fn shown(&self) -> &SecretString {
         &self.0
+    }
+
+    /// Whether a text is short enough for a password, in NFC or as it is.
+    #[must_use]
+    pub fn is_possible(text: &str) -> bool {
+        let limit = Self::MAX_CHARS;
+        text.chars().take(limit + 1).count() <= limit || text.nfc().take(limit + 1).count() <= limit
     }
 }
 
@@ -87,7 +101,7 @@ pub enum HashingError {
     /// Its turn did not come in time.
     #[error("too many passwords wait to be hashed")]
     Overloaded,
-    /// The stored hash cannot be read, or the machine is out of memory.
+    /// The machine is out of memory.
     #[error("the password hash failed")]
     Failed(#[source] argon2::password_hash::Error),
     /// The thread that hashed it panicked.
@@ -115,11 +129,6 @@ impl HashingError {
     }
 }
 
-/// A hash that no password has, at the price of one of ours. Hashing anew instead would take another time: 1.3 % more, and
-/// a few hundred tries tell that.
-const NOBODYS: &str =
-    "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5IGhhcyB0aGlzLg$Y4KzzIgUErd7/K7tAmABwA2eMCXmbCD25+kvB5hRRio";
-
 /// Hashes and checks passwords: some at once, some more wait for a while, the rest is refused. Cheap to clone.
 #[derive(Clone)]
 pub struct Passwords {
@@ -143,30 +152,30 @@ impl Passwords {
     /// # Errors
     /// As [`HashingError`] says.
     pub async fn hash(&self, password: &Password) -> Result<PasswordHash, HashingError> {
-        let password = password.clone();
+        self.rehash(password.shown()).await
+    }
+
+    /// Hashes a text that was verified as a password, whatever today's rules say of its length.
+    ///
+    /// # Errors
+    /// As [`HashingError`] says.
+    pub(super) async fn rehash(&self, password: &SecretString) -> Result<PasswordHash, HashingError> {
+        let password = normalized(password);
         self.run(move || {
-            let hash = Argon2::default().hash_password(password.0.expose_secret().as_bytes())?;
+            let hash = Argon2::default().hash_password(password.as_bytes())?;
             Ok(PasswordHash(hash.to_string()))
         })
         .await
     }
 
-    /// Whether it is this password. Without a hash to compare with, it compares with one that nobody has and
-    /// says no, so that nobody learns from the time whether an account exists.
+    /// Compares a password with a stored hash: in NFC, and then as the client sent it, because hashes of earlier versions
+    /// are of that. Without a hash the comparison takes as long, so that the time does not tell whether an account exists.
     ///
     /// # Errors
     /// As [`HashingError`] says.
-    pub async fn verify(&self, password: &SecretString, hash: Option<&PasswordHash>) -> Result<bool, HashingError> {
-        let (password, hash) = (password.clone(), hash.cloned());
-        self.run(move || {
-            let compared = phc::PasswordHash::new(hash.as_ref().map_or(NOBODYS, |hash| &hash.0))?;
-            match Argon2::default().verify_password(password.expose_secret().as_bytes(), &compared) {
-                Ok(()) => Ok(hash.is_some()),
-                Err(argon2::password_hash::Error::PasswordInvalid) => Ok(false),
-                Err(error) => Err(error),
-            }
-        })
-        .await
+    pub async fn verify(&self, password: &SecretString, hash: Option<&PasswordHash>) -> Result<Verdict, HashingError> {
+        let (normalized, given, hash) = (normalized(password), password.clone(), hash.cloned());
+        self.run(move || verify(&normalized, given.expose_secret(), hash.as_ref().map(PasswordHash::as_str))).await
     }
 
     #[tracing::instrument(name = "hash password", skip_all)]
@@ -187,22 +196,34 @@ impl Passwords {
     }
 }
 
+/// In NFC. Room for the longest form is reserved, so that no copy is left behind where the text grows.
+fn normalized(password: &SecretString) -> Zeroizing<String> {
+    /// How many times as long a text becomes at most (Unicode Technical Report 36, section 2.4).
+    const EXPANSION: usize = 3;
+
+    let given = password.expose_secret();
+    let mut text = Zeroizing::new(String::with_capacity(given.len() * EXPANSION));
+    text.extend(given.nfc());
+    text
+}
+
 #[cfg(test)]
 mod tests {
-    use argon2::{Argon2, password_hash::PasswordHasher};
+    use super::Password;
 
-    use super::NOBODYS;
-
-    /// Everything but salt and hash, and how long these are.
-    fn price(hash: &str) -> (&str, usize, usize) {
-        let mut parts = hash.rsplitn(3, '$');
-        let (hash, salt) = (parts.next().unwrap(), parts.next().unwrap());
-        (parts.next().unwrap(), salt.len(), hash.len())
+    #[test]
+    fn password_length_is_counted_in_nfc() {
+        // Seven characters of two code points each; 128 of them are 256 code points.
+        assert_eq!(Password::parse(&"e\u{301}".repeat(7)).unwrap_err().code, "too_short");
+        assert!(Password::parse(&"e\u{301}".repeat(128)).is_ok());
+        assert_eq!(Password::parse(&"e\u{301}".repeat(129)).unwrap_err().code, "too_long");
     }
 
     #[test]
-    fn a_password_that_nobody_has_is_checked_at_the_price_of_any_other() {
-        let anybodys = Argon2::default().hash_password(b"a fine password").unwrap().to_string();
-        assert_eq!(price(NOBODYS), price(&anybodys));
+    fn password_attempt_is_possible_in_nfc_or_as_it_is() {
+        assert!(Password::is_possible(&"e\u{301}".repeat(128)));
+        // A composition exclusion: in NFC it is two characters.
+        assert!(Password::is_possible(&"\u{958}".repeat(128)));
+        assert!(!Password::is_possible(&"é".repeat(129)));
     }
 }

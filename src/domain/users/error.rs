@@ -27,6 +27,9 @@ pub enum Error {
     /// Nobody gives itself a role.
     #[error("nobody gives itself a role")]
     OwnRole,
+    /// The change would leave no admin.
+    #[error("at least one admin must be left; make another account an admin first")]
+    LastAdmin,
     /// The old password is wrong.
     #[error("the old password is wrong")]
     PasswordWrong,
@@ -43,7 +46,7 @@ impl Error {
     #[must_use]
     pub const fn kind(&self) -> Kind {
         match self {
-            Self::EmailTaken => Kind::Conflict,
+            Self::EmailTaken | Self::LastAdmin => Kind::Conflict,
             Self::KeyReused | Self::Unrepresentable => Kind::Invalid,
             Self::NotFound => Kind::NotFound,
             Self::Stale => Kind::Stale,
@@ -64,6 +67,7 @@ impl Error {
             Self::Stale => "stale",
             Self::Forbidden => "forbidden",
             Self::OwnRole => "own_role",
+            Self::LastAdmin => "last_admin",
             Self::PasswordWrong => "password_wrong",
             Self::Hashing(error) => error.code(),
             Self::Store(error) => error.code(),
@@ -77,6 +81,7 @@ impl From<StoreError> for Error {
             StoreError::Taken => Self::EmailTaken,
             StoreError::Stale => Self::Stale,
             StoreError::Unrepresentable(_) => Self::Unrepresentable,
+            StoreError::LastAdmin => Self::LastAdmin,
             error => Self::Store(error),
         }
     }
@@ -87,7 +92,7 @@ impl StoreError {
     #[must_use]
     pub const fn kind(&self) -> Kind {
         match self {
-            Self::Taken => Kind::Conflict,
+            Self::Taken | Self::LastAdmin => Kind::Conflict,
             Self::Stale => Kind::Stale,
             Self::Unrepresentable(_) => Kind::Invalid,
             Self::Unavailable(_) => Kind::Unavailable,
@@ -101,6 +106,7 @@ impl StoreError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Taken => "taken",
+            Self::LastAdmin => "last_admin",
             Self::Stale => "stale",
             Self::Unrepresentable(_) => "unrepresentable",
             Self::Unavailable(_) => "store_unavailable",

@@ -28,7 +28,7 @@ pub use user::{Role, User, UserId, Version};
 use super::{
     Clock,
     audit::{Action, Actor, Entry},
-    auth::{Caller, Password, Passwords},
+    auth::{Caller, Password, Passwords, Verdict, log_unverifiable_hash},
 };
 
 /// What becomes an account.
@@ -53,7 +53,7 @@ pub struct Change {
     pub role: Option<Role>,
 }
 
-/// Everything that can be done with accounts. What an admin does to somebody else's leaves an entry in the trail.
+/// Everything that can be done with accounts. What an admin does, also to its own account, leaves an entry in the trail.
 pub struct Users {
     store: Arc<dyn UserStore>,
     passwords: Passwords,
@@ -116,7 +116,8 @@ impl Users {
     /// succeeded, and the request's deadline bounds them all.
     ///
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::OwnRole`], [`Error::NotFound`], [`Error::Stale`], [`Error::EmailTaken`], [`Error::Store`].
+    /// [`Error::Forbidden`], [`Error::OwnRole`], [`Error::NotFound`], [`Error::Stale`], [`Error::EmailTaken`],
+    /// [`Error::LastAdmin`], [`Error::Store`].
     pub async fn change(
         &self,
         caller: &Caller,
@@ -157,7 +158,7 @@ impl Users {
         let changed =
             User { version: current.version.next(), updated_at: self.clock.now().max(current.updated_at), ..changed };
         let entry = self.entry(caller, Action::Change, current.id).map(|entry| entry.changing(current, &changed));
-        self.store.update(&changed, current.version, entry.as_ref()).await?;
+        self.store.update(current, &changed, entry.as_ref()).await?;
         tell(entry);
         Ok(changed)
     }
@@ -184,7 +185,11 @@ impl Users {
         let entry = self.entry(caller, Action::ChangePassword, id);
         loop {
             let stored = self.store.password(id).await?.ok_or(Error::NotFound)?;
-            if !self.passwords.verify(old, Some(&stored)).await? {
+            let verdict = self.passwords.verify(old, Some(&stored)).await?;
+            if verdict == Verdict::Unverifiable {
+                log_unverifiable_hash(id);
+            }
+            if !verdict.is_right() {
                 return Err(Error::PasswordWrong);
             }
             let hash = self.passwords.hash(new).await?;
@@ -201,13 +206,13 @@ impl Users {
     /// handled as in [`Users::change`].
     ///
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::NotFound`], [`Error::Stale`], [`Error::Store`].
+    /// [`Error::Forbidden`], [`Error::NotFound`], [`Error::Stale`], [`Error::LastAdmin`], [`Error::Store`].
     pub async fn remove(&self, caller: &Caller, id: UserId, condition: &Condition) -> Result<(), Error> {
         let mut stored = self.read(caller, id).await?;
         let entry = self.entry(caller, Action::Remove, id);
         while condition.accepts(stored.version) {
             let expected = (*condition != Condition::default()).then_some(stored.version);
-            match self.store.remove(id, expected, entry.as_ref()).await {
+            match self.store.remove(&stored, expected, entry.as_ref()).await {
                 Err(StoreError::Stale) => stored = self.store.get(id).await?.ok_or(Error::NotFound)?,
                 removed => {
                     removed?;
@@ -219,10 +224,10 @@ impl Users {
         Err(Error::Stale)
     }
 
-    /// What goes into the trail: nothing, if it is the caller's own account.
+    /// The trail's entry for an act of an admin; none for what another user does to its own account.
     fn entry(&self, caller: &Caller, action: Action, subject: UserId) -> Option<Entry> {
-        let actor = caller.user.id;
-        (actor != subject).then(|| Entry::new(self.clock.now(), Actor::Admin(actor), action, subject))
+        let actor = Actor::Admin(caller.user.id);
+        caller.is_admin().then(|| Entry::new(self.clock.now(), actor, action, subject))
     }
 }
 

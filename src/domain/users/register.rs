@@ -93,7 +93,7 @@ impl Users {
     }
 
     async fn is_first(&self, password: &Password, receipt: &Receipt) -> Result<bool, Error> {
-        Ok(self.passwords.verify(password.shown(), Some(&receipt.password)).await?)
+        Ok(self.passwords.verify(password.shown(), Some(&receipt.password)).await?.is_right())
     }
 
     /// Forgets keys that were kept long enough, and says how many.

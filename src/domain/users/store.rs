@@ -67,11 +67,12 @@ pub trait UserStore: Send + Sync {
     /// Only those of the store itself.
     async fn list(&self, filter: &Filter, after: Option<Cursor>, limit: u32) -> Result<Vec<User>, StoreError>;
 
-    /// Writes e-mail, name, role, version and time of change, if the stored version is still `expected`.
+    /// Writes e-mail, name, role, version and time of change of `after`, if the stored version is still that of `before`.
     ///
     /// # Errors
-    /// [`StoreError::Stale`] if it is not, or the user is gone; [`StoreError::Taken`] as for `insert`.
-    async fn update(&self, user: &User, expected: Version, entry: Option<&Entry>) -> Result<(), StoreError>;
+    /// [`StoreError::Stale`] if it is not, or the user is gone; [`StoreError::Taken`] as for `insert`;
+    /// [`StoreError::LastAdmin`] if no admin would be left, whatever is written at the same time.
+    async fn update(&self, before: &User, after: &User, entry: Option<&Entry>) -> Result<(), StoreError>;
 
     /// Replaces the password, if it is still `old`, and ends all sessions of that user but `keep`.
     /// Neither version nor time of change move: the password is no part of what a client can read.
@@ -87,11 +88,19 @@ pub trait UserStore: Send + Sync {
         entry: Option<&Entry>,
     ) -> Result<(), StoreError>;
 
-    /// Removes the user and its sessions, if the stored version is still `expected` (any, if none is given).
+    /// Replaces the stored hash `old` by another one of the same password. Sessions, version and time of change stay.
     ///
     /// # Errors
-    /// [`StoreError::Stale`] if it is not, or the user is gone.
-    async fn remove(&self, id: UserId, expected: Option<Version>, entry: Option<&Entry>) -> Result<(), StoreError>;
+    /// [`StoreError::Stale`] if the hash has changed meanwhile, or the user is gone.
+    async fn replace_hash(&self, id: UserId, old: &PasswordHash, new: &PasswordHash) -> Result<(), StoreError>;
+
+    /// Removes the user and its sessions, if the stored version is still `expected` (any, if none is given) and the
+    /// stored role is that of `user`.
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`] if one of them is not, or the user is gone; [`StoreError::LastAdmin`] if no admin would be
+    /// left, whatever is written at the same time.
+    async fn remove(&self, user: &User, expected: Option<Version>, entry: Option<&Entry>) -> Result<(), StoreError>;
 }
 
 /// How a store fails.
@@ -106,6 +115,9 @@ pub enum StoreError {
     /// A text has a character that the database cannot store.
     #[error("the database cannot store a character of the input")]
     Unrepresentable(#[source] BoxError),
+    /// The change would leave no admin.
+    #[error("at least one admin must be left")]
+    LastAdmin,
     /// The store is away, full or too slow; later may be better.
     #[error("the store is unavailable")]
     Unavailable(#[source] BoxError),

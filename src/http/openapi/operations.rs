@@ -170,14 +170,14 @@ pub(super) const ALL: &[Operation] = &[
         path: "/api/v1/users/{id}",
         tag: "users",
         summary: "Removes a user.",
-        description: "Its sessions end, so its tokens stop working at once.",
+        description: "Its sessions end, so its tokens stop working at once. The last admin cannot be removed.",
         input: None,
         parameters: &[Parameter::Id, Parameter::IfMatch],
         success: DONE,
         errors: &[
             ALWAYS,
             WITH_CALLER,
-            &[(403, "forbidden"), (404, "user_not_found"), (412, "stale, precondition_failed")],
+            &[(403, "forbidden"), (404, "user_not_found"), (409, "last_admin"), (412, "stale, precondition_failed")],
         ],
     },
     Operation {
@@ -266,7 +266,7 @@ pub(super) const ALL: &[Operation] = &[
 const CHANGING: &[(u16, &str)] = &[
     (403, "forbidden, own_role"),
     (404, "user_not_found"),
-    (409, "email_taken"),
+    (409, "email_taken, last_admin"),
     (412, "stale, precondition_failed"),
     (422, "validation_failed, unrepresentable"),
 ];

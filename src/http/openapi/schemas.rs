@@ -312,7 +312,7 @@ fn entry() -> ObjectBuilder {
         .description(Some("The role that was given, where one was."));
     let request_id = nullable(text("Finds the request in our logs.", 1, 128));
     let object = closed()
-        .description(Some("What somebody did to somebody else's account. The accounts may be gone."))
+        .description(Some("What an admin did to an account. The accounts may be gone."))
         .property("id", id())
         .property("at", moment("When, in UTC."))
         .property("actor", actor)

@@ -96,10 +96,12 @@ statements! {
     update_user: "UPDATE" "users" "by version";
     /// id, old hash, new hash.
     update_password: "UPDATE" "users" "password";
-    /// id.
+    /// id, expected role.
     delete_user: "DELETE" "users" "by id";
-    /// id, expected version.
+    /// id, expected role, expected version.
     delete_user_version: "DELETE" "users" "by version";
+    /// Two admins, which stay as they are until the transaction ends.
+    lock_admins: "SELECT" "users" "admins";
 
     /// id, user, family, secret, `created_at`, `expires_at`, hash of the password shown.
     insert_session: "INSERT" "sessions";

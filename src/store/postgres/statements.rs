@@ -63,10 +63,15 @@ UPDATE users SET password_hash = $3 \
 WHERE id = $1 AND password_hash = $2",
     delete_user: "\
 DELETE FROM users \
-WHERE id = $1",
+WHERE id = $1 AND role = $2",
     delete_user_version: "\
 DELETE FROM users \
-WHERE id = $1 AND version = $2",
+WHERE id = $1 AND role = $2 AND version = $3",
+    // Always in the order of ids, so that two transactions never wait for each other.
+    lock_admins: "\
+SELECT id \
+FROM users WHERE role = 'admin' \
+ORDER BY id LIMIT 2 FOR NO KEY UPDATE",
 
     // The lock waits for a change of password that is under way, and then looks again.
     insert_session: "\

@@ -59,10 +59,15 @@ UPDATE users SET password_hash = $3 \
 WHERE id = $1 AND password_hash = $2",
     delete_user: "\
 DELETE FROM users \
-WHERE id = $1",
+WHERE id = $1 AND role = $2",
     delete_user_version: "\
 DELETE FROM users \
-WHERE id = $1 AND version = $2",
+WHERE id = $1 AND role = $2 AND version = $3",
+    // BEGIN IMMEDIATE holds the write lock already.
+    lock_admins: "\
+SELECT id \
+FROM users WHERE role = 'admin' \
+ORDER BY id LIMIT 2",
 
     insert_session: "\
 INSERT INTO sessions (id, user_id, family, secret, created_at, expires_at) \

@@ -59,7 +59,7 @@ pub const FIELDS: &[Signal] = &[
     field("idempotency_keys", "How many idempotency keys"),
     field("audit_entries", "How many entries of the audit trail"),
     field("audit.id", "One entry of the audit trail"),
-    field("audit.actor", "Which admin acted on somebody else's account"),
+    field("audit.actor", "Which admin acted on an account"),
     field("audit.action", "What it was: change, change_password or remove"),
     field("audit.subject", "Whose account it was"),
     field("audit.fields", "What of it was changed, with commas in between; never its values"),
