@@ -5,7 +5,7 @@ use std::{hint::black_box, time::Duration};
 use criterion::{Criterion, criterion_group, criterion_main};
 use glasshouse::domain::{
     Clock,
-    auth::{Keys, SessionId, SigningAlgorithm, Tokens},
+    auth::{Keys, SessionId, SigningAlgorithm, TokenTimes, Tokens},
     users::UserId,
 };
 use secrecy::ExposeSecret;
@@ -14,8 +14,8 @@ use uuid::Uuid;
 fn token(criterion: &mut Criterion) {
     let pem = Keys::generate_pem(SigningAlgorithm::EdDsa).expect("there is randomness");
     let keys = Keys::parse(&pem, &[]).expect("a key that was just made");
-    let tokens =
-        Tokens::new(keys, "glasshouse".to_owned(), "glasshouse".to_owned(), Duration::from_mins(15), Clock::system());
+    let times = TokenTimes { lifetime: Duration::from_mins(15), clock_skew: Duration::from_secs(30) };
+    let tokens = Tokens::new(keys, "glasshouse".to_owned(), "glasshouse".to_owned(), times, Clock::system());
     let (user, session) = (UserId::generate(), SessionId(Uuid::now_v7()));
     let issued = tokens.issue(user, session).expect("it signs");
     criterion.bench_function("token/issue", |bencher| bencher.iter(|| tokens.issue(black_box(user), session)));

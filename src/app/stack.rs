@@ -10,7 +10,7 @@ use crate::{
     domain::{
         Clock,
         audit::Audit,
-        auth::{Auth, AuthMetrics, HashingMetrics, Keys, Passwords, SessionLifetimes, Tokens},
+        auth::{Auth, AuthMetrics, HashingMetrics, Keys, Passwords, SessionRules, TokenTimes, Tokens},
         users::{UserMetrics, Users},
     },
     store::{Guarded, Store},
@@ -37,8 +37,8 @@ impl Stack {
     pub(super) fn build(settings: &Settings, store: &Store, clock: &Clock, metrics: &Metrics) -> anyhow::Result<Self> {
         let auth = &settings.auth;
         let keys = Keys::parse(&auth.signing_key, &auth.verification_keys).context("auth.signing_key")?;
-        let tokens =
-            Tokens::new(keys, auth.issuer.clone(), auth.audience.clone(), auth.access_token_lifetime, clock.clone());
+        let times = TokenTimes { lifetime: auth.access_token_lifetime, clock_skew: auth.clock_skew };
+        let tokens = Tokens::new(keys, auth.issuer.clone(), auth.audience.clone(), times, clock.clone());
         let passwords = Passwords::start(auth.password_workers, auth.password_wait, HashingMetrics::new(metrics))
             .context("the threads that hash passwords cannot be started")?;
         let store = Guarded::new(store, settings.store.ping_timeout, metrics);
@@ -49,9 +49,11 @@ impl Stack {
             Arc::clone(&store.sessions),
             passwords,
             tokens,
-            SessionLifetimes {
+            SessionRules {
                 refresh_token: auth.refresh_token_lifetime,
                 reuse_interval: auth.refresh_reuse_interval,
+                recent_sign_in: auth.recent_sign_in,
+                max_sessions: auth.max_sessions,
             },
             clock.clone(),
             AuthMetrics::new(metrics),

@@ -252,6 +252,26 @@ pub(super) const SETTINGS: &[Setting] = &[
          an answer or refresh twice at once. A later use ends the session. 0s: every second use does.",
     ),
     whole(
+        "auth.max_sessions",
+        (1, 10_000),
+        "100",
+        "How many sessions one account has at once; signing in once more ends the oldest.",
+    ),
+    setting(
+        "auth.recent_sign_in",
+        Shape::Duration { min: Duration::ZERO, max: DAY },
+        "15m",
+        "How old the sign-in of a session may be for changing an e-mail address or a role, or removing an account; later \
+         the answer is 401 recent_sign_in_required. 0s: any age will do.",
+    ),
+    setting(
+        "auth.clock_skew",
+        Shape::Duration { min: Duration::ZERO, max: Duration::from_mins(5) },
+        "30s",
+        "How far the clocks of instances may differ: an access token is accepted this much before its nbf and iat, and \
+         never after its exp.",
+    ),
+    whole(
         "auth.password_workers",
         (0, 256),
         "0",

@@ -62,6 +62,8 @@ enum Hint {
     Challenge,
     /// The same with the `error` of RFC 6750: the token that was shown is not valid.
     InvalidToken,
+    /// The same with the `error` of RFC 9470: the token is valid, but its session began too long ago.
+    StepUp,
     /// `Accept`, or for PATCH `Accept-Patch`: which media types a body may have.
     Media(bool),
     /// `Accept-Encoding`: that a body may have none (RFC 9110, section 12.5.3).
@@ -249,7 +251,9 @@ impl Problem {
 
 impl From<users::Error> for Problem {
     fn from(error: users::Error) -> Self {
-        Self::told(error.kind(), error.code(), error)
+        let is_sign_in_too_old = matches!(error, users::Error::SignInTooOld);
+        let hint = if is_sign_in_too_old { Hint::StepUp } else { Hint::None };
+        Self { hint, ..Self::told(error.kind(), error.code(), error) }
     }
 }
 
@@ -304,6 +308,12 @@ impl IntoResponse for Problem {
                 let value =
                     HeaderValue::try_from(format!("Bearer error=\"invalid_token\", error_description=\"{detail}\""));
                 headers.insert(WWW_AUTHENTICATE, value.unwrap_or(HeaderValue::from_static("Bearer")));
+            }
+            Hint::StepUp => {
+                let value =
+                    format!("Bearer error=\"insufficient_user_authentication\", error_description=\"{detail}\"");
+                let value = HeaderValue::try_from(value).unwrap_or(HeaderValue::from_static("Bearer"));
+                headers.insert(WWW_AUTHENTICATE, value);
             }
             Hint::Media(false) => {
                 headers.insert(ACCEPT, HeaderValue::from_static("application/json"));

@@ -210,11 +210,11 @@ impl UserStore for Behind<dyn UserStore> {
 
 #[async_trait]
 impl SessionStore for Behind<dyn SessionStore> {
-    async fn start(&self, session: &Session, shown: &PasswordHash) -> Result<(), StoreError> {
-        self.pass(self.store.start(session, shown)).await
+    async fn start(&self, session: &Session, shown: &PasswordHash, limit: u32) -> Result<(), StoreError> {
+        self.pass(self.store.start(session, shown, limit)).await
     }
 
-    async fn recognise(&self, id: SessionId, now: DateTime<Utc>) -> Result<Option<User>, StoreError> {
+    async fn recognise(&self, id: SessionId, now: DateTime<Utc>) -> Result<Option<(User, DateTime<Utc>)>, StoreError> {
         self.pass(self.store.recognise(id, now)).await
     }
 

@@ -52,6 +52,22 @@ impl TryFrom<UserRow> for User {
     }
 }
 
+/// A row of `users` with the beginning of one of its sessions.
+#[derive(FromRow)]
+pub(super) struct RecognisedRow {
+    #[sqlx(flatten)]
+    user: UserRow,
+    signed_in_at: DateTime<Utc>,
+}
+
+impl TryFrom<RecognisedRow> for (User, DateTime<Utc>) {
+    type Error = StoreError;
+
+    fn try_from(row: RecognisedRow) -> Result<Self, StoreError> {
+        Ok((row.user.try_into()?, row.signed_in_at))
+    }
+}
+
 /// A row of `users` with its password.
 #[derive(FromRow)]
 pub(super) struct CredentialsRow {

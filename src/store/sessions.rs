@@ -6,7 +6,7 @@ use sqlx::{Postgres, Sqlite};
 
 use super::{
     database::{Database, Engine},
-    row::{RotatedSessionRow, SessionRow, UserRow, one},
+    row::{RecognisedRow, RotatedSessionRow, SessionRow, one},
 };
 use crate::domain::{
     auth::{Exchange, PasswordHash, Rotation, Session, SessionId, SessionStore},
@@ -21,25 +21,41 @@ macro_rules! session_store {
     ($($engine:ty),*) => {$(
         #[async_trait]
         impl SessionStore for Sessions<$engine> {
-            async fn start(&self, session: &Session, shown: &PasswordHash) -> Result<(), StoreError> {
-                let insert = self.0.execute(&<$engine>::STATEMENTS.insert_session, |query| {
-                    query
-                        .bind(session.id.0)
-                        .bind(session.user.0)
-                        .bind(session.family.0)
-                        .bind(session.secret.0.as_slice())
-                        .bind(session.created_at)
-                        .bind(session.expires_at)
-                        .bind(shown.as_str())
-                });
-                one(insert.await?)
+            async fn start(&self, session: &Session, shown: &PasswordHash, limit: u32) -> Result<(), StoreError> {
+                let statements = <$engine>::STATEMENTS;
+                let mut transaction = self.0.begin().await?;
+                let started: Result<(), StoreError> = async {
+                    let insert = transaction.execute(&statements.insert_session, |query| {
+                        query
+                            .bind(session.id.0)
+                            .bind(session.user.0)
+                            .bind(session.family.0)
+                            .bind(session.secret.0.as_slice())
+                            .bind(session.created_at)
+                            .bind(session.expires_at)
+                            .bind(shown.as_str())
+                    });
+                    one(insert.await?)?;
+                    let others = i64::from(limit.saturating_sub(1));
+                    let end = transaction.execute(&statements.end_oldest_sessions, |query| {
+                        query.bind(session.user.0).bind(session.id.0).bind(others)
+                    });
+                    end.await?;
+                    Ok(())
+                }
+                .await;
+                transaction.end(started).await
             }
 
-            async fn recognise(&self, id: SessionId, now: DateTime<Utc>) -> Result<Option<User>, StoreError> {
+            async fn recognise(
+                &self,
+                id: SessionId,
+                now: DateTime<Utc>,
+            ) -> Result<Option<(User, DateTime<Utc>)>, StoreError> {
                 let recognise = &<$engine>::STATEMENTS.recognise_session;
-                let row: Option<UserRow> =
+                let row: Option<RecognisedRow> =
                     self.0.fetch_optional(recognise, |query| query.bind(id.0).bind(now)).await?;
-                row.map(User::try_from).transpose()
+                row.map(TryInto::try_into).transpose()
             }
 
             async fn rotate(&self, exchange: &Exchange, now: DateTime<Utc>) -> Result<Rotation, StoreError> {

@@ -35,6 +35,7 @@ mod registering;
 mod removing;
 mod repeating;
 mod secrets;
+mod session_rules;
 mod signing_in;
 mod statements;
 mod support;

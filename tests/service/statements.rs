@@ -12,7 +12,7 @@ const TABLE: &[(&str, u64)] = &[
     ("register under a key", 5),
     ("register again under the key", 1),
     ("register a taken address under a key", 5),
-    ("sign in", 2),
+    ("sign in", 5),
     ("sign in with a wrong password", 1),
     ("sign in as nobody", 1),
     ("refresh", 1),

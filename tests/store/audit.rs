@@ -96,7 +96,7 @@ async fn a_write_whose_entry_is_refused_has_not_happened(on: On) {
     store.users.set_password(ann.id, &hash("first"), &hash("second"), None, Some(&there)).await.unwrap_err();
     store.users.remove(&ann, None, Some(&there)).await.unwrap_err();
     assert_eq!(store.users.password(ann.id).await.unwrap(), Some(hash("first")));
-    assert_eq!(store.sessions.recognise(session.id, now()).await.unwrap(), Some(ann));
+    assert_eq!(store.sessions.recognise(session.id, now()).await.unwrap(), Some((ann, now())));
     assert_eq!(trail(&store).await, [there]);
 }
 

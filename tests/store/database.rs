@@ -278,7 +278,7 @@ async fn a_row_that_means_nothing_is_broken(on: On) {
 async fn a_closed_store_is_unavailable(on: On) {
     let store = on.open().await;
     store.close().await;
-    let failed = store.sessions.start(&session(UserId::generate()), &hash("first")).await.unwrap_err();
+    let failed = store.sessions.start(&session(UserId::generate()), &hash("first"), 100).await.unwrap_err();
     assert!(matches!(failed, StoreError::Unavailable(_)), "{failed:?}");
     assert!(store.ping().await.is_err());
 }

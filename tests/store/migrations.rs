@@ -47,7 +47,7 @@ async fn a_step_and_its_way_back_touch_nothing_else(on: On) {
         store.with_session(&ann).await;
     }
     store.migrate_up().await.unwrap();
-    assert_eq!(store.sessions.recognise(session.id, now()).await.unwrap(), Some(ann));
+    assert_eq!(store.sessions.recognise(session.id, now()).await.unwrap(), Some((ann, now())));
 }
 
 async fn eight_that_start_at_once_do_not_collide(on: On) {

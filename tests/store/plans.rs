@@ -70,6 +70,7 @@ fn values(name: &str) -> Option<Vec<&'static str>> {
         "rotate_session" => vec![FAMILY, SECRET, SECRET, NOW, NOW, SECRET],
         "get_rotated_session" => vec![FAMILY, SECRET, NOW, NOW],
         "end_reused_session" => vec![FAMILY, NOW],
+        "end_oldest_sessions" => vec![USER, SESSION, "99"],
         "end_session" => vec![SESSION],
         "end_other_sessions" => vec![USER, SESSION],
         "sweep_sessions" | "sweep_receipts" | "sweep_entries" => vec![NOW, "100"],

@@ -27,6 +27,8 @@ crate::on_all! {
     concurrent_rotations_of_one_secret_are_repeated,
     an_ended_session_is_over,
     ending_twice_is_no_error,
+    session_beyond_the_limit_ends_the_oldest,
+    concurrent_sign_ins_keep_to_the_limit,
     a_sweep_removes_what_has_expired_up_to_its_limit,
     a_sweep_leaves_the_living,
 }
@@ -36,7 +38,7 @@ const SALT: SuccessorSalt = SuccessorSalt([3; 32]);
 
 async fn a_session_of_a_removed_user_is_stale(on: On) {
     let store = on.open().await;
-    let refused = store.sessions.start(&session(UserId::generate()), &hash("first")).await;
+    let refused = store.sessions.start(&session(UserId::generate()), &hash("first"), 100).await;
     assert!(matches!(refused, Err(StoreError::Stale)), "{refused:?}");
 }
 
@@ -46,7 +48,7 @@ async fn no_session_outlives_the_password_that_it_was_begun_with(on: On) {
     let (old, new) = (hash("first"), hash("second"));
     // More than the pool has connections, some before and some behind the change.
     let sessions: Vec<_> = (0..40).map(|_| session(ann.id)).collect();
-    let start = async |session| drop(store.sessions.start(session, &old).await);
+    let start = async |session| drop(store.sessions.start(session, &old, 100).await);
     let (before, behind) = sessions.split_at(3);
     let (before, behind) = (join_all(before.iter().map(start)), join_all(behind.iter().map(start)));
     let (_, changed, _) = tokio::join!(before, store.users.set_password(ann.id, &old, &new, None, None), behind);
@@ -54,16 +56,16 @@ async fn no_session_outlives_the_password_that_it_was_begun_with(on: On) {
     for session in &sessions {
         assert_eq!(store.sessions.recognise(session.id, now()).await.unwrap(), None);
     }
-    let refused = store.sessions.start(&session(ann.id), &old).await;
+    let refused = store.sessions.start(&session(ann.id), &old, 100).await;
     assert!(matches!(refused, Err(StoreError::Stale)), "{refused:?}");
-    store.sessions.start(&session(ann.id), &new).await.unwrap();
+    store.sessions.start(&session(ann.id), &new, 100).await.unwrap();
 }
 
 async fn a_living_session_is_recognised_by_its_user(on: On) {
     let store = on.open().await;
     let ann = store.with_user("ann@example.com").await;
     let session = store.with_session(&ann).await;
-    assert_eq!(store.sessions.recognise(session.id, now()).await.unwrap(), Some(ann));
+    assert_eq!(store.sessions.recognise(session.id, now()).await.unwrap(), Some((ann, now())));
 }
 
 async fn a_session_is_over_at_its_end_and_not_before(on: On) {
@@ -195,6 +197,41 @@ async fn ending_twice_is_no_error(on: On) {
     let session = store.with_session(&ann).await;
     store.sessions.end(session.id).await.unwrap();
     store.sessions.end(session.id).await.unwrap();
+}
+
+async fn session_beyond_the_limit_ends_the_oldest(on: On) {
+    let store = on.open().await;
+    let (ann, bob) = (store.with_user("ann@example.com").await, store.with_user("bob@example.com").await);
+    let of_bob = store.with_session(&bob).await;
+    let mut sessions = Vec::new();
+    for minute in [3, 1, 2, 4, 0] {
+        let began = Session { created_at: now() + TimeDelta::minutes(minute), ..session(ann.id) };
+        store.sessions.start(&began, &hash("first"), 3).await.unwrap();
+        sessions.push(began);
+    }
+    let mut living = Vec::new();
+    for session in &sessions {
+        if store.sessions.recognise(session.id, now()).await.unwrap().is_some() {
+            living.push((session.created_at - now()).num_minutes());
+        }
+    }
+    assert_eq!(living, [3, 4, 0], "the newest three, and always the one that has just begun");
+    assert!(store.sessions.recognise(of_bob.id, now()).await.unwrap().is_some());
+}
+
+async fn concurrent_sign_ins_keep_to_the_limit(on: On) {
+    let store = on.open().await;
+    let ann = store.with_user("ann@example.com").await;
+    let sessions: Vec<_> = (0..20).map(|_| session(ann.id)).collect();
+    let hash = hash("first");
+    for started in join_all(sessions.iter().map(|session| store.sessions.start(session, &hash, 3))).await {
+        started.unwrap();
+    }
+    let mut living = 0;
+    for session in &sessions {
+        living += usize::from(store.sessions.recognise(session.id, now()).await.unwrap().is_some());
+    }
+    assert_eq!(living, 3);
 }
 
 async fn a_sweep_removes_what_has_expired_up_to_its_limit(on: On) {

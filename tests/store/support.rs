@@ -151,7 +151,7 @@ impl Opened {
     /// Adds a session of that user, for an hour from `now`.
     pub(crate) async fn with_session(&self, user: &User) -> Session {
         let session = session(user.id);
-        self.sessions.start(&session, &hash("first")).await.unwrap();
+        self.sessions.start(&session, &hash("first"), 100).await.unwrap();
         session
     }
 }

@@ -228,9 +228,9 @@ async fn a_new_password_ends_other_sessions_but_keep(on: On) {
     let foreign = store.with_session(&bob).await;
     store.users.set_password(ann.id, &hash("first"), &hash("second"), Some(kept.id), None).await.unwrap();
     assert_eq!(store.users.password(ann.id).await.unwrap().unwrap().as_str(), hash("second").as_str());
-    assert_eq!(store.sessions.recognise(kept.id, now()).await.unwrap(), Some(ann));
+    assert_eq!(store.sessions.recognise(kept.id, now()).await.unwrap(), Some((ann, now())));
     assert_eq!(store.sessions.recognise(ended.id, now()).await.unwrap(), None);
-    assert_eq!(store.sessions.recognise(foreign.id, now()).await.unwrap(), Some(bob));
+    assert_eq!(store.sessions.recognise(foreign.id, now()).await.unwrap(), Some((bob, now())));
 }
 
 async fn a_new_password_without_keep_ends_all_sessions(on: On) {

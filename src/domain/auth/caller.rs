@@ -10,6 +10,8 @@ pub struct Caller {
     pub user: User,
     /// The session that the access token belongs to.
     pub session: SessionId,
+    /// Whether the session began recently enough for what a stolen token must not do.
+    pub is_recently_signed_in: bool,
 }
 
 impl Caller {

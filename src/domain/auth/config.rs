@@ -15,6 +15,12 @@ pub struct Config {
     pub signing_key: SecretString,
     /// Public keys of either kind (SPKI PEM) that verify beside the signing key's own: those before and after it in a rotation.
     pub verification_keys: Vec<String>,
+    /// How much earlier than its `nbf` and `iat` an access token is accepted.
+    pub clock_skew: Duration,
+    /// How old a sign-in may be for changing an address or a role, or removing an account; zero for any age.
+    pub recent_sign_in: Duration,
+    /// How many sessions one account has at most.
+    pub max_sessions: u32,
     /// How long an access token is valid.
     pub access_token_lifetime: Duration,
     /// How long a refresh token is valid; each use begins anew.

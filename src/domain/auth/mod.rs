@@ -25,7 +25,7 @@ pub use metrics::{AuthMetrics, HashingMetrics};
 pub use password::{HashingError, Password, PasswordHash, Passwords};
 pub use session::{Family, RefreshToken, SecretDigest, SessionId, SuccessorSalt};
 pub use store::{Exchange, Rotation, Session, SessionStore};
-pub use token::{TokenError, Tokens};
+pub use token::{TokenError, TokenTimes, Tokens};
 pub use verify::Verdict;
 
 use super::{
@@ -39,18 +39,22 @@ pub struct Auth {
     sessions: Arc<dyn SessionStore>,
     passwords: Passwords,
     tokens: Tokens,
-    lifetimes: SessionLifetimes,
+    rules: SessionRules,
     clock: Clock,
     metrics: AuthMetrics,
 }
 
-/// How long what belongs to a session is accepted.
+/// How long sessions and what belongs to them last.
 #[derive(Debug, Clone, Copy)]
-pub struct SessionLifetimes {
+pub struct SessionRules {
     /// How long a refresh token is valid.
     pub refresh_token: Duration,
     /// How long after its exchange a refresh token is exchanged again; zero for never.
     pub reuse_interval: Duration,
+    /// How old a sign-in may be to count as recent; zero for any age.
+    pub recent_sign_in: Duration,
+    /// How many sessions one account has at most.
+    pub max_sessions: u32,
 }
 
 /// Writes a log line for a stored hash that the service cannot verify. Whether the account exists is not shown to clients.
@@ -84,11 +88,11 @@ impl Auth {
         sessions: Arc<dyn SessionStore>,
         passwords: Passwords,
         tokens: Tokens,
-        lifetimes: SessionLifetimes,
+        rules: SessionRules,
         clock: Clock,
         metrics: AuthMetrics,
     ) -> Self {
-        Self { users, sessions, passwords, tokens, lifetimes, clock, metrics }
+        Self { users, sessions, passwords, tokens, rules, clock, metrics }
     }
 
     /// The public keys, for those who check our tokens themselves.
@@ -155,9 +159,9 @@ impl Auth {
             family: refresh_token.family,
             secret: refresh_token.digest(),
             created_at: now,
-            expires_at: now + self.lifetimes.refresh_token,
+            expires_at: now + self.rules.refresh_token,
         };
-        self.sessions.start(&session, &hash).await?;
+        self.sessions.start(&session, &hash, self.rules.max_sessions).await?;
         self.grant("sign_in", user.id, session.id, &refresh_token)
     }
 
@@ -183,7 +187,7 @@ impl Auth {
         let salt = SuccessorSalt::generate().map_err(|_| Error::NoRandomness)?;
         let next = presented.successor(&salt);
         let now = self.clock.now();
-        let SessionLifetimes { refresh_token, reuse_interval } = self.lifetimes;
+        let SessionRules { refresh_token, reuse_interval, .. } = self.rules;
         let exchange = Exchange {
             family: presented.family,
             presented: presented.digest(),
@@ -233,8 +237,13 @@ impl Auth {
     /// [`Error::Token`], [`Error::SessionEnded`], [`Error::Store`].
     pub async fn recognise(&self, access_token: &str) -> Result<Caller, Error> {
         let (id, session) = self.tokens.check(access_token).inspect_err(|error| self.metrics.rejected(error.code()))?;
-        match self.sessions.recognise(session, self.clock.now()).await? {
-            Some(user) if user.id == id => Ok(Caller { user, session }),
+        let now = self.clock.now();
+        match self.sessions.recognise(session, now).await? {
+            Some((user, signed_in_at)) if user.id == id => {
+                let recent = self.rules.recent_sign_in;
+                let is_recently_signed_in = recent.is_zero() || signed_in_at + recent > now;
+                Ok(Caller { user, session, is_recently_signed_in })
+            }
             _ => {
                 self.metrics.rejected("session_ended");
                 Err(Error::SessionEnded)

@@ -65,18 +65,18 @@ pub enum Rotation {
 /// Keeps sessions; durable and all or nothing, as [`crate::domain::users::UserStore`].
 #[async_trait]
 pub trait SessionStore: Send + Sync {
-    /// Adds a session, if the password of its user is still the one that was shown: otherwise a change of password
+    /// Adds a session, and ends the oldest ones of its user beyond `limit`, if the password of its user is still the one that was shown: otherwise a change of password
     /// could end every session but the one that is just being started with the old one.
     ///
     /// # Errors
     /// [`StoreError::Stale`] if the password has changed meanwhile, or the user is gone; those of the store itself.
-    async fn start(&self, session: &Session, shown: &PasswordHash) -> Result<(), StoreError>;
+    async fn start(&self, session: &Session, shown: &PasswordHash, limit: u32) -> Result<(), StoreError>;
 
-    /// The user of a session that has not ended at `now`.
+    /// The user of a session that has not ended at `now`, and when the session began.
     ///
     /// # Errors
     /// Only those of the store itself.
-    async fn recognise(&self, id: SessionId, now: DateTime<Utc>) -> Result<Option<User>, StoreError>;
+    async fn recognise(&self, id: SessionId, now: DateTime<Utc>) -> Result<Option<(User, DateTime<Utc>)>, StoreError>;
 
     /// Replaces the secret of a living session, if the presented one is the current one.
     /// Of several concurrent calls with the same secret, exactly one gets [`Rotation::Rotated`]; the others get

@@ -19,8 +19,17 @@ pub struct Tokens {
     keys: Keys,
     issuer: String,
     audience: String,
-    lifetime: Duration,
+    times: TokenTimes,
     clock: Clock,
+}
+
+/// The times of access tokens.
+#[derive(Debug, Clone, Copy)]
+pub struct TokenTimes {
+    /// How long an issued token is valid.
+    pub lifetime: Duration,
+    /// How much earlier than its `nbf` and `iat` a token is accepted, because clocks of one cluster differ.
+    pub clock_skew: Duration,
 }
 
 /// Why an access token proves nothing.
@@ -116,19 +125,16 @@ impl Tokens {
     /// The type of tokens from before RFC 9068. They stay valid until they expire, and all were signed with Ed25519.
     const FORMER_TYPE: &str = "JWT";
 
-    /// Clocks of one cluster differ; a token is accepted this much before its `nbf` and `iat`, never after its `exp`.
-    const LEEWAY_SECONDS: i64 = 5;
-
     /// Puts keys, names and times together.
     #[must_use]
-    pub fn new(keys: Keys, issuer: String, audience: String, lifetime: Duration, clock: Clock) -> Self {
-        Self { keys, issuer, audience, lifetime, clock }
+    pub fn new(keys: Keys, issuer: String, audience: String, times: TokenTimes, clock: Clock) -> Self {
+        Self { keys, issuer, audience, times, clock }
     }
 
     /// How long an issued token is valid.
     #[must_use]
     pub const fn lifetime(&self) -> Duration {
-        self.lifetime
+        self.times.lifetime
     }
 
     /// The keys that others check our tokens with.
@@ -156,7 +162,7 @@ impl Tokens {
             sid: session.0.to_string(),
             iat: now,
             nbf: now,
-            exp: now.saturating_add(i64::try_from(self.lifetime.as_secs()).unwrap_or(i64::MAX)),
+            exp: now.saturating_add(i64::try_from(self.times.lifetime.as_secs()).unwrap_or(i64::MAX)),
             jti: Some(Uuid::new_v4().to_string()),
             client_id: Some(self.audience.clone()),
         };
@@ -217,7 +223,9 @@ impl Tokens {
         if claims.exp <= now {
             return Err(TokenError::Expired);
         }
-        if claims.nbf.max(claims.iat) > now.saturating_add(Self::LEEWAY_SECONDS) {
+        // Never after its `exp`: the issuer has chosen how long a token is good.
+        let skew = i64::try_from(self.times.clock_skew.as_secs()).unwrap_or(i64::MAX);
+        if claims.nbf.max(claims.iat) > now.saturating_add(skew) {
             return Err(TokenError::NotYet);
         }
         Ok((UserId(user), SessionId(session)))

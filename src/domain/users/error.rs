@@ -27,6 +27,9 @@ pub enum Error {
     /// Nobody gives itself a role.
     #[error("nobody gives itself a role")]
     OwnRole,
+    /// The caller's session began too long ago for this act.
+    #[error("the session began too long ago for this; sign in again and repeat the request with the new token")]
+    SignInTooOld,
     /// The change would leave no admin.
     #[error("at least one admin must be left; make another account an admin first")]
     LastAdmin,
@@ -51,6 +54,7 @@ impl Error {
             Self::NotFound => Kind::NotFound,
             Self::Stale => Kind::Stale,
             Self::Forbidden | Self::OwnRole | Self::PasswordWrong => Kind::Forbidden,
+            Self::SignInTooOld => Kind::Unauthenticated,
             Self::Hashing(error) => error.kind(),
             Self::Store(error) => error.kind(),
         }
@@ -68,6 +72,7 @@ impl Error {
             Self::Forbidden => "forbidden",
             Self::OwnRole => "own_role",
             Self::LastAdmin => "last_admin",
+            Self::SignInTooOld => "recent_sign_in_required",
             Self::PasswordWrong => "password_wrong",
             Self::Hashing(error) => error.code(),
             Self::Store(error) => error.code(),

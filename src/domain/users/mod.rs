@@ -116,7 +116,8 @@ impl Users {
     /// succeeded, and the request's deadline bounds them all.
     ///
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::OwnRole`], [`Error::NotFound`], [`Error::Stale`], [`Error::EmailTaken`],
+    /// [`Error::Forbidden`], [`Error::OwnRole`], [`Error::SignInTooOld`] if address or role were to change,
+    /// [`Error::NotFound`], [`Error::Stale`], [`Error::EmailTaken`],
     /// [`Error::LastAdmin`], [`Error::Store`].
     pub async fn change(
         &self,
@@ -154,6 +155,9 @@ impl Users {
         };
         if changed == *current {
             return Ok(changed);
+        }
+        if (changed.email != current.email || role != current.role) && !caller.is_recently_signed_in {
+            return Err(Error::SignInTooOld);
         }
         let changed =
             User { version: current.version.next(), updated_at: self.clock.now().max(current.updated_at), ..changed };
@@ -206,11 +210,15 @@ impl Users {
     /// handled as in [`Users::change`].
     ///
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::NotFound`], [`Error::Stale`], [`Error::LastAdmin`], [`Error::Store`].
+    /// [`Error::Forbidden`], [`Error::SignInTooOld`], [`Error::NotFound`], [`Error::Stale`], [`Error::LastAdmin`],
+    /// [`Error::Store`].
     pub async fn remove(&self, caller: &Caller, id: UserId, condition: &Condition) -> Result<(), Error> {
         let mut stored = self.read(caller, id).await?;
         let entry = self.entry(caller, Action::Remove, id);
         while condition.accepts(stored.version) {
+            if !caller.is_recently_signed_in {
+                return Err(Error::SignInTooOld);
+            }
             let expected = (*condition != Condition::default()).then_some(stored.version);
             match self.store.remove(&stored, expected, entry.as_ref()).await {
                 Err(StoreError::Stale) => stored = self.store.get(id).await?.ok_or(Error::NotFound)?,

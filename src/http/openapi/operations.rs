@@ -41,6 +41,12 @@ const WITH_CALLER: &[(u16, &str)] = &[(
     "token_missing, token_malformed, token_algorithm, token_unknown_key, token_signature, token_wrong_party, \
      token_expired, token_not_yet, session_ended",
 )];
+/// The same where the sign-in must be recent.
+const WITH_RECENT_CALLER: &[(u16, &str)] = &[(
+    401,
+    "token_missing, token_malformed, token_algorithm, token_unknown_key, token_signature, token_wrong_party, \
+     token_expired, token_not_yet, session_ended, recent_sign_in_required",
+)];
 
 const USER: Success = Success {
     status: "200",
@@ -146,11 +152,12 @@ pub(super) const ALL: &[Operation] = &[
         path: "/api/v1/users/{id}",
         tag: "users",
         summary: "Replaces what can be changed of a user.",
-        description: "Only admins give roles, and none to themselves. `If-Match: *` accepts every version.",
+        description: "Only admins give roles, and none to themselves. Another address or role needs a recent sign-in. \
+                      `If-Match: *` accepts every version.",
         input: Some(Input { schema: "Replacement", patch: false }),
         parameters: &[Parameter::Id, Parameter::IfMatchRequired],
         success: USER,
-        errors: &[ALWAYS, WITH_BODY, WITH_CALLER, CHANGING, &[(428, "precondition_required")]],
+        errors: &[ALWAYS, WITH_BODY, WITH_RECENT_CALLER, CHANGING, &[(428, "precondition_required")]],
     },
     Operation {
         id: "change",
@@ -158,11 +165,12 @@ pub(super) const ALL: &[Operation] = &[
         path: "/api/v1/users/{id}",
         tag: "users",
         summary: "Changes a part of a user.",
-        description: "Only admins give roles, and none to themselves. `If-Match: *` accepts every version.",
+        description: "Only admins give roles, and none to themselves. Another address or role needs a recent sign-in. \
+                      `If-Match: *` accepts every version.",
         input: Some(Input { schema: "Change", patch: true }),
         parameters: &[Parameter::Id, Parameter::IfMatchRequired],
         success: USER,
-        errors: &[ALWAYS, WITH_BODY, WITH_CALLER, CHANGING, &[(428, "precondition_required")]],
+        errors: &[ALWAYS, WITH_BODY, WITH_RECENT_CALLER, CHANGING, &[(428, "precondition_required")]],
     },
     Operation {
         id: "remove",
@@ -170,13 +178,14 @@ pub(super) const ALL: &[Operation] = &[
         path: "/api/v1/users/{id}",
         tag: "users",
         summary: "Removes a user.",
-        description: "Its sessions end, so its tokens stop working at once. The last admin cannot be removed.",
+        description: "Its sessions end, so its tokens stop working at once. The last admin cannot be removed. Needs a \
+                      recent sign-in.",
         input: None,
         parameters: &[Parameter::Id, Parameter::IfMatch],
         success: DONE,
         errors: &[
             ALWAYS,
-            WITH_CALLER,
+            WITH_RECENT_CALLER,
             &[(403, "forbidden"), (404, "user_not_found"), (409, "last_admin"), (412, "stale, precondition_failed")],
         ],
     },

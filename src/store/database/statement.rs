@@ -113,6 +113,8 @@ statements! {
     get_rotated_session: "SELECT" "sessions" "rotated";
     /// family, now.
     end_reused_session: "DELETE" "sessions" "by family";
+    /// user, id to keep, how many others are kept.
+    end_oldest_sessions: "DELETE" "sessions" "oldest by user";
     /// id.
     end_session: "DELETE" "sessions" "by id";
     /// user.

@@ -73,7 +73,7 @@ ORDER BY id LIMIT 2",
 INSERT INTO sessions (id, user_id, family, secret, created_at, expires_at) \
 SELECT $1, id, $3, $4, $5, $6 FROM users WHERE id = $2 AND password_hash = $7",
     recognise_session: "\
-SELECT users.id, email, name, role, version, users.created_at, updated_at \
+SELECT users.id, email, name, role, version, users.created_at, updated_at, sessions.created_at AS signed_in_at \
 FROM sessions JOIN users ON users.id = sessions.user_id \
 WHERE sessions.id = $1 AND expires_at > $2",
     rotate_session: "\
@@ -87,6 +87,10 @@ FROM sessions WHERE family = $1 AND previous_secret = $2 AND expires_at > $3 AND
 DELETE FROM sessions \
 WHERE family = $1 AND expires_at > $2 \
 RETURNING id, user_id",
+    end_oldest_sessions: "\
+DELETE FROM sessions WHERE id IN (\
+SELECT id FROM sessions WHERE user_id = $1 AND id <> $2 \
+ORDER BY created_at DESC, id DESC LIMIT -1 OFFSET $3)",
     end_session: "\
 DELETE FROM sessions \
 WHERE id = $1",

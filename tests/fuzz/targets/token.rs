@@ -10,7 +10,7 @@ use base64::{
 use chrono::DateTime;
 use glasshouse::domain::{
     Clock,
-    auth::{Keys, Tokens},
+    auth::{Keys, TokenTimes, Tokens},
 };
 use serde_json::Value;
 
@@ -32,7 +32,8 @@ pub(super) fn target() -> Trial {
     let keys = Keys::parse(&pem.into(), &[]).unwrap();
     let kid = keys.public().keys[0].common.key_id.clone().unwrap();
     let clock = Clock::from_fn(|| DateTime::from_timestamp(NOW, 0).unwrap());
-    let tokens = Tokens::new(keys, "here".to_owned(), "there".to_owned(), Duration::from_mins(15), clock);
+    let times = TokenTimes { lifetime: Duration::from_mins(15), clock_skew: Duration::from_secs(30) };
+    let tokens = Tokens::new(keys, "here".to_owned(), "there".to_owned(), times, clock);
     Box::new(move |input| {
         let Ok(text) = std::str::from_utf8(input) else { return };
         if let Some(token) = text.strip_prefix('!') {
