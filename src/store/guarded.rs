@@ -13,7 +13,7 @@ use super::{Failure, Store, check::Unfit};
 use crate::{
     domain::{
         audit::{self, AuditStore, Entry},
-        auth::{Exchange, PasswordHash, Rotation, Session, SessionId, SessionStore},
+        auth::{Exchange, NetworkDigest, PasswordHash, Rotation, Session, SessionId, SessionStore},
         users::{Cursor, Email, Filter, Once, Receipt, StoreError, User, UserId, UserStore, Version},
     },
     resilience::{
@@ -224,6 +224,20 @@ impl SessionStore for Behind<dyn SessionStore> {
 
     async fn end(&self, id: SessionId) -> Result<(), StoreError> {
         self.pass(self.store.end(id)).await
+    }
+
+    async fn is_known_network(&self, network: &NetworkDigest) -> Result<bool, StoreError> {
+        self.pass(self.store.is_known_network(network)).await
+    }
+
+    async fn remember_network(
+        &self,
+        user: UserId,
+        network: &NetworkDigest,
+        now: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<(), StoreError> {
+        self.pass(self.store.remember_network(user, network, now, limit)).await
     }
 
     async fn sweep(&self, now: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {

@@ -97,7 +97,7 @@ impl From<PasswordRow> for PasswordHash {
     }
 }
 
-/// The id of one row of `users`.
+/// The id of one user.
 #[derive(FromRow)]
 pub(super) struct IdRow {
     pub(super) id: Uuid,

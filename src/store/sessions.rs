@@ -5,12 +5,13 @@ use chrono::{DateTime, Utc};
 use sqlx::{Postgres, Sqlite};
 
 use super::{
+    Failure,
     database::{Database, Engine},
-    row::{RecognisedRow, RotatedSessionRow, SessionRow, one},
+    row::{IdRow, RecognisedRow, RotatedSessionRow, SessionRow, one},
 };
 use crate::domain::{
-    auth::{Exchange, PasswordHash, Rotation, Session, SessionId, SessionStore},
-    users::{StoreError, User},
+    auth::{Exchange, NetworkDigest, PasswordHash, Rotation, Session, SessionId, SessionStore},
+    users::{StoreError, User, UserId},
 };
 
 /// Sessions in one database.
@@ -90,6 +91,35 @@ macro_rules! session_store {
             async fn end(&self, id: SessionId) -> Result<(), StoreError> {
                 self.0.execute(&<$engine>::STATEMENTS.end_session, |query| query.bind(id.0)).await?;
                 Ok(())
+            }
+
+            async fn is_known_network(&self, network: &NetworkDigest) -> Result<bool, StoreError> {
+                let get = &<$engine>::STATEMENTS.get_network;
+                let row: Option<IdRow> = self.0.fetch_optional(get, |query| query.bind(network.0.as_slice())).await?;
+                Ok(row.is_some())
+            }
+
+            async fn remember_network(
+                &self,
+                user: UserId,
+                network: &NetworkDigest,
+                now: DateTime<Utc>,
+                limit: u32,
+            ) -> Result<(), StoreError> {
+                let statements = <$engine>::STATEMENTS;
+                let mut transaction = self.0.begin().await?;
+                let remembered: Result<(), Failure> = async {
+                    let upsert = transaction.execute(&statements.upsert_network, |query| {
+                        query.bind(network.0.as_slice()).bind(user.0).bind(now)
+                    });
+                    upsert.await?;
+                    let delete = transaction.execute(&statements.delete_oldest_networks, |query| {
+                        query.bind(user.0).bind(i64::from(limit))
+                    });
+                    delete.await.map(drop)
+                }
+                .await;
+                Ok(transaction.end(remembered).await?)
             }
 
             async fn sweep(&self, now: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {

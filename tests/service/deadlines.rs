@@ -119,13 +119,20 @@ on_both_stores! {
         let service = Service::start_with(engine, &settings).await;
         let ann = service.client().joined("ann@example.com").await;
         let lock = service.lock().await;
+        // One such statement asked who Ann is after she had signed in; the next is that of the write.
+        let recognised = format!(
+            "db_client_operation_duration_seconds_count{{db_collection_name=\"sessions\",db_operation_name=\"SELECT\",\
+             db_query_summary=\"SELECT sessions\",db_system_name=\"{}\",error_type=\"\"}}",
+            system(engine)
+        );
         let pending = format!(
             "db_client_connection_pending_requests{{db_client_connection_pool_name=\"{}\"}}",
             system(engine)
         );
         let waiting = async {
             eventually("the write has the connection", async || {
-                (service.connections_used().await > 0.5).then_some(())
+                let is_recognised = service.metric(&recognised).await? > 1.5;
+                (is_recognised && service.connections_used().await > 0.5).then_some(())
             }).await;
             let request = ann.client.request(Method::GET, "/api/v1/users/me").header(HEADER, "0.5");
             let reply = ann.client.named("in-vain", request).await;

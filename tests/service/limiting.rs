@@ -2,8 +2,9 @@
 
 use reqwest::Method;
 use serde_json::json;
+use tempfile::TempDir;
 
-use crate::support::{Client, Engine, PASSWORD, Reply, Service};
+use crate::support::{Client, Engine, PASSWORD, Postgres, Reply, Service, on_both_stores};
 
 /// Nothing comes back while a test runs.
 const SLOW: &[(&str, &str)] = &[
@@ -128,6 +129,42 @@ async fn the_owner_signs_in_as_often_as_it_likes_and_is_not_locked_out_by_who_gu
     }
     assert_eq!(sign_in_from(&client, "198.51.100.1", "ann@example.com", PASSWORD).await.status, 429);
     assert_eq!(sign_in_from(&client, "192.0.2.1", "ann@example.com", PASSWORD).await.status, 200);
+}
+
+on_both_stores! {
+    async fn known_network_is_not_locked_out_at_another_instance_or_after_a_restart(engine) {
+        let folder = TempDir::new().unwrap();
+        let url = match engine {
+            Engine::Sqlite => format!("sqlite://{}?mode=rwc", folder.path().join("users.db").display()),
+            Engine::Postgres => Postgres::get().database().await,
+        };
+        let settings = [
+            TRUSTED,
+            ("GLASSHOUSE_LIMITS__ENABLED", "true"),
+            ("GLASSHOUSE_LIMITS__ADDRESS_BURST", "1000"),
+            ("GLASSHOUSE_LIMITS__SIGN_IN_BURST", "3"),
+            ("GLASSHOUSE_LIMITS__SIGN_IN_RATE", "1"),
+        ];
+        let before = Service::start_on(TempDir::new().unwrap(), &url, &settings).await;
+        assert_eq!(before.client().register("ann@example.com").await.status, 201);
+        assert_eq!(sign_in_from(&before.client(), "192.0.2.1", "ann@example.com", PASSWORD).await.status, 200);
+        before.stop().await.outcome.unwrap();
+
+        let after = Service::start_on(TempDir::new().unwrap(), &url, &settings).await;
+        let client = after.client();
+        for _ in 0..4 {
+            sign_in_from(&client, "198.51.100.1", "ann@example.com", "not the one").await;
+        }
+        assert_eq!(sign_in_from(&client, "198.51.100.1", "ann@example.com", PASSWORD).await.status, 429);
+        assert_eq!(sign_in_from(&client, "192.0.2.1", "ann@example.com", PASSWORD).await.status, 200);
+        // Even from there, guesses are bounded, and what the store knows does not refill an empty bucket.
+        let mut statuses = Vec::new();
+        for _ in 0..5 {
+            let reply = sign_in_from(&client, "192.0.2.1", "ann@example.com", "not the one").await;
+            statuses.push(reply.status.as_u16());
+        }
+        assert_eq!(statuses, [401, 401, 401, 429, 429]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

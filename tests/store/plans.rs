@@ -34,8 +34,12 @@ SELECT ('01900002-0000-7000-8000-' || lpad(to_hex(i), 12, '0'))::uuid, '2026-02-
        ('01900000-0000-7000-8000-' || lpad(to_hex(i % 10), 12, '0'))::uuid, 'change',
        ('01900000-0000-7000-8000-' || lpad(to_hex(i / 3), 12, '0'))::uuid, 'name', NULL, 'r' || i
 FROM generate_series(1, 100000) AS i;
+INSERT INTO known_networks
+SELECT decode(md5('a' || i) || md5('b' || i), 'hex'), ('01900000-0000-7000-8000-' || lpad(to_hex(i), 12, '0'))::uuid,
+       '2026-02-01Z'::timestamptz + i * interval '1 s'
+FROM generate_series(1, 100000) AS i;
 SET default_statistics_target = 1000;
-ANALYZE users, sessions, idempotency_keys, audit;
+ANALYZE users, sessions, idempotency_keys, audit, known_networks;
 SET max_parallel_workers_per_gather = 0;
 SET plan_cache_mode = force_custom_plan";
 
@@ -74,8 +78,10 @@ fn values(name: &str) -> Option<Vec<&'static str>> {
         "end_session" => vec![SESSION],
         "end_other_sessions" => vec![USER, SESSION],
         "sweep_sessions" | "sweep_receipts" | "sweep_entries" => vec![NOW, "100"],
+        "upsert_network" => vec![DIGEST, USER, NOW],
+        "delete_oldest_networks" => vec![USER, "16"],
         "insert_receipt" => vec![DIGEST, DIGEST, USER, "'h'", NOW],
-        "get_receipt" => vec![DIGEST],
+        "get_receipt" | "get_network" => vec![DIGEST],
         "insert_entry" => vec![ENTRY, NOW, USER, "'change'", USER, "'name'", "NULL", "'r'"],
         "list_entries" => vec![ENTRY, "21"],
         "list_entries_of_subject" => vec![ENTRY, "21", USER],
@@ -85,7 +91,7 @@ fn values(name: &str) -> Option<Vec<&'static str>> {
 }
 
 /// What is meant to read nothing at all, and so has no index to use.
-const READS_NOTHING: [&str; 3] = ["insert_user", "insert_receipt", "insert_entry"];
+const READS_NOTHING: [&str; 4] = ["insert_user", "insert_receipt", "insert_entry", "upsert_network"];
 
 #[tokio::test]
 async fn statements_find_their_rows_by_an_index() {

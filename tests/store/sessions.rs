@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
 use glasshouse::domain::{
-    auth::{Exchange, Family, Rotation, SecretDigest, Session, SessionId, SuccessorSalt},
+    auth::{Exchange, Family, NetworkDigest, Rotation, SecretDigest, Session, SessionId, SuccessorSalt},
     users::{StoreError, UserId},
 };
 use uuid::Uuid;
@@ -31,6 +31,9 @@ crate::on_all! {
     concurrent_sign_ins_keep_to_the_limit,
     a_sweep_removes_what_has_expired_up_to_its_limit,
     a_sweep_leaves_the_living,
+    network_is_known_after_it_was_remembered,
+    networks_beyond_the_limit_are_forgotten_oldest_first,
+    network_of_a_removed_user_is_forgotten,
 }
 
 const NEXT: SecretDigest = SecretDigest([2; 32]);
@@ -252,6 +255,44 @@ async fn a_sweep_leaves_the_living(on: On) {
     let session = store.with_session(&ann).await;
     assert_eq!(store.sessions.sweep(session.expires_at - TimeDelta::microseconds(1), 10).await.unwrap(), 0);
     assert!(store.sessions.recognise(session.id, now()).await.unwrap().is_some());
+}
+
+async fn network_is_known_after_it_was_remembered(on: On) {
+    let store = on.open().await;
+    let ann = store.with_user("ann@example.com").await;
+    let [home, away] = [1, 2].map(|byte| NetworkDigest([byte; 32]));
+    for _ in 0..2 {
+        store.sessions.remember_network(ann.id, &home, now(), 16).await.unwrap();
+    }
+    assert!(store.sessions.is_known_network(&home).await.unwrap());
+    assert!(!store.sessions.is_known_network(&away).await.unwrap());
+}
+
+async fn networks_beyond_the_limit_are_forgotten_oldest_first(on: On) {
+    let store = on.open().await;
+    let (ann, bob) = (store.with_user("ann@example.com").await, store.with_user("bob@example.com").await);
+    let network = |byte: u8| NetworkDigest([byte; 32]);
+    store.sessions.remember_network(bob.id, &network(9), now() - TimeDelta::hours(1), 2).await.unwrap();
+    for (minute, byte) in [(0, 1), (1, 2), (2, 1), (3, 3)] {
+        let at = now() + TimeDelta::minutes(minute);
+        store.sessions.remember_network(ann.id, &network(byte), at, 2).await.unwrap();
+    }
+    let mut known = Vec::new();
+    for byte in [1, 2, 3, 9] {
+        known.push(store.sessions.is_known_network(&network(byte)).await.unwrap());
+    }
+    assert_eq!(known, [true, false, true, true]);
+}
+
+async fn network_of_a_removed_user_is_forgotten(on: On) {
+    let store = on.open().await;
+    let ann = store.with_user("ann@example.com").await;
+    let home = NetworkDigest([1; 32]);
+    store.sessions.remember_network(ann.id, &home, now(), 16).await.unwrap();
+    store.users.remove(&ann, None, None).await.unwrap();
+    assert!(!store.sessions.is_known_network(&home).await.unwrap());
+    let refused = store.sessions.remember_network(ann.id, &home, now(), 16).await;
+    assert!(matches!(refused, Err(StoreError::Stale)), "{refused:?}");
 }
 
 async fn rotate(store: &Opened, session: &Session) -> Rotation {

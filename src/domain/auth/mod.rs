@@ -6,6 +6,7 @@ mod error;
 mod hashing;
 mod keys;
 mod metrics;
+mod network;
 mod password;
 mod session;
 mod store;
@@ -22,6 +23,7 @@ pub use config::Config;
 pub use error::Error;
 pub use keys::{KeyError, Keys, SigningAlgorithm};
 pub use metrics::{AuthMetrics, HashingMetrics};
+pub use network::NetworkDigest;
 pub use password::{HashingError, Password, PasswordHash, Passwords};
 pub use session::{Family, RefreshToken, SecretDigest, SessionId, SuccessorSalt};
 pub use store::{Exchange, Rotation, Session, SessionStore};
@@ -32,6 +34,7 @@ use super::{
     Clock,
     users::{Email, StoreError, UserId, UserStore},
 };
+use crate::telemetry::Chain;
 
 /// Signs in and out, and recognises callers.
 pub struct Auth {
@@ -75,11 +78,16 @@ pub struct Grant {
     pub expires_in: Duration,
     /// Exchanged once for the next grant.
     pub refresh_token: SecretString,
+    /// The account that it is for.
+    pub user: UserId,
 }
 
 impl Auth {
     /// At most so many expired sessions are removed at once, so that no sweep holds a lock for long.
     const SWEEP_LIMIT: u32 = 1000;
+
+    /// How many networks of an account are remembered: those of the newest sign-ins.
+    const KNOWN_NETWORKS: u32 = 16;
 
     /// Puts the parts together.
     #[must_use]
@@ -130,6 +138,24 @@ impl Auth {
             Err(_) => "failed",
         });
         result
+    }
+
+    /// Whether the account was signed in to from that network before, on any instance. A store that does not answer
+    /// knows no network.
+    pub async fn is_known_network(&self, network: &NetworkDigest) -> bool {
+        self.sessions.is_known_network(network).await.unwrap_or(false)
+    }
+
+    /// Remembers the network of a sign-in for all instances. The sign-in does not depend on it.
+    pub async fn remember_network(&self, user: UserId, network: &NetworkDigest) {
+        let remembered = self.sessions.remember_network(user, network, self.clock.now(), Self::KNOWN_NETWORKS).await;
+        if let Err(error) = remembered {
+            tracing::debug!(
+                target: "glasshouse::auth",
+                { error.message = %Chain(&error) },
+                "network of a sign-in was not remembered"
+            );
+        }
     }
 
     /// Counts an attempt that an edge did not let through because there were too many.
@@ -228,7 +254,7 @@ impl Auth {
     fn grant(&self, grant: &str, user: UserId, session: SessionId, refresh: &RefreshToken) -> Result<Grant, Error> {
         let access_token = self.tokens.issue(user, session).map_err(Error::Signing)?;
         self.metrics.issued(grant);
-        Ok(Grant { access_token, expires_in: self.tokens.lifetime(), refresh_token: refresh.text() })
+        Ok(Grant { access_token, expires_in: self.tokens.lifetime(), refresh_token: refresh.text(), user })
     }
 
     /// Who the access token says is calling, if its session lives and its user is still there.

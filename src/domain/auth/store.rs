@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::{Family, PasswordHash, SecretDigest, SessionId, SuccessorSalt};
+use super::{Family, NetworkDigest, PasswordHash, SecretDigest, SessionId, SuccessorSalt};
 use crate::domain::users::{StoreError, User, UserId};
 
 /// A signed-in user on one device: what a refresh token prolongs.
@@ -62,7 +62,7 @@ pub enum Rotation {
     Unknown,
 }
 
-/// Keeps sessions; durable and all or nothing, as [`crate::domain::users::UserStore`].
+/// Keeps sessions and known networks; durable and all or nothing, as [`crate::domain::users::UserStore`].
 #[async_trait]
 pub trait SessionStore: Send + Sync {
     /// Adds a session, and ends the oldest ones of its user beyond `limit`, if the password of its user is still the one that was shown: otherwise a change of password
@@ -91,6 +91,24 @@ pub trait SessionStore: Send + Sync {
     /// # Errors
     /// Only those of the store itself.
     async fn end(&self, id: SessionId) -> Result<(), StoreError>;
+
+    /// Whether an account was signed in to from that network.
+    ///
+    /// # Errors
+    /// Only those of the store itself.
+    async fn is_known_network(&self, network: &NetworkDigest) -> Result<bool, StoreError>;
+
+    /// Remembers that an account was signed in to from that network, and forgets its oldest networks beyond `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`] if the user is gone; those of the store itself.
+    async fn remember_network(
+        &self,
+        user: UserId,
+        network: &NetworkDigest,
+        now: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<(), StoreError>;
 
     /// Removes at most `limit` sessions that have expired at `now`, and says how many.
     ///

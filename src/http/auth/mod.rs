@@ -1,5 +1,6 @@
 //! Signing in and out, and prolonging a session.
 
+mod attempt;
 mod refresh;
 mod sign_in;
 mod sign_out;
@@ -11,6 +12,7 @@ use axum::{
 use secrecy::ExposeSecret;
 use serde::Serialize;
 
+pub(super) use attempt::attempt;
 pub(super) use refresh::refresh;
 pub(super) use sign_in::sign_in;
 pub(super) use sign_out::sign_out;

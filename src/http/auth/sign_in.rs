@@ -12,9 +12,12 @@ use super::{
         problem::Problem,
         shown_password::ShownPassword,
     },
-    granted,
+    attempt, granted,
 };
-use crate::domain::{auth::Error, users::Email};
+use crate::domain::{
+    auth::{Error, NetworkDigest},
+    users::Email,
+};
 
 /// Signs in. What can be no address, or no password, gets the answer of a wrong password, after the same time.
 ///
@@ -32,17 +35,20 @@ pub(in crate::http) async fn sign_in(
     let (email, password) = fields.finish(values)?;
     preconditions.check_untagged()?;
     let from = client.map(|Extension(client)| client.network());
-    let attempt = match (&api.limits, &email) {
-        (Some(limits), Some(email)) => Some(limits.sign_ins.attempt(email, from).map_err(|limited| {
-            api.auth.limited_sign_in();
-            Problem::too_many_sign_ins(limited)
-        })?),
-        _ => None,
+    let attempt = match &email {
+        Some(email) => attempt(&api, email, from).await?,
+        None => None,
     };
     let result = api.auth.sign_in(email.as_ref(), &password.possible()).await;
-    if let Some(attempt) = attempt {
+    if let (Some(attempt), Some(email)) = (attempt, &email) {
         match &result {
-            Ok(_) => attempt.succeeded(),
+            Ok(grant) => {
+                let network = attempt.new_network();
+                attempt.succeeded();
+                if let Some(network) = network {
+                    api.auth.remember_network(grant.user, &NetworkDigest::of(email, &network.bytes())).await;
+                }
+            }
             Err(Error::CredentialsWrong) => drop(attempt),
             Err(_) => attempt.undecided(),
         }

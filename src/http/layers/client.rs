@@ -40,6 +40,14 @@ impl Network {
             }
         }
     }
+
+    /// Bytes that no other network has, the same on each instance.
+    pub(in crate::http) fn bytes(self) -> Vec<u8> {
+        match self {
+            Self::V4(address) => address.octets().to_vec(),
+            Self::V6(segments) => segments.iter().flat_map(|segment| segment.to_be_bytes()).collect(),
+        }
+    }
 }
 
 impl Client {

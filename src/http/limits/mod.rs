@@ -8,6 +8,7 @@ mod told;
 use std::{sync::Arc, time::Duration};
 
 pub use config::Config;
+pub(super) use sign_ins::Attempt;
 use sign_ins::SignIns;
 pub(super) use told::{Limited, tell};
 

@@ -2,7 +2,8 @@
 //!
 //! Attempts in vain are counted together wherever they come from, so that many addresses do not help who guesses. An
 //! address from which the account was signed in to before has a bucket of its own for it: guessing locks out strangers,
-//! and not the owner.
+//! and not the owner. Networks that this instance does not know may be known to the store, from sign-ins at other instances
+//! or before a restart.
 
 use super::{Limited, metrics::LimitMetrics};
 use crate::{
@@ -51,6 +52,16 @@ impl SignIns {
         }
     }
 
+    /// Whether this instance knows that the account was signed in to from that network.
+    pub(in crate::http) fn knows(&self, account: &Email, from: Network) -> bool {
+        self.known.contains(&(&account.key(), from))
+    }
+
+    /// Takes over from the store that the account was signed in to from that network.
+    pub(in crate::http) fn add_known(&self, account: &Email, from: Network) {
+        self.known.fill(&(&account.key(), from));
+    }
+
     /// How many accounts, and how many addresses for an account, are remembered, and can be.
     pub(super) fn clients(&self) -> [(usize, usize); 2] {
         [&self.accounts, &self.known].map(|buckets| (buckets.in_debt(), buckets.capacity()))
@@ -58,6 +69,11 @@ impl SignIns {
 }
 
 impl Attempt<'_> {
+    /// The network, if this instance did not know it.
+    pub(in crate::http) fn new_network(&self) -> Option<Network> {
+        self.from.filter(|_| !self.known)
+    }
+
     /// The password was right: the token comes back, and the address is known from now on.
     pub(in crate::http) fn succeeded(self) {
         if let Some(from) = self.from {

@@ -6,6 +6,7 @@ use axum::{Extension, extract::State, http::StatusCode};
 
 use super::super::{
     Api,
+    auth::attempt,
     extract::{Json, Preconditions, Signed, Target},
     layers::Client,
     problem::Problem,
@@ -33,13 +34,7 @@ pub(in crate::http) async fn change_password(
         return Err(problem);
     }
     let from = client.map(|Extension(client)| client.network());
-    let attempt = match &api.limits {
-        Some(limits) => Some(limits.sign_ins.attempt(&caller.user.email, from).map_err(|limited| {
-            api.auth.limited_sign_in();
-            Problem::too_many_sign_ins(limited)
-        })?),
-        None => None,
-    };
+    let attempt = attempt(&api, &caller.user.email, from).await?;
     let changed = api.users.change_password(&caller, id, &old.possible(), &new).await;
     // A right one is undecided too: it must not make the address of whoever holds a copied token a known one.
     if let Some(attempt) = attempt.filter(|_| !matches!(changed, Err(Error::PasswordWrong))) {

@@ -117,6 +117,13 @@ impl Buckets {
         Some(place.take(self.quota, now))
     }
 
+    /// Whether a client is remembered.
+    #[must_use]
+    pub fn contains(&self, client: &impl Hash) -> bool {
+        let client = self.name(client);
+        self.set(client).iter().any(|place| place.client == client)
+    }
+
     /// Gives a token back that was taken in vain.
     pub fn give_back(&self, client: &impl Hash) {
         let client = self.name(client);

@@ -124,6 +124,13 @@ statements! {
     /// now, limit.
     sweep_sessions: "DELETE" "sessions" "expired";
 
+    /// digest, user, time of the sign-in.
+    upsert_network: "INSERT" "known_networks";
+    /// digest.
+    get_network: "SELECT" "known_networks";
+    /// user, how many are kept.
+    delete_oldest_networks: "DELETE" "known_networks";
+
     /// digest of the key, digest of the request, user, `password_hash`, `registered_at`.
     insert_receipt: "INSERT" "idempotency_keys";
     /// digest of the key.

@@ -105,6 +105,18 @@ DELETE FROM sessions WHERE id IN (\
 SELECT id FROM sessions WHERE expires_at <= $1 \
 ORDER BY expires_at LIMIT $2)",
 
+    upsert_network: "\
+INSERT INTO known_networks (digest, user_id, last_sign_in_at) \
+VALUES ($1, $2, $3) \
+ON CONFLICT (digest) DO UPDATE SET user_id = excluded.user_id, last_sign_in_at = excluded.last_sign_in_at",
+    get_network: "\
+SELECT user_id AS id \
+FROM known_networks WHERE digest = $1",
+    delete_oldest_networks: "\
+DELETE FROM known_networks WHERE digest IN (\
+SELECT digest FROM known_networks WHERE user_id = $1 \
+ORDER BY last_sign_in_at DESC, digest LIMIT -1 OFFSET $2)",
+
     insert_receipt: "\
 INSERT INTO idempotency_keys (key, request, user_id, password_hash, registered_at) \
 VALUES ($1, $2, $3, $4, $5)",
