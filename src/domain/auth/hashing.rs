@@ -13,9 +13,9 @@ use std::{
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-/// Of the weights that Linux gives to niceness (sched(7)), 335 against 1024.
+/// Nice levels below the rest of the process: a third of the weight of its threads (sched(7): 335 against 1024).
 #[cfg(target_os = "linux")]
-const NICENESS: i32 = 5;
+const NICE_INCREMENT: i32 = 5;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -79,10 +79,15 @@ fn work(next: &Mutex<mpsc::Receiver<Job>>) {
     }
 }
 
-/// On Linux a thread has a niceness of its own. Where it is refused, it hashes as important as the rest.
+/// On Linux a thread has a nice level of its own, which begins with that of the process: `nice glasshouse` must not make
+/// hashing the most important work. Where the change is refused, hashing has the priority of the rest.
 fn stand_back() {
     #[cfg(target_os = "linux")]
-    rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS).ok();
+    {
+        let thread = Some(rustix::thread::gettid());
+        let inherited = rustix::process::getpriority_process(thread).unwrap_or(0);
+        rustix::process::setpriority_process(thread, inherited + NICE_INCREMENT).ok();
+    }
 }
 
 #[cfg(test)]
