@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join;
 use sqlx::{Executor, FromRow};
 use tokio::time::timeout;
 
@@ -70,8 +71,9 @@ impl Unfit {
 
 /// Checks the schema, the privileges and the encoding, given the versions of the migrations that this program knows.
 ///
-/// A table that is locked, as by a migration, makes statements slow and is no reason to take no traffic: after half of
-/// the time a ping decides.
+/// A table that is locked, as by a migration, makes statements slow and is no reason to take no traffic. So a ping runs
+/// beside the question: it decides where the schema is not answered for within half of `limit`, and may itself wait for a
+/// connection as long as the caller does.
 ///
 /// # Errors
 /// What is missing.
@@ -85,7 +87,8 @@ where
     let newest = known.iter().copied().max().unwrap_or_default();
     let known = i64::try_from(known.len()).unwrap_or(i64::MAX);
     let asked = database.fetch_optional(&DB::STATEMENTS.check_schema, |query| query.bind(newest));
-    let answer: Result<Option<SchemaRow>, Failure> = match timeout(limit / 2, asked).await {
+    let (pinged, asked) = join(Box::pin(database.ping()), timeout(limit / 2, Box::pin(asked))).await;
+    let answer: Result<Option<SchemaRow>, Failure> = match asked {
         Ok(Err(failure)) if failure.is_statement_timeout() => Ok(None),
         Ok(answer) => answer,
         Err(_) => Ok(None),
@@ -99,7 +102,8 @@ where
             Unfit::Database(failure)
         }
     })?;
-    let Some(SchemaRow { applied, encoding, missing }) = row else { return Ok(database.ping().await?) };
+    pinged?;
+    let Some(SchemaRow { applied, encoding, missing }) = row else { return Ok(()) };
     if encoding != "UTF8" {
         return Err(Unfit::Encoding(encoding));
     }
