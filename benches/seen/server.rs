@@ -28,6 +28,8 @@ impl Server {
         let mut command = Command::new(env!("CARGO_BIN_EXE_glasshouse"));
         command
             .env_clear()
+            // A mode of its own switches it on.
+            .env("GLASSHOUSE_INTERNAL__HEAP_SAMPLING", "false")
             .envs(settings.iter().copied())
             .envs([
                 ("DATABASE_URL", database),

@@ -117,6 +117,10 @@ impl Parts {
             runtimes: vec![("main", self.main.handle().clone()), ("internal", self.internal.runtime().clone())],
             timeline: (self.timeline.clone(), self.main.handle().clone()),
         };
+        {
+            let _internal = self.internal.runtime().enter();
+            internal::dump_on_sigquit(&shown.runtimes).context("cannot listen for SIGQUIT")?;
+        }
         let internal_router = internal::router(&settings.internal, shown);
         self.internal.serve(ports.internal, internal_router)?;
 

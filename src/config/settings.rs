@@ -146,8 +146,8 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting(
         "internal.heap_sampling",
         Shape::Flag,
-        "false",
-        "Whether allocations are sampled from the start, for heap profiles; PUT /debug/heap does so at any time.",
+        "true",
+        "Whether allocations are sampled from the start, for heap profiles; /debug/heap switches it at any time.",
     ),
     setting(
         "internal.console",

@@ -6,6 +6,7 @@ mod build_info;
 mod config;
 mod config_dump;
 mod console;
+mod dump;
 mod faults;
 mod follow;
 mod guard;
@@ -35,6 +36,7 @@ use axum::{
 };
 pub use config::Config;
 pub use console::Console;
+pub use dump::dump_on_sigquit;
 pub use live::Live;
 pub use stalls::Watch;
 pub use thread::Thread;

@@ -17,7 +17,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use inferno::flamegraph::{Options, from_lines};
+use inferno::flamegraph::{Direction, Options, from_lines};
 
 /// Shown as text, it harms nobody.
 pub(crate) const HOSTILE: &str =
@@ -102,8 +102,10 @@ async fn tasks(RawQuery(query): RawQuery) -> Response {
 
 fn picture() -> Response {
     let lines = ["main;run;burn 60", "main;run;idle 30", &format!("main;{HOSTILE} 10")];
+    let mut options = Options::default();
+    options.direction = Direction::Inverted;
     let mut svg = Vec::new();
-    from_lines(&mut Options::default(), lines, &mut svg).unwrap();
+    from_lines(&mut options, lines, &mut svg).unwrap();
     ([(CONTENT_TYPE, "image/svg+xml")], svg).into_response()
 }
 

@@ -36,6 +36,29 @@ fn sigterm_and_sigint_stop_it_in_order_and_with_success() {
 }
 
 #[test]
+fn sigquit_dumps_threads_and_tasks_and_the_service_goes_on() {
+    let program = Program::start(&[]);
+    for count in 1..=2 {
+        program.signal("QUIT");
+        let dumped = |message: &str| {
+            let lines = program.lines();
+            let stacks = lines.iter().filter(|(_, line)| line["message"] == message);
+            stacks.map(|(_, line)| line["code.stacktrace"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        let has_acceptor = |tasks: &[String]| tasks.iter().filter(|stack| stack.contains("acceptor")).count() >= count;
+        until("tasks are dumped", || has_acceptor(&dumped("task dump")));
+        let threads = dumped("thread dump");
+        assert!(
+            cfg!(not(target_os = "linux")) || threads.iter().any(|stack| stack.contains("epoll_wait")),
+            "{threads:?}"
+        );
+    }
+    assert_eq!(get(program.internal, "/health/live").unwrap().0, 200);
+    program.signal("TERM");
+    assert_eq!(program.wait().code, Some(0));
+}
+
+#[test]
 fn a_request_under_way_is_finished_and_new_ones_are_refused() {
     let program = Program::start(&[]);
     let body = registration(0).to_string();

@@ -160,6 +160,8 @@ const UNMET: &[&str] = &[
     "code.function.name",
     "task.name",
     "task.spawned_at",
+    // Dumps are of the process: tests/process/stopping.rs.
+    "code.stacktrace",
     // The heap is sampled by the process and not by one of its services: tests/profiles/heap.rs.
     "heap.sampling_for",
     // It would take hundreds of megabytes: tests/clients/console.rs.

@@ -124,6 +124,10 @@ pub(in crate::internal) fn switch_on_for_good() {
     match switch_on(None) {
         Ok(true) => tell_on(None),
         Ok(false) => {}
+        // A developer's Mac, or an operator's MALLOC_CONF: nothing to mend.
+        Err(SwitchError::Lacking(lacking)) => {
+            tracing::info!(target: "glasshouse::internal", { error.message = %lacking }, "the heap is not sampled");
+        }
         Err(error) => {
             let error = error.to_string();
             tracing::warn!(target: "glasshouse::internal", { error.message = error }, "heap sampling was not switched on");

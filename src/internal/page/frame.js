@@ -73,8 +73,8 @@ function frames(group) {
     const levels = new Map();
     for (const frame of frames) levels.set(frame.y, [...(levels.get(frame.y) ?? []), frame]);
     for (const level of levels.values()) level.sort((a, b) => a.x - b.x);
-    // The lowest has the largest y, and whoever calls somebody lies right below.
-    const heights = [...levels.keys()].sort((a, b) => b - a);
+    // The root is on top: it has the smallest y, and a caller is right above what it calls.
+    const heights = [...levels.keys()].sort((a, b) => a - b);
     heights.slice(1).forEach((y, at) => {
         const callers = levels.get(heights[at]);
         let next = 0;
@@ -87,7 +87,7 @@ function frames(group) {
     return frames;
 }
 
-/** By function; recursion counts once. The lowest frame stands for everything and is nobody's. */
+/** By function; recursion counts once. The root frame stands for everything and has no function. */
 function sums(frames) {
     const functions = new Map();
     for (const frame of frames.filter((frame) => frame.caller)) {

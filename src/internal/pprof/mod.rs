@@ -22,6 +22,7 @@ use crate::telemetry::timeline::Timeline;
 
 pub(super) use answer::{Refusal, attachment, picture, text};
 pub(super) use query::Query;
+pub(super) use tasks::listing as task_listing;
 
 /// Everything below `/debug/pprof/`; the tasks are those of these runtimes.
 pub(super) fn routes(runtimes: Vec<(&'static str, Handle)>, timeline: (Timeline, Handle)) -> Router {

@@ -38,6 +38,7 @@ pub const NAMESPACE: &str = "glasshouse.";
 pub const REGISTRY: &[(&str, ValueType)] = &[
     ("client.address", ValueType::String),
     ("code.function.name", ValueType::String),
+    ("code.stacktrace", ValueType::String),
     ("db.client.connection.pool.name", ValueType::String),
     ("db.client.connection.state", ValueType::String),
     ("db.collection.name", ValueType::String),

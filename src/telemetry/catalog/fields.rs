@@ -76,6 +76,7 @@ pub const FIELDS: &[Signal] = &[
     field("exception.type", "Always panic"),
     field("exception.message", "What a panic said"),
     field("exception.stacktrace", "Where it came from"),
+    field("code.stacktrace", "A thread's stack or a group of tasks, dumped by SIGQUIT"),
     field("code.location", "The line that panicked"),
     field("thread.name", "The thread that panicked, or is stuck"),
     field("thread.id", "The system's numbers of the threads that are stuck"),

@@ -118,6 +118,8 @@ impl Service {
             ("GLASSHOUSE_AUTH__SIGNING_KEY_FILE", key.as_str()),
             ("GLASSHOUSE_HTTP__LISTEN", "127.0.0.1:0"),
             ("GLASSHOUSE_INTERNAL__LISTEN", "127.0.0.1:0"),
+            // The heap is sampled for the whole process, and other tests run in it.
+            ("GLASSHOUSE_INTERNAL__HEAP_SAMPLING", "false"),
             // Every test is one address.
             ("GLASSHOUSE_LIMITS__ENABLED", "false"),
             ("GLASSHOUSE_LOG__FORMAT", "json"),

@@ -30,7 +30,7 @@ use crate::{
         tool,
     },
     telemetry::{
-        symbols::{Symbols, check_room},
+        symbols::{ShortOfMemory, Symbols, check_room},
         tasks,
     },
 };
@@ -121,6 +121,16 @@ fn render(
     let (measures, period) = (vec![COUNT], Some((COUNT, 1)));
     let profile = Profile { measures, shown: 0, period, began, took, samples, mappings, remarks };
     form.answer(&profile, "goroutine", "tasks")
+}
+
+/// The tasks by place, as text with a blank line before each group. Blocks, see [`Symbols`].
+///
+/// # Errors
+/// When the memory limit of the process leaves too little.
+pub(in crate::internal) fn listing(dump: tasks::Dump) -> Result<String, ShortOfMemory> {
+    let symbols = Symbols::look_up(standing::addresses(&dump.found))?;
+    let groups = standing::groups(standing::standing(dump.found, &symbols, false));
+    Ok(listing::counts(&groups, &symbols.missing))
 }
 
 /// What is missing, and why.
