@@ -1,6 +1,10 @@
 //! Connections: waiting for one is seen apart from using it, so that a slow pool is not taken for a slow query.
 
-use std::{io, sync::Arc, time::Instant};
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{
     Engine, Failure,
@@ -23,17 +27,17 @@ pub(super) struct Connection<DB: Engine> {
 impl<DB: Engine> Connection<DB> {
     /// Takes one that is free, or waits for one to be given back or opened, in a span of its own: not longer than is
     /// allowed, and not longer than the request has left.
-    pub(super) async fn acquire(pool: &Pool<DB>, observer: &Arc<Observer>) -> Result<Self, Failure> {
+    pub(super) async fn acquire(pool: &Pool<DB>, observer: &Arc<Observer>, fresh: Duration) -> Result<Self, Failure> {
         let metrics = &observer.metrics;
         let began = Instant::now();
         let is_refused = observer.faults.is_on() && observer.faults.refuses_connection();
-        if let Some(pooled) = (!is_refused).then(|| pool.try_acquire()).flatten() {
+        if let Some(pooled) = (!is_refused).then(|| pool.try_acquire(fresh)).flatten() {
             metrics.wait_time.observe(&[DB::SYSTEM], began.elapsed().as_secs_f64());
             return Ok(Self { pooled, observer: Arc::clone(observer), since: Instant::now() });
         }
         let _pending = metrics.pending.hold(&[DB::SYSTEM]);
         let span = observer.tracer.child("pool wait", || observer.place.clone());
-        let acquire = async { if is_refused { Err(refused()) } else { pool.acquire().await } };
+        let acquire = async { if is_refused { Err(refused()) } else { pool.acquire(fresh).await } };
         let acquired = span.within(deadline::within(observer.patience, acquire)).await;
         let waited = began.elapsed();
         metrics.wait_time.observe_in(&[DB::SYSTEM], waited.as_secs_f64(), span.sampled());

@@ -18,7 +18,7 @@ pub(in crate::store) use self::call::CANCELLED;
 use self::{
     call::{Effect, Observer},
     connection::Connection,
-    pool::Pool,
+    pool::{FRESH, FRESH_FOR_WRITE, Pool},
 };
 pub use self::{
     engine::Engine,
@@ -115,9 +115,9 @@ impl<DB: Engine> Database<DB> {
 
     /// A connection, for a statement that was not sent yet: so whatever it is, it may be tried again if a connection
     /// turns out to be dead while it is opened. A server that refuses is the pool's to wait for.
-    async fn acquire(&self, tries: &mut Tries<'_>) -> Result<Connection<DB>, Failure> {
+    async fn acquire(&self, tries: &mut Tries<'_>, fresh: Duration) -> Result<Connection<DB>, Failure> {
         loop {
-            match Connection::acquire(&self.pool, &self.observer).await {
+            match Connection::acquire(&self.pool, &self.observer, fresh).await {
                 Err(failure) if failure.is_dead_connection() && tries.again().await => {}
                 acquired => return acquired,
             }
@@ -172,7 +172,9 @@ where
     where
         T: for<'r> FromRow<'r, DB::Row> + Send + Unpin,
     {
-        let mut connection = self.acquire(tries).await?;
+        // Behind a pooler BEGIN is sent first.
+        let is_retried = statement.is_read() || self.observer.is_pooled();
+        let mut connection = self.acquire(tries, if is_retried { FRESH } else { FRESH_FOR_WRITE }).await?;
         if self.observer.is_pooled() {
             let mut transaction = Transaction::begin(connection, &self.observer).await?;
             let rows = transaction.fetch_all(statement, bind).await?;
@@ -197,7 +199,8 @@ where
         Ok(self.fetch_all(statement, bind).await?.pop())
     }
 
-    /// How many rows it wrote. Never sent twice.
+    /// How many rows it wrote. Never sent twice; a connection that was idle is pinged first, so that one that was closed
+    /// meanwhile is replaced and not written to.
     ///
     /// # Errors
     /// What the database or the pool says.
@@ -221,7 +224,7 @@ where
             let rows = transaction.execute(statement, bind).await?;
             return transaction.commit().await.map(|()| rows);
         }
-        let mut connection = self.acquire(&mut self.retries.call()).await?;
+        let mut connection = self.acquire(&mut self.retries.call(), FRESH_FOR_WRITE).await?;
         let (query, effect) = (bind(query(statement, &self.observer)), statement.effect());
         execute(&self.observer, &mut connection, statement, effect, query).await
     }
@@ -233,7 +236,7 @@ where
     pub async fn begin(&self) -> Result<Transaction<DB>, Failure> {
         let mut tries = self.retries.call();
         loop {
-            let connection = self.acquire(&mut tries).await?;
+            let connection = self.acquire(&mut tries, FRESH).await?;
             match Transaction::begin(connection, &self.observer).await {
                 Err(failure) if self.retires(&failure) && tries.again().await => {}
                 begun => return begun,

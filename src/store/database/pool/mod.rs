@@ -33,7 +33,11 @@ pub(super) const SETTLING: Duration = Duration::from_millis(100);
 
 /// Idle for longer than this, a connection is asked whether it still leads anywhere before anybody depends on it. What
 /// forgets idle connections without a word, such as a NAT, does so after minutes.
-const FRESH: Duration = Duration::from_secs(30);
+pub(in crate::store::database) const FRESH: Duration = Duration::from_secs(30);
+
+/// The same for a write that is sent outside of a transaction: it cannot be tried again once it was sent. A proxy or a
+/// server that ends idle connections does so after seconds; while there is load, no connection is idle for so long.
+pub(in crate::store::database) const FRESH_FOR_WRITE: Duration = Duration::from_millis(100);
 
 /// How long it has to answer that: the simplest question there is.
 const ANSWERING: Duration = Duration::from_millis(300);
@@ -127,21 +131,22 @@ impl<DB: Engine> Pool<DB> {
         (idle, self.0.max.saturating_sub(free))
     }
 
-    /// One that was used a moment ago, if nobody waits for it.
-    pub(super) fn try_acquire(&self) -> Option<Pooled<DB>> {
+    /// Returns a connection that was used within the time given, if one is free.
+    pub(super) fn try_acquire(&self, fresh: Duration) -> Option<Pooled<DB>> {
         if self.0.is_closed.load(SeqCst) {
             return None;
         }
         let place = Arc::clone(&self.0.places).try_acquire_owned().ok()?;
-        let idle = self.0.idle().pop_back_if(|idle| idle.is_fresh())?;
+        let idle = self.0.idle().pop_back_if(|idle| idle.is_fresh(fresh))?;
         Some(self.pooled(idle.raw, idle.opened, place))
     }
 
-    /// One that is idle, or a new one, in the order of asking. Waits as long as the caller does.
+    /// Returns an idle connection or a new one, in the order of asking. One that was idle for longer than the time given
+    /// is pinged first.
     ///
     /// # Errors
     /// Why none can be opened.
-    pub(super) async fn acquire(&self) -> Result<Pooled<DB>, sqlx::Error> {
+    pub(super) async fn acquire(&self, fresh: Duration) -> Result<Pooled<DB>, sqlx::Error> {
         let (mut pause, longest) = PAUSES;
         loop {
             if self.0.is_closed.load(SeqCst) {
@@ -161,13 +166,13 @@ impl<DB: Engine> Pool<DB> {
                 pause = (pause * 2).min(longest);
                 continue;
             };
-            let is_fresh = idle.is_fresh();
+            let is_fresh = idle.is_fresh(fresh);
             let mut pooled = self.pooled(idle.raw, idle.opened, place);
             if is_fresh || pooled.answers().await {
                 return Ok(pooled);
             }
             // What befell it has befallen all that have been idle for as long.
-            self.close_idle_if(|idle| !idle.is_fresh());
+            self.close_idle_if(|idle| !idle.is_fresh(fresh));
         }
     }
 
@@ -248,8 +253,8 @@ impl<DB: Engine> Pool<DB> {
 }
 
 impl<DB: Engine> Idle<DB> {
-    fn is_fresh(&self) -> bool {
-        self.since.elapsed() <= FRESH
+    fn is_fresh(&self, fresh: Duration) -> bool {
+        self.since.elapsed() <= fresh
     }
 }
 

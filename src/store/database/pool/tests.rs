@@ -128,11 +128,11 @@ async fn what_somebody_gave_up_to_wait_for_is_the_next_ones() {
     let server = Server::start().await;
     let pool = server.pool(|_| ());
     server.answers.send_replace(false);
-    let mut opening = Box::pin(pool.acquire());
+    let mut opening = Box::pin(pool.acquire(FRESH));
     assert!(opening.as_mut().now_or_never().is_none());
     drop(opening);
     server.answers.send_replace(true);
-    let connection = pool.acquire().await.unwrap();
+    let connection = pool.acquire(FRESH).await.unwrap();
     assert_eq!((count(&server.seen.opened), pool.connections()), (1, (0, 1)));
     drop(connection);
     assert_eq!(pool.connections(), (1, 0));
@@ -143,7 +143,7 @@ async fn opening_a_connection_takes_no_longer_than_it_may() {
     let server = Server::start().await;
     let pool = server.pool(|config| config.acquire_timeout = Duration::from_millis(20));
     server.answers.send_replace(false);
-    let error = pool.acquire().await.err().unwrap();
+    let error = pool.acquire(FRESH).await.err().unwrap();
     assert!(matches!(error, sqlx::Error::PoolTimedOut), "{error}");
     assert_eq!(pool.connections(), (0, 0), "its place is free again");
 }
@@ -152,25 +152,25 @@ async fn opening_a_connection_takes_no_longer_than_it_may() {
 async fn a_connection_that_was_idle_for_long_is_asked_before_it_is_lent() {
     let server = Server::start().await;
     let pool = server.pool(|_| ());
-    drop(pool.acquire().await.unwrap());
-    drop(pool.acquire().await.unwrap());
+    drop(pool.acquire(FRESH).await.unwrap());
+    drop(pool.acquire(FRESH).await.unwrap());
     assert_eq!(count(&server.seen.asked), 0, "one that was used a moment ago is trusted");
     make_stale(&pool);
-    assert!(pool.try_acquire().is_none());
-    drop(pool.acquire().await.unwrap());
+    assert!(pool.try_acquire(FRESH).is_none());
+    drop(pool.acquire(FRESH).await.unwrap());
     assert_eq!((count(&server.seen.asked), count(&server.seen.opened)), (1, 1));
-    assert!(pool.try_acquire().is_some(), "it is fresh again");
+    assert!(pool.try_acquire(FRESH).is_some(), "it is fresh again");
 }
 
 #[tokio::test]
 async fn a_connection_that_does_not_answer_is_replaced_and_with_it_all_that_were_idle_for_longer() {
     let server = Server::start().await;
     let pool = server.pool(|config| config.max_connections = 2);
-    let both = (pool.acquire().await.unwrap(), pool.acquire().await.unwrap());
+    let both = (pool.acquire(FRESH).await.unwrap(), pool.acquire(FRESH).await.unwrap());
     drop(both);
     make_stale(&pool);
     server.answers.send_replace(false);
-    let (acquired, ()) = tokio::join!(pool.acquire(), async {
+    let (acquired, ()) = tokio::join!(pool.acquire(FRESH), async {
         // Two were there; a third knocks once the first has not answered.
         server.until(|seen| count(&seen.opened) == 3).await;
         server.answers.send_replace(true);
@@ -184,7 +184,7 @@ async fn a_connection_that_does_not_answer_is_replaced_and_with_it_all_that_were
 async fn what_is_open_for_too_long_is_closed_when_it_is_given_back() {
     let server = Server::start().await;
     let pool = server.pool(|config| config.max_lifetime = Duration::from_millis(1));
-    let connection = pool.acquire().await.unwrap();
+    let connection = pool.acquire(FRESH).await.unwrap();
     while connection.opened.elapsed() <= Duration::from_millis(1) {
         tokio::task::yield_now().await;
     }
@@ -197,15 +197,15 @@ async fn what_is_open_for_too_long_is_closed_when_it_is_given_back() {
 async fn a_pool_is_closed_when_all_is_given_back() {
     let server = Server::start().await;
     let pool = server.pool(|config| config.max_connections = 2);
-    let (used, idle) = (pool.acquire().await.unwrap(), pool.acquire().await.unwrap());
+    let (used, idle) = (pool.acquire(FRESH).await.unwrap(), pool.acquire(FRESH).await.unwrap());
     drop(idle);
     let mut closing = Box::pin(pool.close());
     assert!(closing.as_mut().now_or_never().is_none());
     // What is idle is closed at once, and nobody gets anything any more.
     let looks = async {
         server.until(|seen| count(&seen.closed) == 1).await;
-        assert!(pool.try_acquire().is_none());
-        assert!(matches!(pool.acquire().await, Err(sqlx::Error::PoolClosed)));
+        assert!(pool.try_acquire(FRESH).is_none());
+        assert!(matches!(pool.acquire(FRESH).await, Err(sqlx::Error::PoolClosed)));
         drop(used);
     };
     tokio::join!(closing, looks);
