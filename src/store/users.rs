@@ -133,25 +133,28 @@ macro_rules! user_store {
 
             async fn list(&self, filter: &Filter, after: Option<Cursor>, limit: u32) -> Result<Vec<User>, StoreError> {
                 let statements = <$engine>::STATEMENTS;
-                let after = after.map_or(Uuid::nil(), |Cursor(id)| id.0);
+                let id = match after {
+                    Some(Cursor::Id(id)) => id.0,
+                    _ => Uuid::nil(),
+                };
                 let limit = i64::from(limit);
                 let rows: Vec<UserRow> = match (filter.role, &filter.email_prefix) {
                     (None, None) => {
-                        self.0.fetch_all(&statements.list_users, |query| query.bind(after).bind(limit)).await?
+                        self.0.fetch_all(&statements.list_users, |query| query.bind(id).bind(limit)).await?
                     }
                     (Some(role), None) => {
                         let list = &statements.list_users_by_role;
-                        self.0.fetch_all(list, |query| query.bind(after).bind(limit).bind(role.as_str())).await?
+                        self.0.fetch_all(list, |query| query.bind(id).bind(limit).bind(role.as_str())).await?
                     }
                     (None, Some(prefix)) => {
                         let list = self.0.fetch_all(&statements.list_users_by_prefix, |query| {
-                            query.bind(after).bind(limit).bind(prefix.lowest()).bind(prefix.above())
+                            query.bind(prefix.lowest(after.as_ref())).bind(limit).bind(prefix.above())
                         });
                         list.await?
                     }
                     (Some(role), Some(prefix)) => {
                         let list = self.0.fetch_all(&statements.list_users_by_role_and_prefix, |query| {
-                            let query = query.bind(after).bind(limit).bind(prefix.lowest()).bind(prefix.above());
+                            let query = query.bind(prefix.lowest(after.as_ref())).bind(limit).bind(prefix.above());
                             query.bind(role.as_str())
                         });
                         list.await?

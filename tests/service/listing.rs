@@ -74,7 +74,7 @@ on_both_stores! {
             ("?limit=2", all.clone()),
             ("?limit=2&role=user", [anns.clone(), bobs.clone()].concat()),
             ("?limit=2&role=admin", vec![admin.id.clone()]),
-            ("?limit=2&email_prefix=ann", [vec![admin.id.clone()], anns.clone()].concat()),
+            ("?limit=2&email_prefix=ann", [anns.clone(), vec![admin.id.clone()]].concat()),
             ("?limit=2&email_prefix=ANN&role=user", anns.clone()),
             ("?limit=1&email_prefix=bob_", bobs.clone()),
             ("?limit=2&email_prefix=b", bobs.clone()),
@@ -107,6 +107,7 @@ async fn what_cannot_be_understood_is_refused_and_not_guessed() {
     let admin = service.admin("root@example.com").await;
     registered(&service, "ann", 2).await;
     let next = admin.client.list("?limit=1").await.json["next"].as_str().unwrap().to_owned();
+    let by_prefix = admin.client.list("?limit=1&email_prefix=ann").await.json["next"].as_str().unwrap().to_owned();
     let tampered = format!("{}A", &next[..next.len() - 2]);
     for query in [
         "?limit=0",
@@ -126,6 +127,9 @@ async fn what_cannot_be_understood_is_refused_and_not_guessed() {
         &format!("?cursor={}", admin.id),
         &format!("?cursor={tampered}"),
         &format!("?cursor={next}x"),
+        &format!("?cursor={next}&email_prefix=ann"),
+        &format!("?cursor={by_prefix}"),
+        &format!("?cursor={by_prefix}&role=user"),
     ] {
         let reply = admin.client.list(query).await;
         assert_eq!((reply.status.as_u16(), reply.code()), (422, "validation_failed"), "{query}");

@@ -14,5 +14,6 @@ mod readiness;
 mod receipts;
 mod sessions;
 mod statements;
+mod steps;
 mod support;
 mod users;

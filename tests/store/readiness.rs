@@ -202,7 +202,7 @@ async fn readiness_fails_when_role_lacks_privilege_and_names_it() {
     let role = format!("reader_{}", std::process::id());
     let make = format!(
         "DROP ROLE IF EXISTS {role}; CREATE ROLE {role} LOGIN; \
-         GRANT SELECT ON users, sessions, idempotency_keys, _sqlx_migrations TO {role}"
+         GRANT SELECT ON users, sessions, idempotency_keys, known_networks, _sqlx_migrations TO {role}"
     );
     run(On::Postgres, &store, &make).await.unwrap();
     let mut url: url::Url = store.fresh.url.parse().unwrap();
@@ -211,7 +211,8 @@ async fn readiness_fails_when_role_lacks_privilege_and_names_it() {
     let limited = Store::open(&config(url.as_str()), Tracer::off(), Switchboard::off(), &metrics).await.unwrap();
     let denied = reason(&limited).await;
     assert!(denied.contains("42501") && denied.contains("GRANT SELECT"), "{denied}");
-    let grant = format!("GRANT SELECT, INSERT, UPDATE, DELETE ON audit, sessions, idempotency_keys TO {role}");
+    let grant =
+        format!("GRANT SELECT, INSERT, UPDATE, DELETE ON audit, sessions, idempotency_keys, known_networks TO {role}");
     run(On::Postgres, &store, &grant).await.unwrap();
     let denied = reason(&limited).await;
     assert_eq!(denied, "the role lacks privileges: GRANT INSERT ON users, UPDATE ON users, DELETE ON users");

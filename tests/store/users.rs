@@ -19,7 +19,7 @@ crate::on_all! {
     the_password_is_found_by_id,
     a_list_is_in_order_of_id_after_the_cursor,
     a_cursor_whose_user_is_gone_still_works,
-    a_list_keeps_its_order_under_equal_prefixes,
+    list_by_prefix_is_in_order_of_address,
     a_list_can_be_of_one_role,
     a_prefix_is_text_and_no_pattern,
     a_prefix_ignores_case,
@@ -116,18 +116,27 @@ async fn a_cursor_whose_user_is_gone_still_works(on: On) {
     let ann = store.with_user("ann@example.com").await;
     let bob = store.with_user("bob@example.com").await;
     store.users.remove(&ann, None, None).await.unwrap();
-    assert_eq!(store.users.list(&Filter::default(), Some(Cursor(ann.id)), 10).await.unwrap(), [bob]);
+    assert_eq!(store.users.list(&Filter::default(), Some(Cursor::Id(ann.id)), 10).await.unwrap(), [bob]);
 }
 
-async fn a_list_keeps_its_order_under_equal_prefixes(on: On) {
+async fn list_by_prefix_is_in_order_of_address(on: On) {
     let store = on.open().await;
     let mut expected = Vec::new();
     for name in ["team-9", "team-1", "team-5", "team-3", "team-7"] {
         expected.push(store.with_user(&format!("{name}@example.com")).await);
         store.with_user(&format!("other-{name}@example.com")).await;
     }
-    expected.sort_by_key(|user| user.id);
-    assert_eq!(walk(&store, &prefix("team-"), 2).await, expected);
+    expected.sort_by_key(|user| user.email.key());
+    for limit in [1, 2, 5, 6] {
+        assert_eq!(walk(&store, &prefix("team-"), limit).await, expected);
+    }
+    let whole = prefix("team-5@example.com");
+    assert_eq!(walk(&store, &whole, 1).await, expected[2..3], "an address begins with itself");
+    let users = Filter { role: Some(Role::User), ..prefix("TEAM-") };
+    assert_eq!(walk(&store, &users, 2).await, expected);
+    store.users.remove(&expected[1], None, None).await.unwrap();
+    let after = Cursor::of(&expected[1], &users);
+    assert_eq!(store.users.list(&users, Some(after), 2).await.unwrap(), expected[2..4], "its user is gone");
 }
 
 async fn a_list_can_be_of_one_role(on: On) {
@@ -362,7 +371,7 @@ async fn with_admin(store: &Opened, email: &str) -> User {
 async fn walk(store: &Opened, filter: &Filter, limit: u32) -> Vec<User> {
     let mut users: Vec<User> = Vec::new();
     loop {
-        let after = users.last().map(|last| Cursor(last.id));
+        let after = users.last().map(|last| Cursor::of(last, filter));
         let page = store.users.list(filter, after, limit).await.unwrap();
         if page.is_empty() {
             return users;

@@ -13,7 +13,7 @@ impl Cursor {
     /// The text handed to a client.
     #[must_use]
     pub fn encode(self) -> String {
-        page::encode(Self::LAYOUT, self.0.0)
+        page::encode(Self::LAYOUT, self.0.0.as_bytes())
     }
 
     /// Reads back what [`Cursor::encode`] wrote.
@@ -21,7 +21,7 @@ impl Cursor {
     /// # Errors
     /// `malformed` for anything else.
     pub fn parse(text: &str) -> Result<Self, Fault> {
-        page::decode(Self::LAYOUT, text).map(|id| Self(EntryId(id)))
+        page::id(&page::decode(Self::LAYOUT, text)?).map(|id| Self(EntryId(id)))
     }
 }
 

@@ -86,7 +86,7 @@ impl Users {
         self.store.get(id).await?.ok_or(Error::NotFound)
     }
 
-    /// One page of accounts, in order of registration; for admins.
+    /// One page of accounts, in order of registration, or of the address where the filter has a prefix; for admins.
     ///
     /// # Errors
     /// [`Error::Forbidden`], [`Error::Store`].
@@ -105,7 +105,7 @@ impl Users {
         let wanted = limit.get() as usize;
         let more = users.len() > wanted;
         users.truncate(wanted);
-        let next = users.last().filter(|_| more).map(|last| Cursor(last.id));
+        let next = users.last().filter(|_| more).map(|last| Cursor::of(last, filter));
         Ok(Page { users, next })
     }
 

@@ -7,16 +7,34 @@ use crate::domain::{Fault, page};
 ///
 /// Opaque to clients, so that the order can change without breaking them.
 /// The user it names need not exist any more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cursor(pub UserId);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cursor {
+    /// In order of registration.
+    Id(UserId),
+    /// In order of the e-mail address, by its key: where addresses with one prefix are listed.
+    Email(String),
+}
 
 impl Cursor {
-    const LAYOUT: u8 = 1;
+    const ID_LAYOUT: u8 = 1;
+    const EMAIL_LAYOUT: u8 = 3;
+
+    /// The position of that user in the order in which a filter is listed.
+    #[must_use]
+    pub fn of(user: &User, filter: &Filter) -> Self {
+        match filter.email_prefix {
+            None => Self::Id(user.id),
+            Some(_) => Self::Email(user.email.key()),
+        }
+    }
 
     /// The text handed to a client.
     #[must_use]
     pub fn encode(self) -> String {
-        page::encode(Self::LAYOUT, self.0.0)
+        match self {
+            Self::Id(id) => page::encode(Self::ID_LAYOUT, id.0.as_bytes()),
+            Self::Email(key) => page::encode(Self::EMAIL_LAYOUT, key.as_bytes()),
+        }
     }
 
     /// Reads back what [`Cursor::encode`] wrote.
@@ -24,7 +42,25 @@ impl Cursor {
     /// # Errors
     /// `malformed` for anything else.
     pub fn parse(text: &str) -> Result<Self, Fault> {
-        page::decode(Self::LAYOUT, text).map(|id| Self(UserId(id)))
+        let Ok(key) = page::decode(Self::EMAIL_LAYOUT, text) else {
+            return page::id(&page::decode(Self::ID_LAYOUT, text)?).map(|id| Self::Id(UserId(id)));
+        };
+        let key = String::from_utf8(key).map_err(|_| page::MALFORMED)?;
+        match EmailPrefix::parse(&key) {
+            Ok(EmailPrefix(lower)) if lower == key => Ok(Self::Email(key)),
+            _ => Err(page::MALFORMED),
+        }
+    }
+
+    /// Checks that the cursor is of a list with such a filter.
+    ///
+    /// # Errors
+    /// `malformed` if it is not.
+    pub const fn check(&self, filter: &Filter) -> Result<(), Fault> {
+        match (self, &filter.email_prefix) {
+            (Self::Id(_), None) | (Self::Email(_), Some(_)) => Ok(()),
+            (Self::Id(_), Some(_)) | (Self::Email(_), None) => Err(page::MALFORMED),
+        }
     }
 }
 
@@ -79,10 +115,14 @@ impl EmailPrefix {
         }
     }
 
-    /// The lowest key that begins so: the prefix itself.
+    /// The lowest key of a page: the prefix itself, or the next possible key after the cursor's. No address holds a
+    /// character as low as U+0001.
     #[must_use]
-    pub fn lowest(&self) -> &str {
-        &self.0
+    pub fn lowest(&self, after: Option<&Cursor>) -> String {
+        match after {
+            Some(Cursor::Email(key)) => format!("{key}\u{1}").max(self.0.clone()),
+            _ => self.0.clone(),
+        }
     }
 
     /// A bound above every key that begins so: `~` is the highest character an address can hold, DEL is above it.
@@ -101,7 +141,7 @@ pub struct Filter {
     pub email_prefix: Option<EmailPrefix>,
 }
 
-/// One page, in order of registration.
+/// One page: in order of registration, or of the e-mail address where the filter has a prefix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
     /// At most as many as were asked for.

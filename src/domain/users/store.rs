@@ -61,7 +61,8 @@ pub trait UserStore: Send + Sync {
     /// Only those of the store itself.
     async fn password(&self, id: UserId) -> Result<Option<PasswordHash>, StoreError>;
 
-    /// At most `limit` users that the filter means, by ascending id, those after the cursor.
+    /// At most `limit` users that the filter means, those after the cursor: by ascending id, or by ascending key of the
+    /// address if the filter has a prefix.
     ///
     /// # Errors
     /// Only those of the store itself.

@@ -66,7 +66,7 @@ mod tests {
         );
         let (limit, prefix, role) = fields.finish(values).expect("all are fine");
         assert_eq!(limit.map(Limit::get), Some(7));
-        assert_eq!(prefix.expect("it was given").lowest(), "a+b@");
+        assert_eq!(prefix.expect("it was given").lowest(None), "a+b@");
         assert_eq!(role, Some(Role::Admin));
     }
 

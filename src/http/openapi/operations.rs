@@ -109,7 +109,7 @@ pub(super) const ALL: &[Operation] = &[
         path: "/api/v1/users",
         tag: "users",
         summary: "Lists users.",
-        description: "In order of registration, page by page. For admins.",
+        description: "Page by page, in order of registration; with `email_prefix` in order of the address. For admins.",
         input: None,
         parameters: &[Parameter::Role, Parameter::EmailPrefix, Parameter::Limit, Parameter::Cursor],
         success: Success {

@@ -232,10 +232,8 @@ fn user() -> ObjectBuilder {
 fn users() -> ObjectBuilder {
     let most = usize::try_from(Limit::MAX).unwrap_or(usize::MAX);
     let page = ArrayBuilder::new().items(Ref::from_schema_name("User")).max_items(Some(most));
-    let object = closed()
-        .description(Some("A page of accounts, in order of registration."))
-        .property("users", page)
-        .property("next", next_cursor());
+    let object =
+        closed().description(Some("A page of accounts.")).property("users", page).property("next", next_cursor());
     required(object, &["users", "next"])
 }
 

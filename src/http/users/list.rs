@@ -1,4 +1,4 @@
-//! `GET /api/v1/users`: accounts in order of registration, page by page; for admins.
+//! `GET /api/v1/users`: accounts page by page, in order of registration or of the address; for admins.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::{
     super::{
         Api,
         extract::{Query, Signed},
-        problem::Problem,
+        problem::{FieldFault, Problem},
     },
     PRIVATE, Shown,
 };
@@ -40,6 +40,9 @@ pub(in crate::http) async fn list(
     );
     let (role, email_prefix, after, limit) = fields.finish(values)?;
     let filter = Filter { role, email_prefix };
+    if let Some(fault) = after.as_ref().and_then(|cursor| cursor.check(&filter).err()) {
+        return Err(Problem::invalid(vec![FieldFault::new("cursor", fault)]));
+    }
     let page = api.users.list(&caller, &filter, after, limit.unwrap_or_default()).await?;
     let users = page.users.iter().map(Shown::from).collect();
     Ok((PRIVATE, Json(Listed { users, next: page.next.map(Cursor::encode) })).into_response())

@@ -88,9 +88,9 @@ statements! {
     list_users: "SELECT" "users" "page";
     /// id to begin after, limit, role.
     list_users_by_role: "SELECT" "users" "page by role";
-    /// id to begin after, limit, lowest key, key above.
+    /// lowest key, limit, key above.
     list_users_by_prefix: "SELECT" "users" "page by email prefix";
-    /// id to begin after, limit, lowest key, key above, role.
+    /// lowest key, limit, key above, role.
     list_users_by_role_and_prefix: "SELECT" "users" "page by role and email prefix";
     /// id, expected version, email, `email_key`, name, role, version, `updated_at`.
     update_user: "UPDATE" "users" "by version";

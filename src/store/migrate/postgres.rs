@@ -1,15 +1,21 @@
 //! Migrating PostgreSQL: an advisory lock keeps instances that start at once apart, and ends with the connection.
 
+use std::time::Duration;
+
 use sqlx::{
     Connection, Executor, Row,
     migrate::{Migrate, Migrator},
     postgres::PgConnection,
 };
+use tokio::time::sleep;
 
 use super::{Failure, LOCK_TIMEOUT, MigrateError, Migration, STEP_TIMEOUT, Target, limited};
 use crate::store::postgres::Connector;
 
 static MIGRATOR: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// Pause between two attempts to take the lock.
+const LOCK_PAUSE: Duration = Duration::from_millis(100);
 
 /// Versions of the migrations that this program knows.
 pub(in crate::store) fn known() -> Vec<i64> {
@@ -62,9 +68,21 @@ async fn inspect(connection: &mut PgConnection) -> Result<(String, String), Migr
     if encoding == "UTF8" { Ok((role, schema)) } else { Err(MigrateError::Encoding(encoding)) }
 }
 
-/// Waits for the lock. Given up, the connection ends, and the server stops waiting for it.
+/// Waits for the lock in short attempts: a session that waits in one long statement holds a snapshot, for whose end
+/// `CREATE INDEX CONCURRENTLY` of the instance with the lock would wait, which is a deadlock.
 async fn lock(connection: &mut PgConnection) -> Result<(), MigrateError> {
-    limited("the lock of another instance that migrates", LOCK_TIMEOUT, async { Ok(connection.lock().await?) }).await
+    let locked = async {
+        connection.execute("SET lock_timeout = '200ms'").await?;
+        loop {
+            match connection.lock().await.map_err(MigrateError::from) {
+                Err(MigrateError::Database(failure)) if failure.is_statement_timeout() => sleep(LOCK_PAUSE).await,
+                locked => break locked?,
+            }
+        }
+        connection.execute("RESET lock_timeout").await?;
+        Ok(())
+    };
+    limited("the lock of another instance that migrates", LOCK_TIMEOUT, locked).await
 }
 
 impl Target for PgConnection {

@@ -83,6 +83,8 @@ pub(super) fn connector(config: &Config) -> Result<Connector, &'static str> {
     let limit = config.statement_timeout.as_millis().to_string();
     let options = options.options([
         ("default_transaction_isolation", ISOLATION),
+        // A plan for any values would read all users by their id to find the few with a role.
+        ("plan_cache_mode", "force_custom_plan"),
         ("statement_timeout", limit.as_str()),
         // The server is never told of a client that is lost in silence, and would keep the locks of its transaction.
         ("idle_in_transaction_session_timeout", limit.as_str()),

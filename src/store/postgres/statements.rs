@@ -14,7 +14,7 @@ SELECT \
 (SELECT count(*) FROM _sqlx_migrations WHERE success AND version <= $1) AS applied, \
 current_setting('server_encoding') AS encoding, \
 (SELECT string_agg(privilege || ' ON ' || name, ', ') \
-FROM unnest(ARRAY['users', 'sessions', 'idempotency_keys', 'audit']) AS name, \
+FROM unnest(ARRAY['users', 'sessions', 'idempotency_keys', 'audit', 'known_networks']) AS name, \
 unnest(ARRAY['INSERT', 'UPDATE', 'DELETE']) AS privilege \
 WHERE NOT CASE privilege WHEN 'DELETE' THEN has_table_privilege(name, privilege) \
 ELSE has_any_column_privilege(name, privilege) END) AS missing, \
@@ -25,7 +25,9 @@ FROM sessions WHERE id = '00000000-0000-0000-0000-000000000000') AS sessions, \
 EXISTS (SELECT key, request, user_id, password_hash, registered_at \
 FROM idempotency_keys WHERE key = '') AS idempotency_keys, \
 EXISTS (SELECT id, at, actor, action, subject, fields, role, request_id \
-FROM audit WHERE id = '00000000-0000-0000-0000-000000000000') AS audit",
+FROM audit WHERE id = '00000000-0000-0000-0000-000000000000') AS audit, \
+EXISTS (SELECT digest, user_id, last_sign_in_at \
+FROM known_networks WHERE digest = '') AS known_networks",
 
     insert_user: "\
 INSERT INTO users (id, email, email_key, name, role, password_hash, version, created_at, updated_at) \
@@ -49,12 +51,12 @@ FROM users WHERE role = $3 AND id > $1 \
 ORDER BY id LIMIT $2",
     list_users_by_prefix: "\
 SELECT id, email, name, role, version, created_at, updated_at \
-FROM users WHERE email_key >= $3 AND email_key < $4 AND id > $1 \
-ORDER BY id LIMIT $2",
+FROM users WHERE email_key >= $1 AND email_key < $3 \
+ORDER BY email_key LIMIT $2",
     list_users_by_role_and_prefix: "\
 SELECT id, email, name, role, version, created_at, updated_at \
-FROM users WHERE role = $5 AND email_key >= $3 AND email_key < $4 AND id > $1 \
-ORDER BY id LIMIT $2",
+FROM users WHERE role = $4 AND email_key >= $1 AND email_key < $3 \
+ORDER BY email_key LIMIT $2",
     update_user: "\
 UPDATE users SET email = $3, email_key = $4, name = $5, role = $6, version = $7, updated_at = $8 \
 WHERE id = $1 AND version = $2",

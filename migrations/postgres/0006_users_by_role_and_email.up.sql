@@ -1,0 +1,3 @@
+-- no-transaction
+-- For the list of users with a role whose addresses have a prefix.
+CREATE INDEX CONCURRENTLY users_role_email_key ON users (role, email_key);
