@@ -125,7 +125,14 @@ async fn the_log_filter_can_be_changed_for_a_while() {
     };
     let shown = async || service.internal("/debug/log").await.text().await.unwrap();
     let before = shown().await;
-    for (query, filter) in [("", ""), ("", "glasshouse=loud"), ("?for=ever", "debug"), ("?level=debug", "debug")] {
+    for (query, filter) in [
+        ("", ""),
+        ("", "glasshouse=loud"),
+        ("", "warning"),
+        ("", "glasshouse"),
+        ("?for=ever", "debug"),
+        ("?level=debug", "debug"),
+    ] {
         assert_eq!(put(query, filter).await, 400, "{query} {filter}");
     }
     assert_eq!(shown().await, before);
