@@ -17,12 +17,14 @@ use crate::canaries::Canaries;
 
 /// The executable with nothing of this environment but what is given.
 pub(crate) fn command(arguments: &[&str], environment: &[(&str, &str)], folder: &TempDir) -> Command {
-    command_of(Path::new(env!("CARGO_BIN_EXE_glasshouse")), arguments, environment, folder)
+    command_of(&[EXECUTABLE], arguments, environment, folder)
 }
 
-fn command_of(executable: &Path, arguments: &[&str], environment: &[(&str, &str)], folder: &TempDir) -> Command {
-    let mut command = Command::new(executable);
-    command.args(arguments).env_clear().envs(environment.iter().copied()).current_dir(folder.path());
+const EXECUTABLE: &str = env!("CARGO_BIN_EXE_glasshouse");
+
+fn command_of(words: &[&str], arguments: &[&str], environment: &[(&str, &str)], folder: &TempDir) -> Command {
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]).args(arguments).env_clear().envs(environment.iter().copied()).current_dir(folder.path());
     command
 }
 
@@ -55,20 +57,25 @@ impl Program {
     }
 
     pub(crate) fn start_in(folder: TempDir, environment: &[(&str, &str)]) -> Self {
-        Self::launch(Path::new(env!("CARGO_BIN_EXE_glasshouse")), folder, environment)
+        Self::launch(&[EXECUTABLE], folder, environment)
+    }
+
+    /// Starts it by another program that becomes it, such as `env --ignore-signal=HUP`.
+    pub(crate) fn start_by(launcher: &[&str], environment: &[(&str, &str)]) -> Self {
+        Self::launch(&[launcher, &[EXECUTABLE]].concat(), TempDir::new().unwrap(), environment)
     }
 
     /// Starts a copy of it.
     pub(crate) fn start_executable(executable: &Path, environment: &[(&str, &str)]) -> Self {
-        Self::launch(executable, TempDir::new().unwrap(), environment)
+        Self::launch(&[executable.to_str().unwrap()], TempDir::new().unwrap(), environment)
     }
 
-    fn launch(executable: &Path, folder: TempDir, environment: &[(&str, &str)]) -> Self {
+    fn launch(words: &[&str], folder: TempDir, environment: &[(&str, &str)]) -> Self {
         let ports = [("GLASSHOUSE_HTTP__LISTEN", "127.0.0.1:0"), ("GLASSHOUSE_INTERNAL__LISTEN", "127.0.0.1:0")];
         // Every test is one address.
         let usual = [("GLASSHOUSE_SHUTDOWN__NOTICE", "0s"), ("GLASSHOUSE_LIMITS__ENABLED", "false")];
         let environment: Vec<_> = [&ports[..], &usual[..], environment].concat();
-        let mut child = command_of(executable, &[], &environment, &folder).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = command_of(words, &[], &environment, &folder).stdout(Stdio::piped()).spawn().unwrap();
         let lines: Arc<Mutex<Vec<(Instant, Value)>>> = Arc::default();
         let (ending, ended) = mpsc::channel();
         let (reader, kept) = (BufReader::new(child.stdout.take().unwrap()), Arc::clone(&lines));

@@ -59,6 +59,33 @@ fn sigquit_dumps_threads_and_tasks_and_the_service_goes_on() {
 }
 
 #[test]
+fn signal_whose_default_ends_the_process_stops_it_in_order() {
+    for signal in ["HUP", "USR1", "USR2", "ALRM", "IO"] {
+        // The test may run below `nohup`.
+        let launcher = ["/usr/bin/env", "--default-signal=HUP"];
+        let program = Program::start_by(&launcher, &[]);
+        program.signal(signal);
+        let ended = program.wait();
+        assert_eq!(ended.code, Some(0), "{signal}");
+        let asked = ended.lines.iter().find(|line| line["message"] == "asked to stop").unwrap();
+        assert_eq!(asked["signal"], format!("SIG{signal}"), "{asked}");
+        assert_eq!(ended.lines.last().unwrap()["message"], "stopped");
+    }
+}
+
+#[test]
+fn hangup_that_nohup_ignores_does_not_stop_the_service() {
+    let launcher = ["/usr/bin/env", "--ignore-signal=HUP"];
+    let program = Program::start_by(&launcher, &[]);
+    program.signal("HUP");
+    program.signal("TERM");
+    let ended = program.wait();
+    assert_eq!(ended.code, Some(0));
+    let asked: Vec<_> = ended.lines.iter().filter(|line| line["message"] == "asked to stop").collect();
+    assert!(matches!(asked[..], [line] if line["signal"] == "SIGTERM"), "{asked:?}");
+}
+
+#[test]
 fn a_request_under_way_is_finished_and_new_ones_are_refused() {
     let program = Program::start(&[]);
     let body = registration(0).to_string();
