@@ -14,7 +14,8 @@ use crate::{
 
 /// Runs the service until it is asked to stop.
 pub(super) fn serve(mut settings: Settings) -> Result<(), Failure> {
-    settings.keep_signing_key().context("the signing key cannot be kept")?;
+    let key = settings.new_signing_key().map(|path| format!("the signing key cannot be kept in {}", path.display()));
+    settings.keep_signing_key().with_context(|| key.unwrap_or_default())?;
     let output = Output { writer: Box::new(io::stdout()), is_terminal: io::stdout().is_terminal() };
     let app = App::build(settings, output, Logging::Process)?;
     Ok(app.run(&Clock::system(), stop_signals)?)

@@ -1,6 +1,6 @@
 //! `glasshouse user create`: the first admin has nobody to ask.
 
-use std::io;
+use std::io::{self, BufRead, Read};
 
 use anyhow::{Context, anyhow};
 
@@ -23,7 +23,7 @@ use crate::{
 
 /// Creates an account, as an admin if that is asked for, and prints its id.
 pub(super) fn user(settings: &Settings, Command::Create(user): Command) -> Result<(), Failure> {
-    let password = if user.password_stdin { first_line()? } else { rpassword::prompt_password("password: ")? };
+    let password = if user.password_stdin { first_line(io::stdin())? } else { asked()? };
     let registration = registration(&user, &password)?;
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         let metrics = Metrics::new(settings.telemetry.max_series);
@@ -50,8 +50,24 @@ fn registration(user: &NewUser, password: &str) -> Result<Registration, Failure>
     }
 }
 
-fn first_line() -> io::Result<String> {
-    let mut line = String::new();
-    io::stdin().read_line(&mut line)?;
+/// The password, typed without being shown.
+fn asked() -> anyhow::Result<String> {
+    rpassword::prompt_password("password: ")
+        .context("the password cannot be asked for without a terminal: use --password-stdin")
+}
+
+/// More than this in one line is no password.
+const MAX_LINE_BYTES: u64 = 64 * 1024;
+
+fn first_line(input: impl Read) -> anyhow::Result<String> {
+    let mut line = Vec::new();
+    io::BufReader::new(input.take(MAX_LINE_BYTES))
+        .read_until(b'\n', &mut line)
+        .context("the password cannot be read from standard input")?;
+    anyhow::ensure!(
+        !line.is_empty(),
+        "standard input is empty: --password-stdin reads the password from its first line"
+    );
+    let line = String::from_utf8(line).map_err(|_| anyhow!("the password on standard input is no UTF-8"))?;
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }

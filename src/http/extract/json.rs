@@ -114,15 +114,17 @@ fn is_coded(headers: &HeaderMap) -> bool {
 }
 
 fn parse(body: &Bytes) -> Result<Fields, Problem> {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Err(Problem::body_malformed("the body is empty".to_owned()));
+    }
     let read = serde_json::from_slice::<Body>(body).map_err(|error| {
-        // Only the place is told: serde_json's own words may repeat a part of the body.
-        let what = match error.classify() {
-            // It has no class of its own.
-            Category::Syntax if error.to_string().starts_with("recursion limit exceeded") => "too many levels",
-            Category::Data => "the same member twice",
-            Category::Syntax | Category::Eof | Category::Io => "no JSON",
-        };
-        Problem::body_malformed(format!("the body has {what} at line {}, column {}", error.line(), error.column()))
+        Problem::body_malformed(match error.classify() {
+            // Only the place: this class of error may repeat a part of the body, the others have fixed texts.
+            Category::Data => {
+                format!("the body has the same member twice, at line {} column {}", error.line(), error.column())
+            }
+            Category::Syntax | Category::Eof | Category::Io => format!("the body cannot be read as JSON: {error}"),
+        })
     })?;
     match read {
         Body::Object(members) => Ok(Fields::new(members, Vec::new())),
@@ -271,8 +273,14 @@ mod tests {
     #[test]
     fn only_one_object_without_repeated_members_is_a_body() {
         for (body, code) in [
-            ("", "body_malformed"),
-            ("{", "body_malformed"),
+            ("", "the body is empty"),
+            (" \n", "the body is empty"),
+            ("{", "EOF while parsing an object at line 1 column 1"),
+            (r#"{"password":1e400}"#, "number out of range at line 1 column 17"),
+            ("{\"name\":\"a\nb\"}", "control character"),
+            (r#"{"name":"a",}"#, "trailing comma"),
+            ("{\"name\":\"a\"}x", "trailing characters"),
+            (r#"{"name":"a","name":"b"}"#, "the same member twice, at line 1 column 23"),
             ("{} {}", "body_malformed"),
             (r#"{"name":"a","name":"b"}"#, "body_malformed"),
             (r#"{"name":"a","n\u0061me":"b"}"#, "body_malformed"),
