@@ -3,13 +3,13 @@
 use std::{
     fs::{self, OpenOptions},
     io::{self, Write as _},
-    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{Environment, faults::Faults, file, redact, values::Values};
+use super::{Environment, faults::Faults, file, redact, secret_file, values::Values};
 use crate::domain::auth::{Keys, SigningAlgorithm};
 
 const FILE: &str = "auth.signing_key_file";
@@ -34,8 +34,11 @@ pub(super) fn read(values: &Values, environment: Environment, faults: &mut Fault
     let found = Keys::parse(&signing, &[]).map(|keys| keys.algorithm());
     if !found.as_ref().is_ok_and(|found| *found == algorithm) {
         let name = if values.is_set(INLINE) { INLINE } else { FILE };
-        let remedy = found.map(|found| format!("; for the key that is there, set {ALGORITHM} to {}", found.as_str()));
-        faults.add(values.fault(name, format!("{}{}", key_of(algorithm), remedy.unwrap_or_default())));
+        let remedy = match found {
+            Ok(found) => format!("for the key that is there, set {ALGORITHM} to {}", found.as_str()),
+            Err(_) => reason(signing.expose_secret()).to_owned(),
+        };
+        faults.add(values.fault(name, format!("{}; {remedy}", key_of(algorithm))));
         return None;
     }
     Some(Read { signing, verifying, new, warning })
@@ -47,11 +50,12 @@ fn verifying(values: &Values, faults: &mut Faults) -> Vec<String> {
         let path = Path::new(path);
         match file::text(path) {
             Ok(pem) if Keys::is_verifying(&pem) => verifying.push(pem),
-            Ok(_) => faults.add(values.fault(
+            Ok(pem) => faults.add(values.fault(
                 VERIFYING,
                 format!(
-                    "Ed25519 or P-256 public keys as PEM, as `openssl pkey -pubout` writes them; {} is none",
-                    shown(path)
+                    "Ed25519 or P-256 public keys as PEM, as `openssl pkey -pubout` writes them; {} is none: {}",
+                    shown(path),
+                    reason(&pem)
                 ),
             )),
             Err(error) => {
@@ -84,10 +88,8 @@ fn signing(
     faults: &mut Faults,
 ) -> Option<Signing> {
     match (values.is_set(INLINE), values.is_set(FILE)) {
-        (true, true) => {
-            faults.add(values.fault(INLINE, "either this or auth.signing_key_file, not both"));
-            return None;
-        }
+        // Refused by `secret_file`.
+        (true, true) => return None,
         (true, false) => return values.secret(INLINE).map(|key| (key, None, None)),
         (false, false) if environment == Environment::Production => {
             faults.add(values.fault(FILE, "in production, a key that is named: this, or auth.signing_key"));
@@ -96,15 +98,8 @@ fn signing(
         (false, _) => {}
     }
     let path = values.path(FILE);
-    match file::text(&path) {
-        Ok(pem) => {
-            let warning = exposed(&path)
-                .then(|| format!("{FILE}: {} can be read by others than its owner; run chmod 600 on it", shown(&path)));
-            if warning.is_some() && environment == Environment::Production {
-                faults.add(values.fault(FILE, "in production, a file that only its owner can read: mode 0600 or 0400"));
-            }
-            Some((pem.into(), None, warning))
-        }
+    match secret_file::text(FILE, &path, values, environment, faults) {
+        Ok((pem, warning)) => Some((pem.into(), None, warning)),
         Err(error) if error.kind() == io::ErrorKind::NotFound && environment == Environment::Development => {
             let Ok(pem) = Keys::generate_pem(algorithm) else {
                 faults.add(values.fault(FILE, "a key that is there; none can be made without random numbers"));
@@ -119,8 +114,23 @@ fn signing(
     }
 }
 
-fn exposed(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
+/// Why a text is not the key that is wanted, by its form; no part of it is repeated.
+fn reason(pem: &str) -> &'static str {
+    let text = pem.trim();
+    let label = text.strip_prefix("-----BEGIN ").and_then(|rest| rest.split_once("-----")).map(|(label, _)| label);
+    match label {
+        _ if text.is_empty() => "it is empty",
+        _ if text.contains("\\n") => {
+            "its line breaks are written as \\n: write real line breaks, or put the key into a file \
+             (auth.signing_key_file)"
+        }
+        None => "it does not begin with -----BEGIN",
+        Some("ENCRYPTED PRIVATE KEY") => "it is encrypted: decrypt it with `openssl pkey`",
+        Some("PUBLIC KEY") => "it is a public key, of another algorithm or damaged where one is wanted",
+        Some("PRIVATE KEY") => "it is a private key, of another algorithm or damaged where one is wanted",
+        Some("CERTIFICATE") => "it is a certificate",
+        Some(_) => "it is a key in another format",
+    }
 }
 
 fn shown(path: &Path) -> String {

@@ -4,9 +4,11 @@
 //! made from it; only `mod.rs` knows which setting goes to which component.
 
 mod credentials;
+mod database_url;
 mod environment;
 mod faults;
 mod file;
+mod hint;
 mod keys;
 mod near;
 mod otel;
@@ -15,6 +17,7 @@ mod print;
 mod redact;
 mod reference;
 mod rules;
+mod secret_file;
 mod setting;
 mod settings;
 mod shape;
@@ -115,18 +118,17 @@ pub fn load(sources: &Sources) -> Result<Settings, Faults> {
     if let Some(contents) = &contents {
         contents.refuse_unknown(&mut faults);
     }
-    let values = Values::read(contents.as_ref(), &variables, &mut faults);
+    let mut values = Values::read(contents.as_ref(), &variables, &mut faults);
 
     let environment = match values.text("environment") {
         "production" => Environment::Production,
         _ => Environment::Development,
     };
+    let exposed = secret_file::read_all(&mut values, environment, &mut faults);
     rules::check(&values, environment, &mut faults);
     let store = store(&values);
-    if let Some(accepted) = store.fault() {
-        faults.add(values.fault("store.url", accepted));
-    }
-    let mut telemetry = telemetry(&values, &mut faults);
+    database_url::check(&store, &values, &sources.environment, &mut faults);
+    let mut telemetry = telemetry(&values, environment::allows_color(&sources.environment), &mut faults);
     let Some(keys) = keys::read(&values, environment, &mut faults) else { return Err(faults) };
     let client_keys = [&telemetry.traces, &telemetry.logs];
     let client_keys = client_keys.into_iter().flatten().filter_map(|export| Some(&export.tls.identity.as_ref()?.1));
@@ -137,6 +139,7 @@ pub fn load(sources: &Sources) -> Result<Settings, Faults> {
         defaulted,
         keys.warning,
         otel::without_effect(&values, &variables),
+        environment::rust_log(&sources.environment),
         rules::cut_short(&values),
         rules::unlimited(&values, environment),
     ];
@@ -178,7 +181,7 @@ pub fn load(sources: &Sources) -> Result<Settings, Faults> {
             store: values.duration("shutdown.store"),
             flush: values.duration("shutdown.flush"),
         },
-        warnings: warnings.into_iter().flatten().collect(),
+        warnings: warnings.into_iter().flatten().chain(exposed).collect(),
         new_signing_key: keys.new,
         values,
     };
@@ -255,6 +258,7 @@ fn internal(values: &Values) -> internal::Config {
     internal::Config {
         listen: values.address("internal.listen"),
         token: values.secret("internal.token"),
+        require_token_on_loopback: values.flag("internal.require_token_on_loopback"),
         hosts: values.texts("internal.hosts").to_vec(),
         stall_after: values.duration("internal.stall_after"),
         stall_limit: values.duration("internal.stall_limit"),
@@ -277,7 +281,7 @@ fn store(values: &Values) -> store::Config {
     }
 }
 
-fn telemetry(values: &Values, faults: &mut Faults) -> telemetry::Config {
+fn telemetry(values: &Values, log_color: bool, faults: &mut Faults) -> telemetry::Config {
     let (service_name, resource) = otel::resource(values);
     telemetry::Config {
         service_name,
@@ -289,6 +293,7 @@ fn telemetry(values: &Values, faults: &mut Faults) -> telemetry::Config {
             "pretty" => LogFormat::Pretty,
             _ => LogFormat::Auto,
         },
+        log_color,
         log_queue: values.whole("log.queue"),
         traces: otel::traces(values, faults),
         logs: otel::logs(values, faults),

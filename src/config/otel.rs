@@ -96,6 +96,12 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", PROTOCOLS, "", INSTEAD_FOR_TRACES),
     setting("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", PROTOCOLS, "", INSTEAD_FOR_LOGS),
     setting("OTEL_EXPORTER_OTLP_HEADERS", Shape::Headers, "", "Sent with each export, such as credentials."),
+    setting(
+        "OTEL_EXPORTER_OTLP_HEADERS_FILE",
+        Shape::Path,
+        "",
+        "A file with the headers instead of OTEL_EXPORTER_OTLP_HEADERS. It is not of the standard.",
+    ),
     setting("OTEL_EXPORTER_OTLP_TRACES_HEADERS", Shape::Headers, "", INSTEAD_FOR_TRACES),
     setting("OTEL_EXPORTER_OTLP_LOGS_HEADERS", Shape::Headers, "", INSTEAD_FOR_LOGS),
     setting("OTEL_EXPORTER_OTLP_TIMEOUT", TIMEOUT, "10000", "How long one export may take."),

@@ -54,13 +54,17 @@ pub(super) fn url(text: &str) -> String {
         return format!("{}:{path}", url.scheme());
     }
     let user = if url.username().is_empty() && url.password().is_none() { "" } else { "…@" };
-    let shown =
-        format!("{}{user}{}", &url[..Position::BeforeUsername], &url[Position::BeforeHost..Position::AfterPath]);
+    // `postgres://u:5/ss@host` and `postgres://u:5?s=s@host` have no user: what follows is the rest of a password.
+    let path = if url.path().contains('@') { "/…" } else { url.path() };
+    let host = &url[Position::BeforeHost..Position::BeforePath];
+    let shown = format!("{}{user}{host}{path}", &url[..Position::BeforeUsername]);
+    let is_cut = url.path().is_empty() && url.query().is_some_and(|query| query.contains('@'));
+    let is_name = |key: &str| !is_cut && key.chars().all(|c| c.is_ascii_alphanumeric() || "_-.[]".contains(c));
     let query: Vec<String> = url
         .query_pairs()
         .map(|(key, value)| {
             let value = if is_open_parameter(&key) { value } else { "…".into() };
-            format!("{key}={value}")
+            if is_name(&key) { format!("{key}={value}") } else { "…".to_owned() }
         })
         .collect();
     if query.is_empty() { shown } else { format!("{shown}?{}", query.join("&")) }
@@ -80,6 +84,9 @@ mod tests {
             ("postgres:ann:hush@db/users", "postgres:…"),
             ("https://hush@collector/v1/traces#hush", "https://…@collector/v1/traces"),
             ("postgres//ann:hush@db", "…"),
+            ("postgres://ann:5/hush@db/users", "postgres://ann:5/…"),
+            ("postgres://ann:5?hush@db/users", "postgres://ann:5?…"),
+            ("postgres://ann:5?hush=hush@db/users", "postgres://ann:5?…"),
         ] {
             assert_eq!(url(text), expected);
         }

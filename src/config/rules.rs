@@ -19,6 +19,10 @@ pub(super) fn check(values: &Values, environment: Environment, faults: &mut Faul
         faults
             .add(values.fault("internal.listen", "a loopback address such as 127.0.0.1, or internal.token beside it"));
     }
+    if values.flag("internal.require_token_on_loopback") && values.secret("internal.token").is_none() {
+        let accepted = "false, or internal.token beside it: there is no token to require";
+        faults.add(values.fault("internal.require_token_on_loopback", accepted));
+    }
     let (after, limit) = (values.duration("internal.stall_after"), values.duration("internal.stall_limit"));
     if after >= limit {
         let (named, accepted) = if values.is_set("internal.stall_after") {

@@ -32,6 +32,14 @@ impl Setting {
         self.name.starts_with(STANDARD_PREFIX)
     }
 
+    /// The setting that names a file with the value of this one: `store.url_file` for `store.url`.
+    pub(super) fn file(&self) -> Option<&'static Self> {
+        let is_of_file = |known: &&Self| {
+            known.name.strip_suffix("_file").or(known.name.strip_suffix("_FILE")).is_some_and(|name| name == self.name)
+        };
+        all().find(is_of_file)
+    }
+
     /// The table of the file that holds it, and its key there; no table at all for `environment`.
     pub(super) fn place(&self) -> (Option<&'static str>, &'static str) {
         match self.name.split_once('.') {

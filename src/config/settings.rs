@@ -124,6 +124,14 @@ pub(super) const SETTINGS: &[Setting] = &[
         "What has to be shown, as Bearer or as Basic password, for everything but metrics and health where the internal \
          port is not on loopback.",
     ),
+    setting("internal.token_file", Shape::Path, "", "A file with the token instead of internal.token."),
+    setting(
+        "internal.require_token_on_loopback",
+        Shape::Flag,
+        "false",
+        "Whether the token is required over loopback too. Set it where a proxy on the same host or in the same pod \
+         forwards to this port: its requests come over loopback.",
+    ),
     setting(
         "internal.hosts",
         Shape::Hosts,
@@ -163,6 +171,13 @@ pub(super) const SETTINGS: &[Setting] = &[
         default: "sqlite://data/glasshouse.db?mode=rwc",
         meaning: "The database: sqlite://path?mode=rwc or postgres://user:password@host:port/database. \
                   Production wants it named.",
+    },
+    Setting {
+        name: "store.url_file",
+        variable: Some("DATABASE_URL_FILE"),
+        shape: Shape::Path,
+        default: "",
+        meaning: "A file with the URL, such as a container's secret, instead of DATABASE_URL.",
     },
     whole("store.max_connections", (1, 1000), "10", "The most connections to the database at once."),
     wait("store.acquire_timeout", "5s", "How long a call waits for a connection."),
@@ -313,6 +328,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         Shape::Token,
         "",
         "Whoever sends this as X-Force-Trace has that one request traced.",
+    ),
+    setting(
+        "telemetry.force_trace_token_file",
+        Shape::Path,
+        "",
+        "A file with the token instead of telemetry.force_trace_token.",
     ),
     whole(
         "telemetry.max_series",

@@ -173,7 +173,9 @@ impl fmt::Display for Shape {
             Self::Milliseconds { min, max } => write!(f, "a whole number of milliseconds from {min} to {max}"),
             Self::Choice(words) => f.write_str(&words.join(", ")),
             Self::Text => f.write_str("text on one line, without spaces around it"),
-            Self::Token => write!(f, "at least {MIN_TOKEN_CHARS} visible ASCII characters, without spaces"),
+            Self::Token => {
+                write!(f, "at least {MIN_TOKEN_CHARS} visible ASCII characters, without spaces and line breaks")
+            }
             Self::Pem => f.write_str("a private key as PKCS#8 PEM, as `openssl genpkey` writes it"),
             Self::Path => f.write_str("a path"),
             Self::Paths => f.write_str("a list of paths"),
@@ -182,12 +184,13 @@ impl fmt::Display for Shape {
             Self::Endpoint => f.write_str("a URL that begins with http:// or https://, or for grpc a host and port"),
             Self::Networks => f.write_str("a list of IP addresses and networks, such as 10.0.0.0/8"),
             Self::Hosts => f.write_str("a list of host names, without ports"),
-            Self::Origins => {
-                f.write_str("a list of origins as browsers write them, such as https://app.example.com; no `*`")
-            }
+            Self::Origins => f.write_str(
+                "a list of origins as browsers write them, such as https://app.example.com: without path, final \
+                     slash and default port, and no `*`",
+            ),
             Self::Words => f.write_str("a list of words"),
             Self::Filter => f.write_str(
-                "a level (error, warn, info, debug, trace), or levels by target such as info,glasshouse=debug",
+                "a level (error, warn, info, debug, trace, off), or levels by target such as info,glasshouse=debug",
             ),
             Self::Pairs => f.write_str("pairs such as key=value,key2=value2, percent-encoded"),
             Self::Headers => f.write_str("headers such as name=value,name2=value2, percent-encoded"),
@@ -275,5 +278,6 @@ fn is_origin(text: &str) -> bool {
 
 fn is_endpoint(text: &str) -> bool {
     let url = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-    Url::parse(&url).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+    Url::parse(&url)
+        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host() && url.fragment().is_none())
 }

@@ -10,7 +10,7 @@ use super::{
     environment::Variables,
     faults::{Fault, Faults},
     file::Contents,
-    redact,
+    hint, redact,
     setting::{self, Setting},
     shape::{Given, Value},
     sources::Origin,
@@ -65,7 +65,7 @@ impl Values {
                         setting: setting.name.to_owned(),
                         origin: held.origin.clone(),
                         read: Some(redact::shown(shape, given, source)),
-                        accepted: shape.to_string(),
+                        accepted: hint::accepted(shape, given),
                     });
                 }
             }
@@ -76,6 +76,22 @@ impl Values {
             default => shape.read(Given::Text(default)),
         });
         held
+    }
+
+    /// Puts the text of a file in the place of a setting that was not set.
+    pub(super) fn replace(&mut self, setting: &'static Setting, path: PathBuf, text: &str, faults: &mut Faults) {
+        let (shape, given, origin) = (setting.shape, Given::Text(text), Origin::File { path, line: None });
+        let value = if given.is_empty() { None } else { shape.read(given) };
+        let Some(value) = value else {
+            faults.add(Fault {
+                setting: setting.name.to_owned(),
+                origin,
+                read: Some(redact::shown(shape, given, text)),
+                accepted: hint::accepted(shape, given),
+            });
+            return;
+        };
+        self.0.insert(setting.name, Held { setting, origin, value: Some(value) });
     }
 
     /// Everything, in the order of the list.

@@ -12,6 +12,8 @@ pub struct Config {
     /// What has to be shown for everything but metrics and health on an address that is not loopback.
     /// None is accepted only on loopback.
     pub token: Option<SecretString>,
+    /// Whether the token is required over loopback too.
+    pub require_token_on_loopback: bool,
     /// Which host names may stand in `Host`, beside IP literals and `localhost`.
     pub hosts: Vec<String>,
     /// How long a worker of the main runtime may spend in one poll of a task, or all of them without coming to a new

@@ -31,12 +31,17 @@ impl Ends {
 /// What is asked of a request before it is answered.
 pub(super) struct Guard {
     token: Option<SecretString>,
+    require_token_on_loopback: bool,
     hosts: Vec<String>,
 }
 
 impl Guard {
     pub(super) fn new(config: &Config) -> Self {
-        Self { token: config.token.clone(), hosts: config.hosts.clone() }
+        Self {
+            token: config.token.clone(),
+            require_token_on_loopback: config.require_token_on_loopback,
+            hosts: config.hosts.clone(),
+        }
     }
 
     fn refusal(&self, ends: Ends, uri: &Uri, headers: &HeaderMap) -> Option<Response> {
@@ -58,7 +63,8 @@ impl Guard {
             );
         }
         let on_loopback = ends.local.is_some_and(|local| local.ip().to_canonical().is_loopback());
-        if !open && !on_loopback && !self.has_token(headers) {
+        let needs_token = !on_loopback || self.require_token_on_loopback;
+        if !open && needs_token && !self.has_token(headers) {
             let text = "the token of the setting internal.token is needed, as Bearer or as Basic password\n";
             let mut refusal = (StatusCode::UNAUTHORIZED, text).into_response();
             // A line each: browsers take a line for one challenge, and would not ask for the password.
@@ -149,7 +155,11 @@ mod tests {
     use super::{Ends, Guard};
 
     fn guard() -> Guard {
-        Guard { token: Some("a-secret-of-the-on-call".into()), hosts: vec!["glasshouse.internal".to_owned()] }
+        Guard {
+            token: Some("a-secret-of-the-on-call".into()),
+            require_token_on_loopback: false,
+            hosts: vec!["glasshouse.internal".to_owned()],
+        }
     }
 
     fn ask(local: &str, path: &str, pairs: &[(header::HeaderName, &str)]) -> StatusCode {
@@ -165,6 +175,23 @@ mod tests {
     fn on_loopback_nothing_is_asked_for() {
         for local in ["127.0.0.1:6060", "[::1]:6060", "[::ffff:127.0.0.1]:6060"] {
             assert_eq!(ask(local, "/debug/config", &[(header::HOST, "localhost:6060")]), StatusCode::OK, "{local}");
+        }
+    }
+
+    #[test]
+    fn token_is_required_on_loopback_where_the_setting_says_so() {
+        let guard = Guard { require_token_on_loopback: true, ..guard() };
+        let ends = Ends { local: Some("127.0.0.1:6060".parse().unwrap()) };
+        let status = |path: &str, headers: &HeaderMap| {
+            guard.refusal(ends, &path.parse().unwrap(), headers).map(|refusal| refusal.status())
+        };
+        let token = HeaderValue::from_static("Bearer a-secret-of-the-on-call");
+        let (without, with) = (HeaderMap::new(), HeaderMap::from_iter([(header::AUTHORIZATION, token)]));
+        assert_eq!(status("/debug/config", &without), Some(StatusCode::UNAUTHORIZED));
+        assert_eq!(status("/", &without), Some(StatusCode::UNAUTHORIZED));
+        assert_eq!(status("/debug/config", &with), None);
+        for path in ["/metrics", "/health/ready"] {
+            assert_eq!(status(path, &without), None, "{path}");
         }
     }
 

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use url::Url;
 
-use super::{postgres, sqlite};
+use super::{database_url::UrlError, postgres, sqlite};
 
 /// What the URL must be, whatever the engine.
 pub(super) const SCHEMES: &str = "a URL that begins with sqlite:// or postgres:// or postgresql://";
@@ -34,14 +34,14 @@ pub struct Config {
 }
 
 impl Config {
-    /// What the URL must be instead, if no engine can work with it, whatever the database says. Touches nothing, and
-    /// never repeats the URL.
+    /// What is wrong with the URL, if no engine can work with it, whatever the database says. Touches nothing, and
+    /// never repeats a value of the URL.
     #[must_use]
-    pub fn fault(&self) -> Option<&'static str> {
+    pub fn fault(&self) -> Option<UrlError> {
         match self.url.scheme() {
             "sqlite" => sqlite::connector(self).err(),
             "postgres" | "postgresql" => postgres::connector(self).err(),
-            _ => Some(SCHEMES),
+            _ => Some(UrlError::Form(SCHEMES)),
         }
     }
 }

@@ -6,6 +6,7 @@ mod audit;
 mod check;
 mod config;
 pub mod database;
+mod database_url;
 mod error_class;
 mod failure;
 mod guarded;
@@ -23,6 +24,7 @@ use futures_util::future::BoxFuture;
 use sqlx::{Postgres, Sqlite};
 
 pub use config::Config;
+pub use database_url::{Parameter, UrlError};
 pub use failure::Failure;
 pub use guarded::Guarded;
 pub use metrics::StoreMetrics;
@@ -68,7 +70,7 @@ enum Kept {
 pub enum OpenError {
     /// No engine can work with the URL; [`Config::fault`] says so before.
     #[error("DATABASE_URL must be {0}")]
-    Url(&'static str),
+    Url(UrlError),
 }
 
 impl Store {
@@ -110,7 +112,7 @@ impl Store {
                 let audit = Arc::new(Trail::<Postgres>(database.clone()));
                 Ok(Self { users, sessions, audit, kept: Kept::Postgres(database, migrating), check_timeout })
             }
-            _ => Err(OpenError::Url(config::SCHEMES)),
+            _ => Err(OpenError::Url(UrlError::Form(config::SCHEMES))),
         }
     }
 

@@ -18,6 +18,8 @@ pub struct Config {
     pub log_filter: String,
     /// How lines look.
     pub log_format: LogFormat,
+    /// Whether lines on a terminal have colors.
+    pub log_color: bool,
     /// How many lines wait for the writer; beyond it they are dropped and counted.
     pub log_queue: usize,
     /// Where spans go; none switches traces off.

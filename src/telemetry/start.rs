@@ -113,7 +113,7 @@ impl Telemetry {
         let json = JsonLine::new(&config.service_name);
         let log = fmt::layer()
             .event_format(LogLine::new(pretty, json.clone(), &metrics))
-            .with_ansi(output.is_terminal)
+            .with_ansi(output.is_terminal && config.log_color)
             .with_writer(lines.clone())
             .with_filter(written);
         // Boxed, because an `Option` of a layer does not pass on what tracing-opentelemetry needs at registration.

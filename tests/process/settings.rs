@@ -40,6 +40,8 @@ fn what_kubernetes_injects_is_no_fault() {
         ("GLASSHOUSE_PORT", "tcp://10.0.0.1:80"),
         ("GLASSHOUSE_PORT_80_TCP_ADDR", "10.0.0.1"),
         ("GLASSHOUSE_SERVICE_HOST", "10.0.0.1"),
+        ("GLASSHOUSE_INTERNAL_SERVICE_HOST", "10.0.0.1"),
+        ("GLASSHOUSE_METRICS_PORT", "tcp://10.0.0.1:9090"),
     ];
     assert_eq!(run(&["config", "check"], &injected).status.code(), Some(0));
 }
@@ -77,6 +79,22 @@ fn printing_redacts_every_secret() {
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(!said.contains("canary-secret"), "{said}");
     assert!(said.contains("listen"));
+}
+
+#[test]
+fn database_url_parameter_that_is_not_understood_stops_the_start_without_its_value() {
+    for (url, name) in [
+        ("postgres://ann@localhost/users?sslpassword=canary-secret", "sslpassword"),
+        ("postgres://ann@localhost/users?SSLMODE=canary-secret", "SSLMODE"),
+        ("sqlite://users.db?Mode=canary-secret", "Mode"),
+    ] {
+        for arguments in [&["serve"][..], &["config", "check"], &["migrate", "status"]] {
+            let output = run(arguments, &[("DATABASE_URL", url)]);
+            assert_eq!(output.status.code(), Some(78), "{output:?}");
+            let said = format!("{output:?}");
+            assert!(said.contains(name) && !said.contains("canary-secret"), "{said}");
+        }
+    }
 }
 
 #[test]

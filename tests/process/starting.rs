@@ -96,6 +96,40 @@ fn the_first_admin_is_made_on_the_command_line() {
 }
 
 #[test]
+fn user_create_without_terminal_or_input_names_the_remedy() {
+    let folder = TempDir::new().unwrap();
+    let arguments = ["user", "create", "--email", "root@example.com", "--name", "Root"];
+    // A session of its own has no terminal, wherever the test runs.
+    let mut without_terminal = std::process::Command::new("setsid");
+    without_terminal.args(["--wait", env!("CARGO_BIN_EXE_glasshouse")]).args(arguments).current_dir(folder.path());
+    let output = without_terminal.stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1) && said.contains("without a terminal: use --password-stdin"), "{said}");
+
+    let arguments = [&arguments[..], &["--password-stdin"]].concat();
+    for (input, expected) in [("", "standard input is empty"), ("\n", "password ")] {
+        let output = with_input(&arguments, &[], &folder, input);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(1) && said.contains(expected), "{said}");
+    }
+}
+
+#[test]
+fn database_url_file_is_read_at_start() {
+    let folder = TempDir::new().unwrap();
+    let (secret, database) = (folder.path().join("url"), folder.path().join("users.db"));
+    std::fs::write(&secret, format!("sqlite://{}?mode=rwc\n", database.display())).unwrap();
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o400)).unwrap();
+    let program = Program::start(&[("DATABASE_URL_FILE", secret.to_str().unwrap())]);
+    assert_eq!(database.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    drop(program);
+    let both = [("DATABASE_URL_FILE", secret.to_str().unwrap()), ("DATABASE_URL", "sqlite://users.db")];
+    let output = run(&["config", "check"], &both);
+    assert_eq!(output.status.code(), Some(78));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("DATABASE_URL_FILE, not both"));
+}
+
+#[test]
 fn migrations_go_up_and_down_by_hand() {
     let folder = TempDir::new().unwrap();
     let database = format!("sqlite://{}?mode=rwc", folder.path().join("users.db").display());

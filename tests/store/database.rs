@@ -1,6 +1,6 @@
 //! The door: every statement is one that its engine takes, and calls and waits are counted.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
 use futures_util::future::join_all;
 use glasshouse::{
@@ -56,18 +56,47 @@ async fn a_url_that_cannot_work_is_refused_in_words() {
         ("sqlite://%3Amemory%3A?mode=rwc", "a file"),
         ("sqlite://file%3Ausers.db%3Fmode=memory", "a file"),
         ("sqlite://users.db?mode=memory", "mode rwc or rw"),
+        ("sqlite://users.db?journal=wal", "`journal` is not among them"),
         ("sqlite://users.db?mode=ro", "mode rwc or rw"),
         ("sqlite://users.db?mode=odd", "mode rwc or rw"),
-        ("postgres://ann:s3cret-canary@db/users?sslmode=odd", "sslmode=require"),
+        ("postgres://ann:s3cret-canary@db/users?sslmode=odd", "`sslmode` is disable, allow, prefer, require"),
+        ("postgres://ann@db/users?sslpassword=s3cret-canary", "`sslpassword` is not among them"),
         ("postgres:///users", "with a host"),
         ("postgres:users?sslmode=disable", "with a host"),
     ] {
         let config = config(url);
-        let accepted = config.fault().expect(url);
+        let accepted = config.fault().expect(url).to_string();
         assert!(accepted.contains(expected) && !accepted.contains("canary"), "{url}: {accepted}");
         let refused: Result<_, OpenError> =
             Store::open(&config, Tracer::off(), Switchboard::off(), &Metrics::new(1000)).await;
         assert_eq!(refused.err().expect(url).to_string(), format!("DATABASE_URL must be {accepted}"));
+    }
+}
+
+#[tokio::test]
+async fn sqlite_files_are_readable_by_their_owner_only_and_an_existing_mode_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("deep/users.db");
+    let open = async || {
+        let config = config(&format!("sqlite://{}?mode=rwc", path.display()));
+        let store = Store::open(&config, Tracer::off(), Switchboard::off(), &Metrics::new(1000)).await.unwrap();
+        store.migrate_up().await.unwrap();
+        store
+    };
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let store = open().await;
+    store.ping().await.unwrap();
+    let mut files: Vec<_> = fs::read_dir(path.parent().unwrap()).unwrap().map(|file| file.unwrap().path()).collect();
+    files.sort();
+    assert_eq!(files, ["users.db", "users.db-shm", "users.db-wal"].map(|name| path.with_file_name(name)));
+    for file in &files {
+        assert_eq!(mode(file), 0o600, "{}", file.display());
+    }
+    store.close().await;
+    for kept in [0o400, 0o640] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(kept)).unwrap();
+        open().await.close().await;
+        assert_eq!(mode(&path), kept);
     }
 }
 

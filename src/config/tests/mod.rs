@@ -1,6 +1,10 @@
 //! What may be written, what is refused, and how that is said.
 
+mod database_url;
+mod environment;
+mod messages;
 mod otel;
+mod secret_files;
 mod showing;
 mod tokens;
 mod warning;
@@ -214,14 +218,6 @@ fn unknown_variables_are_refused_with_what_may_have_been_meant() {
         let said = with(&[(name, "hush")]).fault();
         assert!(said.contains(expected) && !said.contains("hush"), "{said}");
     }
-}
-
-#[test]
-fn what_kubernetes_injects_is_no_fault() {
-    let names =
-        ["GLASSHOUSE_PORT", "GLASSHOUSE_PORT_80_TCP_ADDR", "GLASSHOUSE_SERVICE_HOST", "GLASSHOUSE_SERVICE_PORT_HTTP"];
-    with(&names.map(|name| (name, "tcp://10.0.0.1:80"))).settings();
-    assert!(with(&[("GLASSHOUSE_PORTS", "1")]).load().is_err());
 }
 
 #[test]

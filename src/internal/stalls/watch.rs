@@ -121,6 +121,7 @@ mod tests {
         let config = Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             token: None,
+            require_token_on_loopback: false,
             hosts: Vec::new(),
             stall_after: limit,
             stall_limit: limit,

@@ -3,17 +3,19 @@
 mod connector;
 mod statements;
 
-use std::{borrow::Cow, future::Future, time::Duration};
+use std::{future::Future, net::IpAddr, time::Duration};
 
 use sqlx::{
     AssertSqlSafe, ConnectOptions, Executor, Postgres, SqlSafeStr, SqlStr,
-    postgres::{PgConnectOptions, PgConnection, PgQueryResult},
+    postgres::{PgConnectOptions, PgConnection, PgQueryResult, PgSslMode},
 };
+use tracing::{Dispatch, dispatcher::with_default};
 
 pub use self::{connector::Connector, statements::STATEMENTS};
 use super::{
     Config,
     database::{Engine, Location, Statements},
+    database_url::{self, UrlError},
 };
 
 impl Engine for Postgres {
@@ -53,15 +55,15 @@ const ASK_CLIENT_CHECK: &str = "SHOW client_connection_check_interval";
 const ISOLATION: &str = "read committed";
 
 /// What the URL must be.
-const URL: &str = "like postgres://user:password@host:port/database, with a host and with parameters that libpq knows, such \
-                   as sslmode=require";
+const URL: &str = "like postgres://user:password@host:port/database, with a host, and with user, password and database in \
+                   percent-encoded UTF-8";
 
 /// How a connection is opened that is the server's own: to migrate, without a limit, since building an index may take
 /// long.
 ///
 /// # Errors
 /// What the URL must be. One without a host is refused: it would mean whatever PGHOST says.
-pub(super) fn migration_connector(config: &Config) -> Result<Connector, &'static str> {
+pub(super) fn migration_connector(config: &Config) -> Result<Connector, UrlError> {
     let settings = [("statement_timeout", "0"), ("client_connection_check_interval", CLIENT_CHECK)];
     Ok(Connector { options: common(config)?.options(settings), is_pooled: false, timeout: config.acquire_timeout })
 }
@@ -71,7 +73,7 @@ pub(super) fn migration_connector(config: &Config) -> Result<Connector, &'static
 ///
 /// # Errors
 /// As [`migration_connector`].
-pub(super) fn connector(config: &Config) -> Result<Connector, &'static str> {
+pub(super) fn connector(config: &Config) -> Result<Connector, UrlError> {
     let options = common(config)?;
     if config.pooler {
         return Ok(Connector {
@@ -93,16 +95,26 @@ pub(super) fn connector(config: &Config) -> Result<Connector, &'static str> {
     Ok(Connector { options, is_pooled: false, timeout: config.acquire_timeout })
 }
 
-fn common(config: &Config) -> Result<PgConnectOptions, &'static str> {
-    let is_host = |(name, _): (Cow<'_, str>, _)| name == "host" || name == "hostaddr";
-    if config.url.host_str().is_none_or(str::is_empty) && !config.url.query_pairs().any(is_host) {
-        return Err(URL);
+fn common(config: &Config) -> Result<PgConnectOptions, UrlError> {
+    let accepts = |name: &str, value: &str| match name {
+        "sslmode" | "ssl-mode" => value.parse::<PgSslMode>().is_ok(),
+        "hostaddr" => value.parse::<IpAddr>().is_ok(),
+        "port" => value.parse::<u16>().is_ok(),
+        "statement-cache-capacity" => value.parse::<usize>().is_ok(),
+        _ => true,
+    };
+    database_url::check(&config.url, database_url::POSTGRES, accepts)?;
+    let has = |wanted: &[&str]| config.url.query_pairs().any(|(name, _)| wanted.contains(&&*name));
+    if config.url.host_str().is_none_or(str::is_empty) && !has(&["host", "hostaddr"]) {
+        return Err(UrlError::Form(URL));
     }
-    let options = PgConnectOptions::from_url(&config.url).map_err(|_| URL)?;
+    // The driver logs a line of ~/.pgpass that it cannot read as a whole, and with it the password there.
+    let options = with_default(&Dispatch::none(), || PgConnectOptions::from_url(&config.url));
+    let options = options.map_err(|_| UrlError::Form(URL))?.disable_statement_logging();
     // The resolver knows an IPv6 address without the brackets that a URL puts around it.
     let host = options.get_host().trim_start_matches('[').trim_end_matches(']').to_owned();
     let options = options.host(&host);
-    Ok(options.application_name("glasshouse").disable_statement_logging())
+    Ok(if has(&["application_name"]) { options } else { options.application_name("glasshouse") })
 }
 
 /// Where the server is.

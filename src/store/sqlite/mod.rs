@@ -3,7 +3,7 @@
 mod file;
 mod statements;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{fs::OpenOptions, io, os::unix::fs::OpenOptionsExt, path::Path, sync::Arc, time::Duration};
 
 use sqlx::{
     ConnectOptions, Executor, SqlStr, Sqlite,
@@ -16,6 +16,7 @@ pub use self::statements::STATEMENTS;
 use super::{
     Config,
     database::{Engine, Location, Statements},
+    database_url::{self, UrlError},
 };
 
 impl Engine for Sqlite {
@@ -31,6 +32,7 @@ impl Engine for Sqlite {
     async fn connect(connector: &Connector) -> Result<SqliteConnection, sqlx::Error> {
         let changed = |error| sqlx::Error::Configuration(Box::new(error));
         connector.verify_file().await.map_err(changed)?;
+        connector.create_file()?;
         let connection = connector.options.connect().await?;
         connector.file.record().await?;
         Ok(connection)
@@ -67,15 +69,19 @@ const URL: &str = "like sqlite://path?mode=rwc, with the path of a file and mode
 /// # Errors
 /// What the URL must be. A database without a file of its own is refused: it would end with its connection, and
 /// acknowledged writes with it.
-pub(super) fn connector(config: &Config) -> Result<Connector, &'static str> {
-    let options = SqliteConnectOptions::from_url(&config.url).map_err(|_| URL)?;
-    let modes = config.url.query_pairs().filter(|(name, _)| name == "mode");
-    let is_written = modes.into_iter().all(|(_, mode)| mode == "rw" || mode == "rwc");
+pub(super) fn connector(config: &Config) -> Result<Connector, UrlError> {
+    let accepts = |name: &str, value: &str| match name {
+        "mode" => matches!(value, "rw" | "rwc"),
+        "cache" => matches!(value, "private" | "shared"),
+        _ => true,
+    };
+    database_url::check(&config.url, database_url::SQLITE, accepts)?;
+    let options = SqliteConnectOptions::from_url(&config.url).map_err(|_| UrlError::Form(URL))?;
     // To SQLite no name is a file that is gone in the end; `:memory:` and URIs may stand for none at all.
     let name = options.get_filename().to_string_lossy();
     let is_file = !name.is_empty() && !name.starts_with(':') && !name.starts_with("file:");
-    if !is_written || !is_file {
-        return Err(URL);
+    if !is_file {
+        return Err(UrlError::Form(URL));
     }
     let file = Arc::new(DatabaseFile::new(options.get_filename()));
     let options = options
@@ -109,6 +115,24 @@ impl Connector {
     pub(in crate::store) fn create_folder(&self) -> std::io::Result<()> {
         let folder = self.options.get_filename().parent().filter(|_| self.is_created);
         folder.map_or(Ok(()), std::fs::create_dir_all)
+    }
+
+    /// Creates the file, if the URL allows it and its folder exists. Only the owner can read and write the file; SQLite
+    /// gives the files beside it (`-wal`, `-shm`) the same mode. An existing file keeps its mode.
+    ///
+    /// # Errors
+    /// Why the file cannot be created.
+    fn create_file(&self) -> io::Result<()> {
+        let file = self.options.get_filename();
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+        if !self.is_created || file.exists() || !folder.exists() {
+            return Ok(());
+        }
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
+            // Another process was faster.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            created => created.map(drop),
+        }
     }
 
     /// Opens the file only to read; nothing, if there is no file.
