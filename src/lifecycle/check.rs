@@ -28,13 +28,23 @@ pub(super) struct Check {
     ask: Ask,
     gauge: Gauge,
     asking: AtomicBool,
+    has_succeeded: AtomicBool,
     newest: watch::Sender<Option<(Instant, Answer)>>,
 }
 
 impl Check {
     pub(super) fn new(name: &'static str, runtime: Handle, timeout: Duration, ask: Ask, gauge: Gauge) -> Self {
         gauge.set(&[name], 0.0);
-        Self { name, runtime, timeout, ask, gauge, asking: AtomicBool::new(false), newest: watch::Sender::new(None) }
+        Self {
+            name,
+            runtime,
+            timeout,
+            ask,
+            gauge,
+            asking: AtomicBool::new(false),
+            has_succeeded: AtomicBool::new(false),
+            newest: watch::Sender::new(None),
+        }
     }
 
     pub(super) const fn name(&self) -> &'static str {
@@ -73,20 +83,31 @@ impl Check {
         self.gauge.set(&[self.name], if answer.is_ok() { 1.0 } else { 0.0 });
     }
 
-    /// Writes one line when the answer becomes bad, has another reason, or becomes good again.
+    /// Writes one line when the answer becomes bad, has another reason, or becomes good again. A failure before the first
+    /// success is no warning: the service is still starting, and what it waits for may be what the check misses.
     fn log_change(&self, answer: &Answer) {
         let previous = self.newest.borrow().as_ref().map(|(_, answer)| answer.clone());
-        match (previous, answer) {
-            (Some(previous), answer) if previous == *answer => {}
-            (_, Err(reason)) => tracing::warn!(
+        if previous.as_ref() == Some(answer) {
+            return;
+        }
+        match answer {
+            Ok(()) => {
+                let had_failed = previous.is_some();
+                if !self.has_succeeded.swap(true, SeqCst) && !had_failed {
+                    return;
+                }
+                tracing::info!(target: "glasshouse::lifecycle", { check.name = self.name }, "readiness check succeeded");
+            }
+            Err(reason) if self.has_succeeded.load(SeqCst) => tracing::warn!(
                 target: "glasshouse::lifecycle",
                 { check.name = self.name, error.message = %reason },
                 "readiness check failed"
             ),
-            (Some(Err(_)), Ok(())) => {
-                tracing::info!(target: "glasshouse::lifecycle", { check.name = self.name }, "readiness check succeeded");
-            }
-            (_, Ok(())) => {}
+            Err(reason) => tracing::info!(
+                target: "glasshouse::lifecycle",
+                { check.name = self.name, error.message = %reason },
+                "readiness check has not succeeded yet"
+            ),
         }
     }
 

@@ -332,6 +332,10 @@ async fn each_statement_that_postgres_itself_logged_is_one_span() {
     let postgres =
         Postgres::start(&[("log_statement", "all"), ("log_line_prefix", "%p|"), ("log_parameter_max_length", "0")]);
     let url = postgres.database().await;
+    // Migrates, so that below no readiness check asks for tables that are not there yet: PostgreSQL does not log a
+    // statement that it cannot parse.
+    let migrating = Service::start_on(tempfile::TempDir::new().unwrap(), &url, &[]).await;
+    migrating.stop().await.outcome.unwrap();
     let collector = Collector::start().await;
     let endpoint = collector.endpoint();
     let settings = [
@@ -359,9 +363,7 @@ async fn each_statement_that_postgres_itself_logged_is_one_span() {
             statements.iter().map(|text| folded(text)).filter(|text| !text.starts_with("SHOW ")).collect()
         })
         .filter(|statements: &Vec<String>| !statements.is_empty())
-        .filter(|statements| {
-            statements.iter().any(|text| text.contains("FROM sessions") || text.contains("INTO sessions"))
-        })
+        .filter(|statements| statements.iter().any(|text| text.contains("INTO sessions")))
         .collect();
     assert_eq!(ours.len(), 1, "one pool of one connection");
     assert_eq!(ours[0], calls);
