@@ -153,7 +153,8 @@ async fn nothing_is_compressed_whoever_asks_for_it() {
             let request = request.header("accept-encoding", "gzip, br, zstd, deflate, *;q=0.1").header("if-match", "*");
             let reply = root.client.send(request.json(&body)).await;
             assert!(!reply.headers.contains_key("content-encoding"), "{path}: {reply:?}");
-            assert!(reply.text.is_empty() || reply.json != Value::Null, "{path}: {}", reply.text);
+            let is_json = !reply.header("content-type").starts_with("text/");
+            assert!(!is_json || reply.text.is_empty() || reply.json != Value::Null, "{path}: {}", reply.text);
             asked += 1;
         }
     }

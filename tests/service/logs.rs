@@ -192,6 +192,8 @@ on_both_stores! {
         assert_eq!(service.client().refresh(&ann.refresh_token).await.status, 200);
         service.pass(chrono::TimeDelta::seconds(11));
         assert_eq!(service.client().refresh(&ann.refresh_token).await.status, 401);
+        let live = service.client().request(reqwest::Method::GET, "/health/live").header("user-agent", "curl/8.0");
+        assert_eq!(service.client().send(live).await.status, 200);
         let url = format!("http://{}/debug/log?for=1m", service.internal);
         assert_eq!(reqwest::Client::new().put(url).body("info,glasshouse=debug").send().await.unwrap().status(), 200);
         // What was done long ago, for the sweeper of the next start: a session, a key, an act of an admin.
