@@ -8,6 +8,7 @@
 //! - [`store`]: keeps users and sessions, in two engines behind one pair of traits.
 //! - [`internal`]: the internal port: what the process is doing, from a thread of its own.
 //! - [`telemetry`], [`lifecycle`], [`resilience`] and [`faults`]: leaves that everyone may use.
+//! - [`connection`]: listening, accepting and the limits of one connection, for both ports.
 //! - [`config`]: the settings, every fault at once.
 //! - [`app`]: assembles all of them and runs them.
 //!
@@ -15,6 +16,7 @@
 
 pub mod app;
 pub mod config;
+pub mod connection;
 pub mod domain;
 pub mod faults;
 pub mod http;

@@ -187,12 +187,14 @@ export const telemetry = dashboard(
             width: 12,
             unit: unit.count,
             description: `
-                tokio-console, followers of live requests, heap sampling. Each costs something: if it is slow and one
-                of them is on, that may be why.`,
+                tokio-console, followers of live requests, heap sampling, and a log filter that is not the configured
+                one. Each costs something: if it is slow and one of them is on, that may be why.`,
             ask: [
                 ask(sum(of('glasshouse_console_on')), 'tokio-console'),
                 ask(sum(of('glasshouse_followers')), 'followers'),
                 ask(sum(of('glasshouse_heap_sampling')), 'heap sampling'),
+                ask(sum(of('glasshouse_log_filter_changed')), 'another log filter'),
+                ask(sum(of('glasshouse_internal_connections')), 'connections to the internal port'),
             ],
             see: [open('runtime')],
         }),
@@ -208,6 +210,7 @@ export const telemetry = dashboard(
                 ask(sum(rate('glasshouse_console_left_out_total'), 'kind'), 'console: {{kind}}'),
                 ask(sum(rate('glasshouse_console_switched_off_total'), 'reason'), 'console off: {{reason}}'),
                 ask(sum(rate('glasshouse_follow_dropped_total')), 'followers: events'),
+                ask(sum(rate('glasshouse_internal_connection_failures_total'), 'reason'), 'internal port: {{reason}}'),
             ],
             see: [open('runtime')],
         }),

@@ -22,9 +22,10 @@ pub use signals::stop_signals;
 
 use crate::{
     config::Settings,
+    connection::{self, OpenFiles},
     faults::{Known, Switchboard},
     http::openapi,
-    internal::Thread,
+    internal::{self, Thread},
     store,
     telemetry::{Output, Telemetry, runtime, tasks::enlist, timeline::Timeline},
 };
@@ -66,7 +67,8 @@ impl App {
     ///
     /// # Errors
     /// When a port is taken, an exporter cannot be built, or the system gives no thread.
-    pub fn build(settings: Settings, output: Output, logging: Logging) -> anyhow::Result<Self> {
+    pub fn build(mut settings: Settings, output: Output, logging: Logging) -> anyhow::Result<Self> {
+        share_open_files(&mut settings, OpenFiles::raise())?;
         let internal = Thread::start().context("the internal thread cannot be started")?;
         let telemetry = Telemetry::start(&settings.telemetry, output, internal.runtime())?;
         let mut builder = tokio::runtime::Builder::new_multi_thread();
@@ -130,9 +132,31 @@ impl App {
 }
 
 fn bind(address: SocketAddr, port: &str) -> anyhow::Result<TcpListener> {
-    let listener = TcpListener::bind(address).with_context(|| format!("the {port} port cannot listen on {address}"))?;
-    listener.set_nonblocking(true)?;
-    Ok(listener)
+    connection::bind(address).with_context(|| format!("the {port} port cannot listen on {address}"))
+}
+
+/// A connection of SQLite opens the database, its log and the log's index.
+const FILES_PER_STORE_CONNECTION: u64 = 3;
+
+/// Lowers `http.max_connections` to the files that are left beside the internal port and the store.
+fn share_open_files(settings: &mut Settings, files: OpenFiles) -> anyhow::Result<()> {
+    let store = u64::from(settings.store.max_connections) * FILES_PER_STORE_CONNECTION;
+    let reserved = internal::MAX_CONNECTIONS as u64 + store;
+    let (limit, wanted) = (files.limit(), settings.http.max_connections);
+    let Some(left) = files.connections_left(reserved) else {
+        anyhow::bail!(
+            "the limit of open files is {limit}, and the store and the internal port need all of them: raise the hard \
+             limit (LimitNOFILE= of systemd, ulimit -Hn), or lower store.max_connections"
+        );
+    };
+    if left < wanted {
+        settings.http.max_connections = left;
+        settings.warnings.push(format!(
+            "http.max_connections is {wanted}, but the limit of open files, {limit}, leaves {left} beside the store and \
+             the internal port: {left} is used; raise the hard limit (LimitNOFILE= of systemd, ulimit -Hn)"
+        ));
+    }
+    Ok(())
 }
 
 /// For a thread that logs to one place as long as it lives.

@@ -8,6 +8,7 @@ use tracing::dispatcher::set_default;
 
 use super::{App, ENDING, Logging, Parts, Ports, migrate::migrate, stack::Stack};
 use crate::{
+    connection::Listener,
     domain::Clock,
     http::{self, Api, ConnectionMetrics, limits::Limits},
     internal::{self, Console, Live, Shown, Watch},
@@ -121,8 +122,9 @@ impl Parts {
             let _internal = self.internal.runtime().enter();
             internal::dump_on_sigquit(&shown.runtimes).context("cannot listen for SIGQUIT")?;
         }
-        let internal_router = internal::router(&settings.internal, shown);
-        self.internal.serve(ports.internal, internal_router)?;
+        let internal_router =
+            internal::router(&settings.internal, shown).context("the internal port cannot be served")?;
+        self.internal.serve(ports.internal, internal_router, metrics)?;
 
         let store = Store::open(&settings.store, telemetry.tracer.clone(), self.faults.clone(), metrics).await?;
         let Stack { users, auth, audit, store: guarded } = Stack::build(settings, &store, clock, metrics)?;
@@ -168,7 +170,7 @@ impl Parts {
     }
 
     fn serve(&self, port: TcpListener, api: Api, draining: Draining) -> anyhow::Result<JoinHandle<()>> {
-        let listener = tokio::net::TcpListener::from_std(port)?;
+        let listener = Listener::new(port)?;
         let metrics = &self.telemetry.metrics;
         let connections = ConnectionMetrics::new(metrics);
         let (config, shared) = (api.config.clone(), api.limits.is_some());

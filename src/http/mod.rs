@@ -146,20 +146,23 @@ fn layered(routes: Router, around: Around) -> Router {
         // axum adds `Allow`. Where no origin is named, `OPTIONS` is a method like any other that a route lacks.
         .method_not_allowed_fallback(unknown_method)
         // From the inside out, beyond those that only operations have. A body is bounded before anybody reads it,
-        .layer(from_fn_with_state(max_body_bytes, layers::body_limit));
-    // who asks too often is refused before that,
+        .layer(from_fn_with_state(max_body_bytes, layers::body_limit))
+        // what two readers could read differently is refused,
+        .layer(from_fn(layers::host))
+        // the clock runs for all that reads and works,
+        .layer(from_fn_with_state((request_timeout, owed), layers::deadline));
+    let is_cross_origin = !origins.is_empty();
+    if is_cross_origin {
+        layered = layered.layer(from_fn(layers::preflight));
+    }
+    // the limit of the client's address comes before everything that answers, refusals too,
     if let Some(limits) = limits {
         layered = layered.layer(from_fn_with_state(limits, layers::limit));
     }
-    layered = layered
-        // and so is what two readers could read differently,
-        .layer(from_fn(layers::host))
-        // the clock runs for all that reads and works,
-        .layer(from_fn_with_state((request_timeout, owed), layers::deadline))
-        // a panic of any of these is still an answer,
-        .layer(from_fn(layers::panics));
+    // a panic of any of these is still an answer,
+    layered = layered.layer(from_fn(layers::panics));
     // pages of other origins may read all of these answers, if they may read any,
-    if !origins.is_empty() {
+    if is_cross_origin {
         layered = layered.layer(from_fn_with_state(Arc::new(origins), layers::cors));
     }
     // and every answer, however it came about, is seen.

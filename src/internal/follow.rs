@@ -30,14 +30,17 @@ const MAX_VALUE: usize = 128;
 /// `log` for whatever else it has to say. `dropped` tells how many there was no time for; `end` comes last.
 ///
 /// With `route` (a template), `user` (an id), `request` (an id) or several of them only those that match all; with none
-/// of them all requests. `for` says for how long.
+/// of them all requests. `for` says for how long. With `force=true` the oldest stream ends if there are too many; its
+/// `end` says `taken_over`.
 pub(super) async fn show(State(followers): State<Followers>, RawQuery(query): RawQuery) -> Response {
-    let (wanted, duration) = match parameters(query.as_deref().unwrap_or_default()) {
+    let Parameters { wanted, duration, force } = match parameters(query.as_deref().unwrap_or_default()) {
         Ok(parameters) => parameters,
         Err(reason) => return (StatusCode::BAD_REQUEST, reason + "\n").into_response(),
     };
-    let Some(following) = followers.follow(wanted, Instant::now() + duration) else {
-        let reason = format!("{MOST} clients follow requests already, which is the most there may be\n");
+    let Some(following) = followers.follow(wanted, Instant::now() + duration, force) else {
+        let reason = format!(
+            "{MOST} clients follow requests already, which is the most there may be; force=true takes over from the oldest\n"
+        );
         return (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "30")], reason).into_response();
     };
     let begin = event("begin", &json!({ "for_seconds": duration.as_secs_f64() }).to_string());
@@ -47,8 +50,15 @@ pub(super) async fn show(State(followers): State<Followers>, RawQuery(query): Ra
     ([(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], events).into_response()
 }
 
-fn parameters(query: &str) -> Result<(Wanted, Duration), String> {
-    let (mut wanted, mut duration) = (Wanted::default(), None);
+#[derive(Debug)]
+struct Parameters {
+    wanted: Wanted,
+    duration: Duration,
+    force: bool,
+}
+
+fn parameters(query: &str) -> Result<Parameters, String> {
+    let (mut wanted, mut duration, mut force) = (Wanted::default(), None, None);
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
         let place = match &*name {
             "route" => &mut wanted.route,
@@ -60,7 +70,12 @@ fn parameters(query: &str) -> Result<(Wanted, Duration), String> {
                 duration = Some(read.ok_or("for must be given once, as a duration from 1s to 10m, such as 30s")?);
                 continue;
             }
-            _ => return Err("the parameters are route, user, request and for, and no other".to_owned()),
+            "force" => {
+                let read = value.parse().ok().filter(|_| force.is_none());
+                force = Some(read.ok_or("force must be given once, as true or false")?);
+                continue;
+            }
+            _ => return Err("the parameters are route, user, request, for and force, and no other".to_owned()),
         };
         let is_name = (1..=MAX_VALUE).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_graphic());
         if !is_name || place.is_some() {
@@ -71,7 +86,7 @@ fn parameters(query: &str) -> Result<(Wanted, Duration), String> {
         }
         *place = Some(value.into_owned());
     }
-    Ok((wanted, duration.unwrap_or(USUAL)))
+    Ok(Parameters { wanted, duration: duration.unwrap_or(USUAL), force: force.unwrap_or(false) })
 }
 
 /// What is told to one follower.
@@ -92,9 +107,10 @@ impl Telling {
                 self.drop_before(missed);
             } else {
                 let missed = following.take_missed();
+                let end = if following.is_taken_over() { r#"{"reason":"taken_over"}"# } else { "{}" };
                 self.following = None;
                 self.drop_before(missed);
-                self.ready.push_back(event("end", "{}"));
+                self.ready.push_back(event("end", end));
             }
         }
         Some((Ok(self.ready.pop_front()?), self))
@@ -117,14 +133,16 @@ fn event(name: &str, data: &str) -> Event {
 mod tests {
     use std::time::Duration;
 
-    use super::parameters;
+    use super::{Parameters, parameters};
 
     #[test]
     fn what_to_follow_is_read_or_refused_by_its_name() {
-        let (wanted, duration) = parameters("route=/api/v1/users/%7Bid%7D&request=a-1&for=2m").unwrap();
+        let Parameters { wanted, duration, force } =
+            parameters("route=/api/v1/users/%7Bid%7D&request=a-1&for=2m&force=true").unwrap();
         assert_eq!((wanted.route.as_deref(), wanted.request.as_deref()), (Some("/api/v1/users/{id}"), Some("a-1")));
-        assert_eq!((wanted.user, duration), (None, Duration::from_mins(2)));
-        assert_eq!(parameters("").unwrap().1, Duration::from_secs(30));
+        assert_eq!((wanted.user, duration, force), (None, Duration::from_mins(2), true));
+        let usual = parameters("").unwrap();
+        assert_eq!((usual.duration, usual.force), (Duration::from_secs(30), false));
         for (query, named) in [
             ("route=", "route"),
             ("route=users", "route"),
@@ -135,6 +153,8 @@ mod tests {
             ("for=11m", "for"),
             ("for=0s", "for"),
             ("for=2s&for=3s", "for"),
+            ("force=yes", "force"),
+            ("force=true&force=true", "force"),
             ("path=/", "the parameters are"),
         ] {
             assert!(parameters(query).unwrap_err().starts_with(named), "{query}");

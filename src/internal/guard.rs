@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc};
 use aws_lc_rs::constant_time;
 use axum::{
     extract::{ConnectInfo, Request, State},
-    http::{HeaderMap, StatusCode, Uri, header},
+    http::{HeaderMap, StatusCode, Uri, header, uri::Authority},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -47,13 +47,15 @@ impl Guard {
     fn refusal(&self, ends: Ends, uri: &Uri, headers: &HeaderMap) -> Option<Response> {
         let path = uri.path();
         // Prometheus and the kubelet come by pod address and have no token; there is nothing secret in a number.
-        let open = path == "/metrics" || path.starts_with("/health/");
+        let open = is_open(path);
         if !open && !self.knows_host(uri, headers) {
             return Some(
                 (StatusCode::MISDIRECTED_REQUEST, "this port does not serve that host name\n").into_response(),
             );
         }
-        if path.starts_with("/debug") && is_cross_site(headers) {
+        // The page and its files change nothing and show nothing: a link from elsewhere may lead to them.
+        let is_page = path == "/" || path.starts_with("/page/");
+        if !open && !is_page && is_cross_site(uri, headers) {
             return Some(
                 (
                     StatusCode::FORBIDDEN,
@@ -102,6 +104,11 @@ impl Guard {
     }
 }
 
+/// Whether a path is answered without a token: metrics and health.
+pub(super) fn is_open(path: &str) -> bool {
+    path == "/metrics" || path.starts_with("/health/")
+}
+
 fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !name.is_empty() => name,
@@ -109,9 +116,20 @@ fn without_port(host: &str) -> &str {
     }
 }
 
-/// What browsers say of where a request comes from; everything else says nothing, and is no browser.
-fn is_cross_site(headers: &HeaderMap) -> bool {
-    headers.get("sec-fetch-site").is_some_and(|site| site != "same-origin" && site != "none")
+/// Whether a browser sends the request for a page of another origin. Other clients send neither header.
+///
+/// Browsers send `Sec-Fetch-Site` where they take this port for trustworthy, and `Origin` with everything but a plain
+/// GET. A form of another page needs no preflight for a POST.
+fn is_cross_site(uri: &Uri, headers: &HeaderMap) -> bool {
+    if let Some(site) = headers.get("sec-fetch-site") {
+        return site != "same-origin" && site != "none";
+    }
+    let host = uri.authority().map(Authority::as_str).or_else(|| headers.get(header::HOST)?.to_str().ok());
+    headers.get_all(header::ORIGIN).iter().any(|origin| {
+        let origin = origin.to_str().ok();
+        let own = origin.and_then(|origin| origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://")));
+        !own.zip(host).is_some_and(|(own, host)| own.eq_ignore_ascii_case(host))
+    })
 }
 
 /// `Authorization: Bearer token`, or Basic with any user and the token as password: all that `go tool pprof` can send.
@@ -222,7 +240,21 @@ mod tests {
     fn a_page_of_another_site_may_not_ask() {
         let site = header::HeaderName::from_static("sec-fetch-site");
         assert_eq!(ask("127.0.0.1:6060", "/debug/log", &[(site.clone(), "cross-site")]), StatusCode::FORBIDDEN);
-        assert_eq!(ask("127.0.0.1:6060", "/debug/log", &[(site, "same-origin")]), StatusCode::OK);
+        assert_eq!(ask("127.0.0.1:6060", "/debug/log", &[(site.clone(), "same-origin")]), StatusCode::OK);
+        let origin = |host: &'static str, origin: &'static str| [(header::HOST, host), (header::ORIGIN, origin)];
+        for path in ["/debug/heap", "/debug/log", "/debug/faults", "/rs.tokio.console.instrument.Instrument/Pause"] {
+            for foreign in ["http://evil.example", "http://localhost:3000", "http://127.0.0.1:6060", "null", ""] {
+                let asked = ask("127.0.0.1:6060", path, &origin("localhost:6060", foreign));
+                assert_eq!(asked, StatusCode::FORBIDDEN, "{path} {foreign}");
+            }
+            for own in ["http://localhost:6060", "https://LOCALHOST:6060"] {
+                assert_eq!(ask("127.0.0.1:6060", path, &origin("localhost:6060", own)), StatusCode::OK, "{path} {own}");
+            }
+        }
+        // Behind a proxy that names us otherwise, what the browser says of the site decides.
+        let proxied = [(header::HOST, "localhost"), (header::ORIGIN, "https://ops.example"), (site, "same-origin")];
+        assert_eq!(ask("127.0.0.1:6060", "/debug/log", &proxied), StatusCode::OK);
+        assert_eq!(ask("127.0.0.1:6060", "/", &origin("localhost", "http://evil.example")), StatusCode::OK);
     }
 
     #[test]

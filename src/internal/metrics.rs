@@ -1,16 +1,20 @@
 //! `/metrics`: every number there is, in the format that is asked for.
 
 use std::{
-    io::Write,
+    io::{self, Write},
+    sync::mpsc,
+    thread,
     time::{Duration, Instant},
 };
 
 use axum::{
+    body::Bytes,
     extract::State,
-    http::{HeaderMap, HeaderValue, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use flate2::{Compression, write::GzEncoder};
+use tokio::sync::oneshot;
 
 use crate::{
     lifecycle::Readiness,
@@ -21,19 +25,41 @@ use crate::{
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Answers scrapes, and measures what they cost.
+///
+/// A page takes milliseconds to write, so a thread of its own writes it: the port's thread goes on to answer probes.
+/// Scrapes that wait at the same time get the same page.
 #[derive(Clone)]
 pub(super) struct Scrapes {
-    metrics: Metrics,
     readiness: Readiness,
     duration: Histogram,
     size: Gauge,
+    wanted: mpsc::Sender<Wanted>,
+}
+
+/// A page as it is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Form {
+    format: Exposition,
+    gzip: bool,
+}
+
+struct Wanted {
+    form: Form,
+    /// Gets the page, and how long it is before compression.
+    reply: oneshot::Sender<(Bytes, usize)>,
 }
 
 impl Scrapes {
-    pub(super) fn new(metrics: Metrics, readiness: Readiness) -> Self {
+    /// Starts the thread that writes pages. It ends when the last clone of the result is dropped.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub(super) fn start(metrics: Metrics, readiness: Readiness) -> io::Result<Self> {
         let duration = metrics.histogram(&catalog::SCRAPE_DURATION);
         let size = metrics.gauge(&catalog::SCRAPE_SIZE);
-        Self { metrics, readiness, duration, size }
+        let (wanted, scrapes) = mpsc::channel();
+        thread::Builder::new().name("metrics".to_owned()).spawn(move || write_pages(&metrics, &scrapes))?;
+        Ok(Self { readiness, duration, size, wanted })
     }
 
     async fn answer(&self, headers: &HeaderMap) -> Response {
@@ -42,18 +68,47 @@ impl Scrapes {
         drop(tokio::time::timeout(PATIENCE, self.readiness.parts()).await);
         let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         let format = Exposition::negotiate(text(header::ACCEPT));
-        let page = format.write(&self.metrics);
-        #[expect(clippy::cast_precision_loss, reason = "a page has fewer than 2^52 bytes")]
-        self.size.set(&[], page.len() as f64);
-        let mut response = match text(header::ACCEPT_ENCODING).filter(|accepted| takes_gzip(accepted)) {
-            Some(_) => ([(header::CONTENT_ENCODING, "gzip")], gzip(page.as_bytes())).into_response(),
-            None => page.into_response(),
+        let gzip = text(header::ACCEPT_ENCODING).is_some_and(takes_gzip);
+        let (reply, page) = oneshot::channel();
+        self.wanted.send(Wanted { form: Form { format, gzip }, reply }).ok();
+        let Ok((page, size)) = page.await else {
+            return (StatusCode::INTERNAL_SERVER_ERROR, "the metrics could not be written\n").into_response();
         };
+        #[expect(clippy::cast_precision_loss, reason = "a page has fewer than 2^52 bytes")]
+        self.size.set(&[], size as f64);
+        let mut response =
+            if gzip { ([(header::CONTENT_ENCODING, "gzip")], page).into_response() } else { page.into_response() };
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
         headers.insert(header::VARY, HeaderValue::from_static("accept, accept-encoding"));
         self.duration.observe(&[], started.elapsed().as_secs_f64());
         response
+    }
+}
+
+/// Writes a page for each form that is wanted, and gives it to all who want it so at that moment.
+fn write_pages(metrics: &Metrics, wanted: &mpsc::Receiver<Wanted>) {
+    let mut waiting: Vec<Wanted> = Vec::new();
+    loop {
+        if waiting.is_empty() {
+            let Ok(first) = wanted.recv() else { return };
+            waiting.push(first);
+        }
+        waiting.extend(wanted.try_iter());
+        let form = waiting[0].form;
+        let (same, others) = waiting.into_iter().partition(|wanted| wanted.form == form);
+        waiting = others;
+        let same: Vec<Wanted> = same;
+        // A client that has gone is not worth a page.
+        if same.iter().all(|wanted| wanted.reply.is_closed()) {
+            continue;
+        }
+        let page = form.format.write(metrics);
+        let size = page.len();
+        let page = Bytes::from(if form.gzip { gzip(page.as_bytes()) } else { page.into_bytes() });
+        for wanted in same {
+            wanted.reply.send((page.clone(), size)).ok();
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod accept;
 mod build_info;
 mod config;
 mod config_dump;
+mod connections;
 mod console;
 mod dump;
 mod faults;
@@ -21,6 +22,7 @@ mod page;
 mod patient;
 mod pprof;
 mod profile;
+mod progress;
 mod stacks;
 mod stalls;
 mod thread;
@@ -35,6 +37,7 @@ use axum::{
     routing::{any, get},
 };
 pub use config::Config;
+pub use connections::MAX_CONNECTIONS;
 pub use console::Console;
 pub use dump::dump_on_sigquit;
 pub use live::Live;
@@ -75,17 +78,21 @@ pub struct Shown {
 }
 
 /// The routes. An unknown path is a 404, never a 200: a mistyped probe must not look healthy.
-pub fn router(config: &Config, shown: Shown) -> Router {
+///
+/// # Errors
+/// When the system gives no thread.
+pub fn router(config: &Config, shown: Shown) -> std::io::Result<Router> {
     let Shown { metrics, readiness, watch, live, log_filter, console, followers, faults, settings, runtimes, timeline } =
         shown;
     if config.heap_sampling {
         heap::switch_on_for_good();
     }
     let guard = Arc::new(guard::Guard::new(config));
-    Router::new()
+    let scrapes = metrics::Scrapes::start(metrics, readiness.clone())?;
+    let router = Router::new()
         .route("/", get(index::show))
         .route("/page/{file}", get(page::file))
-        .route("/metrics", get(metrics::show).with_state(metrics::Scrapes::new(metrics, readiness.clone())))
+        .route("/metrics", get(metrics::show).with_state(scrapes))
         .route("/health/live", get(health::live).with_state(watch.clone()))
         .route("/health/ready", get(health::ready).with_state(readiness))
         .route("/debug/build", get(build_info::show))
@@ -100,5 +107,6 @@ pub fn router(config: &Config, shown: Shown) -> Router {
         .route("/debug/stalls", get(stalls::show).with_state(watch))
         .merge(pprof::routes(runtimes, timeline))
         .fallback(any(index::unknown))
-        .layer(from_fn_with_state(guard, guard::admit))
+        .layer(from_fn_with_state(guard, guard::admit));
+    Ok(router)
 }

@@ -5,14 +5,22 @@ use std::{io, net::TcpListener, sync::mpsc, time::Duration};
 use axum::Router;
 use tokio::{runtime::Handle, sync::oneshot};
 
-use super::accept::accept;
-use crate::telemetry::{self, console::leave_out_this_thread};
+use super::accept::{AcceptMetrics, accept};
+use crate::{
+    connection::Listener,
+    lifecycle::{Draining, drain},
+    telemetry::{self, Metrics, console::leave_out_this_thread},
+};
+
+/// How long the last connections may take to be accepted and answered.
+const LAST_RESPONSES: Duration = Duration::from_millis(150);
 
 /// A running internal thread. It ends with the process, or when it is told to.
 pub struct Thread {
     runtime: Handle,
     stop: oneshot::Sender<()>,
     ended: mpsc::Receiver<()>,
+    draining: Draining,
 }
 
 impl Thread {
@@ -28,15 +36,19 @@ impl Thread {
             .on_thread_start(leave_out_this_thread)
             .build()?;
         let handle = runtime.handle().clone();
+        let (stopping, draining) = drain();
         std::thread::Builder::new().name("internal".to_owned()).spawn(move || {
             leave_out_this_thread();
             // Whoever drops the sender without a word means the same.
-            runtime.block_on(asked).ok();
-            // Connections under way are cut: whoever looks on is not what the process lives for.
+            runtime.block_on(async {
+                asked.await.ok();
+                // What takes longer is cut: whoever looks on is not what the process lives for.
+                stopping.drain(LAST_RESPONSES).await;
+            });
             runtime.shutdown_background();
             drop(ending);
         })?;
-        Ok(Self { runtime: handle, stop, ended })
+        Ok(Self { runtime: handle, stop, ended, draining })
     }
 
     /// Its runtime, for exporters and watchers.
@@ -45,24 +57,26 @@ impl Thread {
         &self.runtime
     }
 
-    /// Serves the internal port from now on.
+    /// Serves the internal port from now on. To be called once for each registry.
     ///
     /// # Errors
-    /// When the listener cannot be used without blocking.
-    pub fn serve(&self, listener: TcpListener, router: Router) -> io::Result<()> {
-        listener.set_nonblocking(true)?;
+    /// When the runtime cannot wait for the listener.
+    pub fn serve(&self, listener: TcpListener, router: Router, metrics: &Metrics) -> io::Result<()> {
         let listener = {
             let _runtime = self.runtime.enter();
-            tokio::net::TcpListener::from_std(listener)?
+            Listener::new(listener)?
         };
-        drop(telemetry::tasks::spawn_on(&self.runtime, "internal acceptor", accept(listener, router)));
+        let accepting = accept(listener, router, AcceptMetrics::new(metrics), self.draining.clone());
+        drop(telemetry::tasks::spawn_on(&self.runtime, "internal acceptor", accepting));
         Ok(())
     }
 
     /// Ends it, and waits until it has, at most for `budget`.
     pub fn stop(self, budget: Duration) {
-        self.stop.send(()).ok();
+        let Self { stop, ended, draining, .. } = self;
+        drop(draining);
+        stop.send(()).ok();
         // The thread never sends: that it is gone is the message.
-        self.ended.recv_timeout(budget).ok();
+        ended.recv_timeout(budget).ok();
     }
 }

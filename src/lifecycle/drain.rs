@@ -36,6 +36,12 @@ impl Drain {
 }
 
 impl Draining {
+    /// Whether stopping was asked for.
+    #[must_use]
+    pub fn is_asked(&self) -> bool {
+        *self.asked.borrow()
+    }
+
     /// Ends when stopping is asked for.
     pub async fn asked(&mut self) {
         // An error means that nobody is left who could ask: as good as asked.

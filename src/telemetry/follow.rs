@@ -15,7 +15,10 @@ use std::{
     },
 };
 
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::Instant,
+};
 use tracing::{
     Event, Level, Metadata, Subscriber, callsite::rebuild_interest_cache, level_filters::LevelFilter,
     subscriber::Interest,
@@ -91,6 +94,7 @@ struct Follower {
     lines: mpsc::Sender<Seen>,
     missed: AtomicU64,
     until: Instant,
+    taken_over: Notify,
 }
 
 impl Followers {
@@ -106,16 +110,21 @@ impl Followers {
         Tap(self.clone()).with_filter(WhileFollowed(self.clone()))
     }
 
-    /// Follows until then; nothing, if too many do already. Whoever is past its end does not count, even if it does
-    /// not read.
+    /// Follows until then; nothing, if too many do already. With `force` the one that has followed for longest ends
+    /// instead. Whoever is past its end does not count, even if it does not read.
     #[must_use]
-    pub fn follow(&self, wanted: Wanted, until: Instant) -> Option<Following> {
+    pub fn follow(&self, wanted: Wanted, until: Instant, force: bool) -> Option<Following> {
         let (lines, seen) = mpsc::channel(QUEUE);
-        let follower = Arc::new(Follower { wanted, lines, missed: AtomicU64::new(0), until });
-        let following = Following { follower: Arc::clone(&follower), followers: self.clone(), seen };
+        let follower =
+            Arc::new(Follower { wanted, lines, missed: AtomicU64::new(0), until, taken_over: Notify::new() });
+        let following =
+            Following { follower: Arc::clone(&follower), followers: self.clone(), seen, is_taken_over: false };
         let has_room = self.change(|list| {
             let now = Instant::now();
             list.retain(|follower| follower.until > now);
+            if force && list.len() >= MOST {
+                list.remove(0).taken_over.notify_one();
+            }
             let has_room = list.len() < MOST;
             if has_room {
                 list.push(follower);
@@ -177,12 +186,26 @@ pub struct Following {
     follower: Arc<Follower>,
     followers: Followers,
     seen: mpsc::Receiver<Seen>,
+    is_taken_over: bool,
 }
 
 impl Following {
-    /// The next line; nothing once the time is over.
+    /// The next line; nothing once the time is over, or another request has taken over.
     pub async fn next(&mut self) -> Option<Seen> {
-        tokio::time::timeout_at(self.follower.until, self.seen.recv()).await.ok().flatten()
+        tokio::select! {
+            seen = self.seen.recv() => seen,
+            () = self.follower.taken_over.notified() => {
+                self.is_taken_over = true;
+                None
+            }
+            () = tokio::time::sleep_until(self.follower.until) => None,
+        }
+    }
+
+    /// Whether another request has taken over.
+    #[must_use]
+    pub const fn is_taken_over(&self) -> bool {
+        self.is_taken_over
     }
 
     /// How many lines were dropped after all that wait, if none waits; each is told once.

@@ -1,7 +1,14 @@
 //! Which events are logged; can be changed while the process runs.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+};
 
+use tracing::{Level, Metadata};
 use tracing_subscriber::{
     EnvFilter, Registry,
     filter::{FilterExt, LevelFilter, filter_fn},
@@ -9,15 +16,25 @@ use tracing_subscriber::{
     reload::{self, Handle},
 };
 
+use super::{Gauge, Metrics, catalog};
+
 /// What exporting itself says is never exported, or one record would lead to the next.
-const NEVER_EXPORTED: &str =
-    "opentelemetry=off,glasshouse::telemetry=off,tonic=off,h2=off,hyper=off,tower=off,reqwest=off";
+const NEVER_EXPORTED: &[&str] = &["opentelemetry", "glasshouse::telemetry", "tonic", "h2", "hyper", "tower", "reqwest"];
+/// The exporters' own complaints, several a second while a collector is away: off unless a filter names them.
+const EXPORTERS: &str = "opentelemetry";
+/// The lines of the audit trail.
+const AUDIT: &str = "glasshouse::audit";
 
 /// Reads and changes the filter of a running process. Cheap to clone.
 #[derive(Clone)]
 pub struct LogFilter(Arc<Handles>);
 
 struct Handles {
+    /// The directives that the settings say.
+    configured: String,
+    /// Whether others are in force. Then warnings, errors and the audit trail are logged in any case.
+    changed: Arc<AtomicBool>,
+    gauge: Gauge,
     written: Handle<EnvFilter, Registry>,
     /// Absent where no log is exported.
     exported: Option<Handle<EnvFilter, Registry>>,
@@ -31,6 +48,7 @@ impl LogFilter {
     pub(super) fn new(
         directives: &str,
         exports: bool,
+        metrics: &Metrics,
     ) -> Result<(Self, impl Filter<Registry> + use<>, Option<impl Filter<Registry> + use<>>), String> {
         let (written, written_handle) = reload::Layer::new(parse(directives)?);
         let (exported, exported_handle) =
@@ -41,8 +59,14 @@ impl LogFilter {
             reason = "the method alone is not general enough for `Fn`"
         )]
         let events = filter_fn(|metadata| metadata.is_event());
-        let this = Self(Arc::new(Handles { written: written_handle, exported: exported_handle }));
-        Ok((this, written.and(events), exported))
+        let gauge = metrics.gauge(&catalog::LOG_FILTER_CHANGED);
+        gauge.set(&[], 0.0);
+        let changed = Arc::new(AtomicBool::new(false));
+        let written = written.or(floor(&changed, &[EXPORTERS])).and(events);
+        let exported = exported.map(|exported| exported.or(floor(&changed, NEVER_EXPORTED)));
+        let configured = directives.to_owned();
+        let handles = Handles { configured, changed, gauge, written: written_handle, exported: exported_handle };
+        Ok((Self(Arc::new(handles)), written, exported))
     }
 
     /// The directives in force.
@@ -51,12 +75,28 @@ impl LogFilter {
         self.0.written.with_current(ToString::to_string).unwrap_or_default()
     }
 
-    /// Puts other directives in force, at once, for lines and for exported records.
+    /// Puts other directives in force, at once, for lines and for exported records. While they are in force, warnings,
+    /// errors and the audit trail are logged whatever they say.
     ///
     /// # Errors
     /// What is wrong with them; then nothing has changed.
     pub fn set(&self, directives: &str) -> Result<(), String> {
+        self.replace(directives, directives != self.0.configured)
+    }
+
+    /// Puts the directives of the settings in force again.
+    ///
+    /// # Errors
+    /// When the log has ended.
+    pub fn restore(&self) -> Result<(), String> {
+        self.replace(&self.0.configured, false)
+    }
+
+    fn replace(&self, directives: &str, changed: bool) -> Result<(), String> {
         let (written, exported) = (parse(directives)?, parse_exported(directives)?);
+        // Before the filters are replaced, which has every callsite ask again.
+        self.0.changed.store(changed, SeqCst);
+        self.0.gauge.set(&[], f64::from(u8::from(changed)));
         self.0.written.reload(written).map_err(|error| error.to_string())?;
         match &self.0.exported {
             Some(handle) => handle.reload(exported).map_err(|error| error.to_string()),
@@ -71,14 +111,29 @@ impl LogFilter {
     }
 }
 
-/// `EnvFilter`'s grammar. The exporters' own complaints are off unless they are asked for: a collector that is away
-/// makes several a second, and we say so ourselves, once.
+/// Lets warnings, errors and the audit trail through while the filter is `changed`, except of the targets `without`.
+fn floor(changed: &Arc<AtomicBool>, without: &'static [&'static str]) -> impl Filter<Registry> + use<> {
+    let changed = Arc::clone(changed);
+    let is_kept = move |metadata: &Metadata<'_>| {
+        let target = metadata.target();
+        let level = *metadata.level();
+        changed.load(SeqCst)
+            && metadata.is_event()
+            && (level <= Level::WARN || target == AUDIT)
+            && !without.iter().any(|without| target.starts_with(without))
+    };
+    filter_fn(is_kept).with_max_level_hint(LevelFilter::INFO)
+}
+
+/// `EnvFilter`'s grammar, without regular expressions: they can take minutes to build, and a value that is compared as
+/// text is enough.
 fn parse(directives: &str) -> Result<EnvFilter, String> {
     check(directives)?;
     // `EnvFilter` misreads a directive with a space before it.
     let directives = directives.split(',').map(str::trim).collect::<Vec<_>>().join(",");
-    let quiet = if directives.contains("opentelemetry") { "" } else { ",opentelemetry=off" };
-    EnvFilter::builder().parse(format!("{directives}{quiet}")).map_err(|error| error.to_string())
+    let quiet = if directives.contains(EXPORTERS) { String::new() } else { format!(",{EXPORTERS}=off") };
+    let builder = EnvFilter::builder().with_regex(false);
+    builder.parse(format!("{directives}{quiet}")).map_err(|error| error.to_string())
 }
 
 /// The words for a level.
@@ -131,7 +186,7 @@ fn nearest(written: &str) -> Option<&'static str> {
 }
 
 fn parse_exported(directives: &str) -> Result<EnvFilter, String> {
-    parse(&format!("{directives},{NEVER_EXPORTED}"))
+    parse(&format!("{directives},{}=off", NEVER_EXPORTED.join("=off,")))
 }
 
 impl fmt::Debug for LogFilter {

@@ -14,6 +14,7 @@ mod export;
 mod exposition;
 pub mod follow;
 mod lines;
+mod listening;
 mod log_filter;
 mod log_format;
 mod memory_limit;

@@ -22,6 +22,7 @@ use super::{
     export::{self, ExportError, Outage},
     follow::Followers,
     lines::Lines,
+    listening,
     log_format::{JsonLine, LogLine},
     panics, process, traces,
 };
@@ -82,6 +83,7 @@ impl Telemetry {
         metrics.belong_to(config.attributes());
         build::register(&metrics);
         process::register(&metrics);
+        listening::register(&metrics);
         allocator::register(&metrics);
         panics::install(&metrics);
 
@@ -109,7 +111,7 @@ impl Telemetry {
         let lines =
             Lines::start(output.writer, config.log_queue, redactor.clone(), &metrics).map_err(StartError::LogThread)?;
         let (log_filter, written, exported) =
-            LogFilter::new(&config.log_filter, logs.is_some()).map_err(StartError::LogFilter)?;
+            LogFilter::new(&config.log_filter, logs.is_some(), &metrics).map_err(StartError::LogFilter)?;
         let json = JsonLine::new(&config.service_name);
         let log = fmt::layer()
             .event_format(LogLine::new(pretty, json.clone(), &metrics))

@@ -4,6 +4,7 @@
 #[path = "../support/canaries.rs"]
 mod canaries;
 mod faults;
+mod open_files;
 #[allow(dead_code, reason = "shared with tests/profiles, which needs more of it")]
 mod program;
 mod repeating;

@@ -70,6 +70,12 @@ impl Program {
         Self::launch(&[executable.to_str().unwrap()], TempDir::new().unwrap(), environment)
     }
 
+    /// Starts it with a limit of open files, as `ulimit` writes it: `-n 500`.
+    pub(crate) fn start_with_files(limit: &str) -> Self {
+        let script = format!("ulimit {limit} && exec \"$0\"");
+        Self::start_by(&["sh", "-c", &script], &[])
+    }
+
     fn launch(words: &[&str], folder: TempDir, environment: &[(&str, &str)]) -> Self {
         let ports = [("GLASSHOUSE_HTTP__LISTEN", "127.0.0.1:0"), ("GLASSHOUSE_INTERNAL__LISTEN", "127.0.0.1:0")];
         // Every test is one address.
@@ -104,6 +110,10 @@ impl Program {
     /// Everything logged so far, with the moment at which it was read.
     pub(crate) fn lines(&self) -> Vec<(Instant, Value)> {
         self.lines.lock().unwrap().clone()
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Sends a signal by its name, such as `TERM`.

@@ -2,10 +2,10 @@
 
 use std::{
     io::{Read, Write},
-    net::{TcpListener, TcpStream},
+    net::{SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
     thread,
     time::{Duration, Instant},
@@ -107,6 +107,47 @@ fn a_request_under_way_is_finished_and_new_ones_are_refused() {
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
     assert_eq!(program.wait().code, Some(0));
+}
+
+/// Connects again and again until the port is closed, and counts the answers.
+///
+/// # Errors
+/// The first connection that is neither answered nor refused.
+fn connect_until_refused(address: SocketAddr, answered: &AtomicUsize) -> Result<(), String> {
+    loop {
+        let outcome = TcpStream::connect(address).and_then(|mut stream| {
+            stream.write_all(b"GET /health/live HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer)?;
+            Ok(answer)
+        });
+        match outcome {
+            Ok(answer) if answer.starts_with("HTTP/1.1 200") => answered.fetch_add(1, SeqCst),
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => return Ok(()),
+            other => return Err(format!("{address}: {other:?}")),
+        };
+    }
+}
+
+#[test]
+fn connections_through_the_whole_stop_are_answered_or_refused_and_never_reset() {
+    for _ in 0..3 {
+        let program = Program::start(&[]);
+        let answered = Arc::new(AtomicUsize::new(0));
+        let clients: Vec<_> = (0..24)
+            .map(|number| {
+                let address = if number % 3 == 0 { program.internal } else { program.public };
+                let answered = Arc::clone(&answered);
+                thread::spawn(move || connect_until_refused(address, &answered))
+            })
+            .collect();
+        until("many were answered", || answered.load(SeqCst) > 200);
+        program.signal("TERM");
+        for client in clients {
+            client.join().unwrap().unwrap();
+        }
+        assert_eq!(program.wait().code, Some(0));
+    }
 }
 
 #[test]

@@ -165,7 +165,17 @@ async fn so_many_follow_at_once_and_who_goes_makes_room() {
     }
     let refused = service.internal("/debug/trace").await;
     assert_eq!((refused.status().as_u16(), refused.headers()["retry-after"].to_str().unwrap()), (429, "30"));
-    assert!(refused.text().await.unwrap().contains("4 clients"));
+    assert!(refused.text().await.unwrap().contains("force=true"));
+    // The newest takes over from the oldest, which ends, and from no other.
+    following.push(Follower::of(&service, "for=10m&force=true").await);
+    let mut oldest = following.remove(0);
+    assert_eq!(oldest.next().await, Some(("end".to_owned(), serde_json::json!({ "reason": "taken_over" }))));
+    assert_eq!(oldest.next().await, None);
+    assert_eq!(service.internal("/debug/trace").await.status(), 429);
+    me(&service.client(), "seen-1").await;
+    for follower in &mut following {
+        follower.until("seen-1").await;
+    }
     following.pop();
     eventually("there is a place again", async || {
         (service.internal("/debug/trace").await.status() == 200).then_some(())
@@ -183,7 +193,7 @@ async fn garbage_is_refused_by_the_name_of_the_parameter() {
         ("user=", "user"),
         ("request=%FF%00", "request"),
         ("route=/a&route=/b", "route"),
-        ("wanted=1", "route, user, request and for"),
+        ("wanted=1", "route, user, request, for and force"),
     ] {
         let refused = service.internal(&format!("/debug/trace?{query}")).await;
         assert_eq!(refused.status(), 400, "{query}");

@@ -221,3 +221,30 @@ async fn no_e_mail_address_is_in_what_is_said_of_a_limit() {
     let stopped = service.stop().await;
     assert!(stopped.log.contains("too_many_sign_ins") && !stopped.log.contains("canary"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_count_against_the_limit_of_the_address() {
+    let service = limited(&[("GLASSHOUSE_HTTP__CORS_ORIGINS", "https://app.example.com")]).await;
+    let client = service.client();
+    let invalid_timeout = || client.request(Method::GET, "/.well-known/jwks.json").header("x-request-timeout", "x");
+    let invalid_host = || client.request(Method::GET, "/.well-known/jwks.json").header("host", "user@a");
+    let preflight = || {
+        client
+            .request(Method::OPTIONS, "/api/v1/users")
+            .header("origin", "https://app.example.com")
+            .header("access-control-request-method", "POST")
+    };
+    let unknown_route = || client.request(Method::GET, "/nowhere");
+    let requests: [(u16, &dyn Fn() -> reqwest::RequestBuilder); 4] =
+        [(400, &invalid_timeout), (400, &invalid_host), (204, &preflight), (404, &unknown_route)];
+    for (status, request) in requests {
+        let mut statuses = Vec::new();
+        for _ in 0..60 {
+            let reply = client.send(request()).await;
+            assert!(!reply.header("ratelimit").is_empty(), "{reply:?}");
+            statuses.push(reply.status.as_u16());
+        }
+        assert!(statuses.iter().all(|one| [status, 429].contains(one)), "{statuses:?}");
+        assert!(statuses.contains(&429), "{status} is never limited");
+    }
+}

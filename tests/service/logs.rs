@@ -149,13 +149,49 @@ async fn the_log_filter_can_be_changed_for_a_while() {
     assert!(service.lines().iter().all(|line| line["request_id"] != "probe-2"));
     let told: Vec<_> = service.lines().into_iter().filter(|line| line["log.filter"].is_string()).collect();
     assert_eq!(told.len(), 2, "the change and the falling back: {told:#?}");
+}
 
-    assert_eq!(put("", "off").await, 200);
-    client.named("off-1", client.request(Method::GET, "/nowhere")).await;
-    assert_eq!(put("", "info").await, 200);
-    client.named("on-1", client.request(Method::GET, "/nowhere")).await;
-    service.line("on-1").await;
-    assert!(service.lines().iter().all(|line| line["request_id"] != "off-1"));
+#[tokio::test]
+async fn log_filter_that_silences_is_announced_and_leaves_warnings_errors_and_the_audit_trail() {
+    let service = Service::start_with(Engine::Sqlite, &[("GLASSHOUSE_FAULTS__ALLOWED", "true")]).await;
+    let url = |path: &str| format!("http://{}{path}", service.internal);
+    let http = reqwest::Client::new();
+    let root = service.admin("root@example.com").await;
+    let ann = service.client().joined("ann@example.com").await;
+    let changed = async || service.metric("glasshouse_log_filter_changed").await.unwrap();
+    assert!(changed().await < 0.5);
+    for filter in ["off", "foo=info"] {
+        assert_eq!(http.put(url("/debug/log")).body(filter).send().await.unwrap().status(), 200);
+        assert!(changed().await > 0.5);
+        let announced = eventually("it is announced", async || {
+            service.lines().into_iter().find(|line| line["log.filter"] == filter)
+        })
+        .await;
+        assert_eq!(announced["log.filter_for"], "30m", "a filter falls back without being asked to");
+        let audited = || service.lines().iter().filter(|line| line["audit.action"].is_string()).count();
+        let before = audited();
+        let renamed = root.client.change(&ann.id, "*", &json!({ "name": format!("Ann {filter}") })).await;
+        assert_eq!(renamed.status, 200);
+        eventually("the audit trail's line is there", async || (audited() > before).then_some(())).await;
+        let silent = service.client().get("/nowhere").await;
+        let panic = json!([{ "fault": "panic", "route": "/api/v1/users/me" }]).to_string();
+        assert_eq!(http.put(url("/debug/faults")).body(panic).send().await.unwrap().status(), 200);
+        let failed = ann.client.me().await;
+        assert_eq!(failed.status, 500);
+        let line = service.line(failed.header("x-request-id")).await;
+        assert_eq!(line["level"], "ERROR", "{line}");
+        assert!(service.lines().iter().all(|line| line["request_id"] != silent.header("x-request-id")), "{filter}");
+        let is_warning = |line: &Value| line["level"] == "WARN" && line["faults.on"].is_string();
+        eventually("a warning is there", async || service.lines().iter().any(is_warning).then_some(())).await;
+        assert_eq!(http.delete(url("/debug/faults")).send().await.unwrap().status(), 200);
+    }
+    let restored = http.delete(url("/debug/log")).send().await.unwrap();
+    assert_eq!(restored.text().await.unwrap(), "opentelemetry=off,info\n");
+    assert!(changed().await < 0.5);
+    let is_restored = |line: &Value| line["message"] == "log filter restored";
+    eventually("it is announced", async || service.lines().iter().any(is_restored).then_some(())).await;
+    let seen = service.client().get("/nowhere").await;
+    service.line(seen.header("x-request-id")).await;
 }
 
 /// What a walk through a service that is well does not meet, each with where it is proven.

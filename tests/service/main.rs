@@ -18,6 +18,7 @@ mod faults;
 mod following;
 mod identity;
 mod internal_port;
+mod internal_port_overload;
 mod leaking;
 mod limiting;
 mod listing;

@@ -49,15 +49,19 @@ impl Origins {
     }
 }
 
-/// Says on each answer who may read it, and answers the question that a browser asks before it sends what a form could
-/// not. To a stranger's it is a method that the path lacks.
-pub(in crate::http) async fn cors(State(origins): State<Arc<Origins>>, request: Request, next: Next) -> Response {
+/// Marks a request as the question that a browser asks for a page of a known origin.
+#[derive(Debug, Clone, Copy)]
+struct Preflight;
+
+/// Says on each answer who may read it, and marks the question that a browser asks before it sends what a form could
+/// not. From an unknown origin that question is a method that the path lacks.
+pub(in crate::http) async fn cors(State(origins): State<Arc<Origins>>, mut request: Request, next: Next) -> Response {
     let allowed = origins.allowed(request.headers());
     let asks = request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
-    let mut response = match &allowed {
-        Some(_) if asks => preflight(),
-        _ => next.run(request).await,
-    };
+    if asks && allowed.is_some() {
+        request.extensions_mut().insert(Preflight);
+    }
+    let mut response = next.run(request).await;
     let headers = response.headers_mut();
     // Also where nothing is allowed: a cache must not show one origin's answer to another.
     headers.append(VARY, HeaderValue::from_static("origin"));
@@ -68,7 +72,11 @@ pub(in crate::http) async fn cors(State(origins): State<Arc<Origins>>, request: 
     response
 }
 
-fn preflight() -> Response {
+/// Answers what [`cors`] has marked. It is a layer of its own because the limit of the client's address lies between.
+pub(in crate::http) async fn preflight(request: Request, next: Next) -> Response {
+    if request.extensions().get::<Preflight>().is_none() {
+        return next.run(request).await;
+    }
     let headers = [
         (ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(METHODS)),
         (ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(HEADERS)),

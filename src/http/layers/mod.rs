@@ -22,7 +22,7 @@ mod traffic;
 pub(super) use accept::accept;
 pub(super) use body_limit::body_limit;
 pub(super) use client::{Client, Network, Peer, is_trusted};
-pub(super) use cors::{Origins, cors};
+pub(super) use cors::{Origins, cors, preflight};
 pub(super) use deadline::deadline;
 pub(super) use faults::faults;
 pub(super) use host::host;

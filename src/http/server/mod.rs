@@ -3,8 +3,6 @@
 mod crowd;
 #[cfg(test)]
 mod floods;
-mod lingering;
-mod requests;
 #[cfg(test)]
 mod tests;
 
@@ -19,14 +17,11 @@ use std::{
 
 use axum::{Router, extract::Request};
 use hyper::{body::Incoming, service::service_fn};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::conn::auto::Builder,
-};
+use hyper_util::{rt::TokioIo, server::conn::auto::Builder};
 use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::Semaphore,
-    time::{interval_at, sleep},
+    net::TcpStream,
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant as TokioInstant, interval_at, sleep},
 };
 use tower::Service;
 
@@ -35,29 +30,22 @@ use super::{
     layers::Peer,
     metrics::{ConnectionMetrics, Refusal},
 };
-use crate::{lifecycle::Draining, telemetry};
+use crate::{
+    connection::{Lingering, Listener, Requests, Running, bounded_server, bytes_per_request},
+    lifecycle::Draining,
+    telemetry,
+};
 use crowd::Crowd;
-use lingering::Lingering;
-use requests::{Requests, Running};
 
-/// The most header lines of a request, and the most octets of all of them.
-const MAX_HEADERS: usize = 64;
-const MAX_HEADER_BYTES: usize = 32 * 1024;
 /// The most requests at once on one HTTP/2 connection.
 const MAX_STREAMS: u32 = 128;
-/// The most streams that a client may begin and reset before anybody looked at them (CVE-2023-44487).
-const MAX_RESETS: usize = 32;
-/// How much of its bodies a client may send on one HTTP/2 stream, and on all of one connection, before they are read.
-const STREAM_WINDOW: u32 = 64 * 1024;
-const CONNECTION_WINDOW: u32 = 256 * 1024;
-/// How often a silent HTTP/2 client is asked whether it is there, and how long it may take to say so.
-const PING_INTERVAL: Duration = Duration::from_secs(20);
-const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a client may take to read the rest of its answers once its connection is to end, in times of
 /// `config.header_timeout`: a minute by default.
 const LAST_READS: u32 = 6;
-/// How long to wait when the system has no connection for us: without it a full table of files would spin a core.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long handshakes that have begun may take to complete while the port is being closed.
+const LAST_HANDSHAKES: Duration = Duration::from_millis(100);
+/// How long a connection that was accepted before or during the stop may take to send its first request.
+const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Serves until stopping is asked for and every connection has ended. Then nothing of it is left.
 ///
@@ -67,86 +55,56 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// # Panics
 /// Outside a runtime.
 pub async fn serve(
-    listener: TcpListener,
+    mut listener: Listener,
     router: Router,
     config: Config,
     shared: bool,
-    mut draining: Draining,
+    draining: Draining,
     metrics: ConnectionMetrics,
 ) {
     let max = config.max_connections.max(1);
     metrics.max.set(&[], f64::from(max));
     let places = Arc::new(Semaphore::new(usize::try_from(max).unwrap_or(Semaphore::MAX_PERMITS)));
     let server = Arc::new(Server {
-        builder: builder(&config),
+        builder: bounded_server(Streams, config.header_timeout, MAX_STREAMS),
         router,
         patience: config.header_timeout,
-        octets_a_request: octets_a_request(&config),
+        octets_a_request: bytes_per_request(config.max_body_bytes),
         metrics,
     });
     let crowd = shared.then(|| Crowd::new(max, config.trusted_proxies.clone()));
+    let serve = |(stream, peer): (TcpStream, SocketAddr), place: OwnedSemaphorePermit| {
+        let Some(seat) = crowd.as_ref().map_or(Some(None), |crowd| crowd.seat(peer.ip())) else {
+            server.metrics.failed(Refusal::Crowded);
+            return;
+        };
+        let connection = Arc::clone(&server).connection(stream, peer, draining.clone());
+        telemetry::spawn("connection", async move {
+            connection.await;
+            drop((place, seat));
+        });
+    };
+    let mut stopping = draining.clone();
     loop {
         // A place first, a connection then: who finds none waits in the kernel's queue.
         let place = tokio::select! {
-            () = draining.asked() => break,
+            () = stopping.asked() => break,
             place = Arc::clone(&places).acquire_owned() => place.expect("the semaphore is never closed"),
         };
-        let accepted = tokio::select! {
-            () = draining.asked() => break,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok((stream, peer)) => {
-                let Some(seat) = crowd.as_ref().map_or(Some(None), |crowd| crowd.seat(peer.ip())) else {
-                    server.metrics.failed(Refusal::Crowded);
-                    continue;
-                };
-                let connection = Arc::clone(&server).connection(stream, peer, draining.clone());
-                telemetry::spawn("connection", async move {
-                    connection.await;
-                    drop((place, seat));
-                });
-            }
-            Err(error) => {
-                server.metrics.failed(Refusal::Accept);
-                tracing::debug!(target: "glasshouse::http", { error.message = %error }, "no connection could be accepted");
-                tokio::select! {
-                    () = draining.asked() => break,
-                    () = sleep(ACCEPT_PAUSE) => {}
-                }
-            }
+        tokio::select! {
+            () = stopping.asked() => break,
+            accepted = listener.accept(|| server.metrics.failed(Refusal::Accept)) => serve(accepted, place),
         }
     }
-    drop(listener);
+    listener.reject_new_connections();
+    let until = TokioInstant::now() + LAST_HANDSHAKES;
+    loop {
+        let place = Arc::clone(&places).acquire_owned().await.expect("the semaphore is never closed");
+        let Some(accepted) = listener.accept_completed(until).await else { break };
+        serve(accepted, place);
+    }
+    drop((listener, stopping));
     drop(places.acquire_many(max).await);
-}
-
-fn builder(config: &Config) -> Builder<Streams> {
-    let mut builder = Builder::new(Streams);
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(config.header_timeout)
-        .max_headers(MAX_HEADERS)
-        .max_buf_size(MAX_HEADER_BYTES);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(MAX_STREAMS)
-        .max_pending_accept_reset_streams(MAX_RESETS)
-        .max_local_error_reset_streams(MAX_RESETS)
-        .max_header_list_size(u32::try_from(MAX_HEADER_BYTES).unwrap_or(u32::MAX))
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .keep_alive_interval(PING_INTERVAL)
-        .keep_alive_timeout(PING_TIMEOUT);
-    builder
-}
-
-/// What one request can need on the wire: its headers, and its body in pieces as small as anybody sends them.
-fn octets_a_request(config: &Config) -> u64 {
-    let most = config.max_body_bytes.saturating_mul(8).saturating_add(MAX_HEADER_BYTES);
-    u64::try_from(most).unwrap_or(u64::MAX)
 }
 
 /// What all connections share.
@@ -190,9 +148,18 @@ impl Server {
         });
         let stream = Lingering::new(stream, Arc::clone(&requests));
         let mut connection = pin!(self.builder.serve_connection(TokioIo::new(stream), service));
-        let mut look = interval_at(tokio::time::Instant::now() + self.patience, self.patience);
+        let mut look = interval_at(TokioInstant::now() + self.patience, self.patience);
         let mut seen = 0;
         let mut closing: Option<Instant> = None;
+        // hyper closes a connection whose first request it has not read yet, so that one has time to send it. The
+        // response ends the connection, because it says `Connection: close`.
+        let first_request = async {
+            draining.asked().await;
+            if requests.begun() == 0 {
+                sleep(FIRST_REQUEST_TIMEOUT).await;
+            }
+        };
+        let mut stop = pin!(first_request);
         loop {
             tokio::select! {
                 result = connection.as_mut() => {
@@ -201,7 +168,7 @@ impl Server {
                     }
                     return;
                 }
-                () = draining.asked(), if closing.is_none() => {
+                () = &mut stop, if closing.is_none() => {
                     closing = Some(Instant::now());
                     connection.as_mut().graceful_shutdown();
                 }

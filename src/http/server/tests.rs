@@ -5,13 +5,14 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use axum::{Router, body::Bytes, routing::get};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     sync::Semaphore,
     task::JoinHandle,
 };
 
 use super::{Config, ConnectionMetrics, serve};
 use crate::{
+    connection::{Listener, bind},
     lifecycle::{Drain, drain},
     telemetry::{Metrics, spawn},
 };
@@ -33,8 +34,9 @@ pub(super) struct Served {
 }
 
 pub(super) async fn served(max_connections: u32, header_timeout: Duration) -> Served {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let listener = bind("127.0.0.1:0".parse().expect("an address")).expect("a free port");
     let address = listener.local_addr().expect("it is bound");
+    let listener = Listener::new(listener).expect("it is within a runtime");
     let config = Config {
         listen: address,
         trusted_proxies: Vec::new(),

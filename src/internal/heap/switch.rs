@@ -7,6 +7,7 @@ use axum::{
     routing::{MethodRouter, get},
 };
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use super::{
     allocator::{self, Lacking},
@@ -17,9 +18,9 @@ use crate::internal::{
     tool::{self, ToolError},
 };
 
-/// GET never changes anything. PUT and POST switch on, DELETE switches off.
+/// GET never changes anything. PUT switches on, DELETE switches off. A POST would need no preflight from a browser.
 pub(in crate::internal) fn routes() -> MethodRouter {
-    get(show).put(begin).post(begin).delete(end)
+    get(show).put(begin).delete(end)
 }
 
 async fn show() -> Response {
@@ -52,8 +53,17 @@ async fn switched(outcome: Result<Result<bool, SwitchError>, Response>, tell: im
     }
 }
 
+/// How many requests ask the allocator at once. It answers them one after the other.
+static TURNS: Semaphore = Semaphore::const_new(2);
+
 /// Off this port's one thread: jemalloc is not switched, and what it forgets not forgotten, while it writes a profile.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Response> {
+    // The work goes on if the client does not wait, and so does its permit.
+    let turn = TURNS.acquire().await.expect("the semaphore is never closed");
+    let work = move || {
+        let _turn = turn;
+        work()
+    };
     tool::run(work).await.map_err(|error| {
         let status = match error {
             ToolError::NoThread(_) => StatusCode::SERVICE_UNAVAILABLE,

@@ -149,6 +149,11 @@ metrics! {
     PANICS: Counter, "glasshouse_panics_total", [],
         "Panics, wherever they happened";
 
+    TCP_LISTEN_OVERFLOWS: Counter, "glasshouse_tcp_listen_overflows_total", [],
+        "Connections that found the accept queue of a listening socket full, in this network namespace";
+    TCP_LISTEN_DROPS: Counter, "glasshouse_tcp_listen_drops_total", [],
+        "Connections that the kernel dropped at a listening socket for any reason, in this network namespace";
+
     // What the service does.
     USERS_REGISTERED: Counter, "glasshouse_users_registered_total", [],
         "Accounts that were registered";
@@ -209,6 +214,12 @@ metrics! {
         "Series of one family";
     METRIC_SERIES_OVERFLOW: Counter, "glasshouse_metric_series_overflow_total", ["family"],
         "Observations that were folded into _overflow because the family is full";
+    INTERNAL_CONNECTIONS: Gauge, "glasshouse_internal_connections", [],
+        "Open connections to the internal port";
+    INTERNAL_CONNECTION_FAILURES: Counter, "glasshouse_internal_connection_failures_total", ["reason"],
+        "Connections to the internal port that were not accepted (accept), or ended as silent, as flooded, or for a newer one (evicted)";
+    LOG_FILTER_CHANGED: Gauge, "glasshouse_log_filter_changed", [],
+        "Whether the log filter is another one than the settings say: 1 or 0";
     SCRAPE_DURATION: Histogram(DB_SECONDS), "glasshouse_scrape_duration_seconds", [],
         "How long answering a scrape took";
     SCRAPE_SIZE: Gauge, "glasshouse_scrape_size_bytes", [],

@@ -15,7 +15,7 @@ pub const PATHS: &[Signal] = &[
     // What it is doing.
     path("/debug/live", "The page's numbers of the last five minutes; ?since=N only what is newer"),
     path("/debug/stalls", "What the runtime was stuck in, the last few times: task, code, stack"),
-    path("/debug/trace", "Live requests as events; ?route=, user=, request= and for=30s"),
+    path("/debug/trace", "Live requests as events; ?route=, user=, request= and for=30s; force=true"),
     path("/debug/flamegraph", "The page with a flamegraph: ?of=cpu, heap or tasks"),
     path("/debug/pprof/", "Every profile, in the order and to the contract of Go's"),
     path("/debug/pprof/profile", "What burns the CPU: 30 s of it, or ?seconds=5; ?format=pprof, svg or text"),
@@ -33,7 +33,10 @@ pub const PATHS: &[Signal] = &[
     path("/debug/pprof/symbol", "The functions at addresses: ?0x1234+0x5678, or as the body of a POST"),
     // What it is, and what can be switched.
     path("/debug/heap", "Whether the heap is sampled; PUT with ?for=10m for a while, DELETE ends it"),
-    path("/debug/log", "The log filter; PUT another one, with ?for=10m for a while"),
+    path(
+        "/debug/log",
+        "The log filter; PUT another one for 30 minutes, or ?for=10m; DELETE restores the configured one",
+    ),
     path(
         "/debug/faults",
         "Which faults are injected; PUT a list with ?for=10m where the settings allow it, DELETE ends them",

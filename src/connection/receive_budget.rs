@@ -14,7 +14,7 @@ const FREE_OCTETS: i64 = 512 * 1024;
 /// A connection that is alive asks for something: what it may send grows with what it asks for and waits for. That
 /// bounds whatever frames a flood is made of, also requests that are taken back at once (CVE-2023-44487). What was not
 /// needed is not saved up: many cheap requests do not pay for a flood.
-pub(super) struct Requests {
+pub struct Requests {
     octets_a_request: i64,
     state: Mutex<State>,
 }
@@ -28,21 +28,29 @@ struct State {
 }
 
 impl Requests {
-    pub(super) fn new(octets_a_request: u64) -> Self {
+    /// With no request yet; `octets_a_request` is what one request can need on the wire.
+    #[must_use]
+    pub fn new(octets_a_request: u64) -> Self {
         let octets_a_request = i64::try_from(octets_a_request).unwrap_or(i64::MAX);
         let state = State { begun: 0, under_way: 0, allowance: FREE_OCTETS, flooded: false };
         Self { octets_a_request, state: Mutex::new(state) }
     }
 
-    pub(super) fn begun(&self) -> u64 {
+    /// How many requests have begun.
+    #[must_use]
+    pub fn begun(&self) -> u64 {
         self.state().begun
     }
 
-    pub(super) fn are_under_way(&self) -> bool {
+    /// Whether a request is not answered yet.
+    #[must_use]
+    pub fn are_under_way(&self) -> bool {
         self.state().under_way > 0
     }
 
-    pub(super) fn are_flooded(&self) -> bool {
+    /// Whether the client has sent more than its requests can need.
+    #[must_use]
+    pub fn are_flooded(&self) -> bool {
         self.state().flooded
     }
 
@@ -50,7 +58,7 @@ impl Requests {
     ///
     /// # Errors
     /// When they are more than what was asked for can need.
-    pub(super) fn count(&self, octets: usize) -> io::Result<()> {
+    pub fn count(&self, octets: usize) -> io::Result<()> {
         let mut state = self.state();
         state.allowance = state.allowance.saturating_sub(i64::try_from(octets).unwrap_or(i64::MAX));
         if state.allowance >= 0 {
@@ -66,13 +74,15 @@ impl Requests {
 }
 
 /// A request under way. Dropped without [`Running::answered`], it was given up.
-pub(super) struct Running {
+pub struct Running {
     requests: Arc<Requests>,
     answered: bool,
 }
 
 impl Running {
-    pub(super) fn begin(requests: &Arc<Requests>) -> Self {
+    /// Counts one more request.
+    #[must_use]
+    pub fn begin(requests: &Arc<Requests>) -> Self {
         let mut state = requests.state();
         state.begun += 1;
         state.under_way += 1;
@@ -81,7 +91,8 @@ impl Running {
         Self { requests: Arc::clone(requests), answered: false }
     }
 
-    pub(super) fn answered(mut self) {
+    /// The handler has returned a response.
+    pub fn answered(mut self) {
         self.answered = true;
     }
 }

@@ -17,14 +17,14 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use super::requests::Requests;
+use super::receive_budget::Requests;
 
 /// How long, and how much: a client that has not read our answer by then will not.
 const TIME: Duration = Duration::from_secs(1);
 const OCTETS: usize = 1024 * 1024;
 
 /// A connection that is closed in peace: our side first, the rest when the client has closed its own.
-pub(super) struct Lingering {
+pub struct Lingering {
     stream: TcpStream,
     requests: Arc<Requests>,
     closing: Option<Closing>,
@@ -36,7 +36,9 @@ struct Closing {
 }
 
 impl Lingering {
-    pub(super) const fn new(stream: TcpStream, requests: Arc<Requests>) -> Self {
+    /// Wraps a connection whose received bytes are charged to `requests`.
+    #[must_use]
+    pub const fn new(stream: TcpStream, requests: Arc<Requests>) -> Self {
         Self { stream, requests, closing: None }
     }
 
