@@ -332,7 +332,11 @@ export const http = dashboard(
             description: `
                 Connections that ended before they were a request: what could not be read, or took too long. A rise
                 is scanners, a broken client, or a proxy that speaks something else.`,
-            ask: [ask(sum(rate('glasshouse_http_connection_failures_total'), 'reason'), '{{reason}}')],
+            ask: [
+                ask(sum(rate('glasshouse_http_connection_failures_total'), 'reason'), '{{reason}}'),
+                ask(sum(rate('glasshouse_tcp_listen_overflows_total')), 'accept queue full'),
+                ask(sum(rate('glasshouse_tcp_listen_drops_total')), 'dropped by the kernel'),
+            ],
             see: [logs()],
         }),
     ),
