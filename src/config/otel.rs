@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use secrecy::SecretString;
 use url::Url;
+use uuid::Uuid;
 
 use super::{
     credentials,
@@ -17,7 +18,7 @@ use super::{
     shape::Shape,
     values::Values,
 };
-use crate::telemetry::{Export, Protocol, Sampler, Tls};
+use crate::telemetry::{BUILD, Export, Protocol, Sampler, Tls};
 
 const PROTOCOLS: Shape = Shape::Choice(&["grpc", "http/protobuf"]);
 const COMPRESSIONS: Shape = Shape::Choice(&["gzip", "none"]);
@@ -43,7 +44,8 @@ pub(super) const SETTINGS: &[Setting] = &[
         "OTEL_RESOURCE_ATTRIBUTES",
         Shape::Pairs,
         "",
-        "Further resource attributes: deployment.environment.name=staging.",
+        "Further resource attributes: deployment.environment.name=staging. service.version is the build's and \
+         service.instance.id a new UUID at each start unless they are given here.",
     ),
     setting(
         "OTEL_SDK_DISABLED",
@@ -184,10 +186,14 @@ struct Signal {
 const TRACES: Signal = Signal { name: "TRACES", path: "v1/traces", processor: "BSP" };
 const LOGS: Signal = Signal { name: "LOGS", path: "v1/logs", processor: "BLRP" };
 
-/// `service.name`, and the resource's further attributes.
+/// `service.name`, and the resource's further attributes. The operator's version counts before ours; an instance without
+/// an id gets a new one at each start.
 pub(super) fn resource(values: &Values) -> (String, BTreeMap<String, String>) {
     let mut attributes: BTreeMap<_, _> = values.pairs("OTEL_RESOURCE_ATTRIBUTES").iter().cloned().collect();
-    let attribute = attributes.remove("service.name").filter(|name| !name.trim().is_empty());
+    attributes.retain(|name, value| !name.starts_with("service.") || !value.trim().is_empty());
+    let attribute = attributes.remove("service.name");
+    attributes.entry("service.version".to_owned()).or_insert_with(|| BUILD.version.to_owned());
+    attributes.entry("service.instance.id".to_owned()).or_insert_with(|| Uuid::new_v4().to_string());
     let name = values.text("OTEL_SERVICE_NAME").to_owned();
     (if values.is_set("OTEL_SERVICE_NAME") { name } else { attribute.unwrap_or(name) }, attributes)
 }

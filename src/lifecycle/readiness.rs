@@ -13,7 +13,7 @@ use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 
 use super::check::Check;
-use crate::telemetry::{Gauge, Metrics, catalog};
+use crate::telemetry::{Gauge, Metrics, Place, catalog};
 
 /// Ready when no latch is held and every check succeeds. Cheap to clone.
 #[derive(Clone)]
@@ -59,7 +59,8 @@ impl Readiness {
     /// Has a dependency asked whenever somebody wants to know, at most once a second, for at most `timeout`.
     ///
     /// It is asked on the runtime that this is called on, whoever wants to know and whether or not they wait for the
-    /// answer: a connection that is opened for it lives there, and a probe that gives up changes nothing.
+    /// answer: a connection that is opened for it lives there, and a probe that gives up changes nothing. Nothing of it is
+    /// traced.
     ///
     /// # Panics
     /// Outside a runtime.
@@ -69,7 +70,11 @@ impl Readiness {
         timeout: Duration,
         ask: impl Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync + 'static,
     ) {
-        let check = Check::new(name, Handle::current(), timeout, Box::new(ask), self.0.gauge.clone());
+        let untraced = move || -> BoxFuture<'static, Result<(), String>> {
+            let asking = ask();
+            Box::pin(async move { Place::untraced().within(asking).await })
+        };
+        let check = Check::new(name, Handle::current(), timeout, Box::new(untraced), self.0.gauge.clone());
         lock(&self.0.checks).push(Arc::new(check));
     }
 

@@ -8,9 +8,9 @@ use url::Url;
 /// Settings of what the service says of itself: `[log]`, `[telemetry]` and the standard `OTEL_*` variables.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// `service.name`, and `service.version` beside it, of everything that is said.
+    /// `service.name` of everything that is said.
     pub service_name: String,
-    /// Further resource attributes (`OTEL_RESOURCE_ATTRIBUTES`).
+    /// Further resource attributes, with `service.version` and `service.instance.id` among them.
     pub resource: BTreeMap<String, String>,
     /// Whether metrics are recorded: not with `OTEL_SDK_DISABLED`.
     pub recording: bool,
@@ -44,7 +44,6 @@ impl Config {
     pub fn attributes(&self) -> BTreeMap<String, String> {
         let mut attributes = self.resource.clone();
         attributes.insert("service.name".to_owned(), self.service_name.clone());
-        attributes.insert("service.version".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
         attributes
     }
 }

@@ -33,7 +33,7 @@ use super::{Counter, Gauge, Metrics, Redactor, Request, catalog, log_format::Jso
 
 /// How many may follow at once.
 pub const MOST: usize = 4;
-/// How many lines wait for one that is slow, each about a kilobyte.
+/// How many lines wait for one that is slow, each about a kilobyte, at most 16.
 const QUEUE: usize = 256;
 
 /// How many follow in this process, whichever service.

@@ -2,8 +2,12 @@
 //! a request. What the queue has no room for is dropped and counted.
 
 use std::{
-    io::{self, Write},
-    sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+    io::{self, ErrorKind, Write},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -16,6 +20,8 @@ use super::{Counter, Metrics, Redactor, catalog};
 #[derive(Clone)]
 pub(super) struct Lines {
     queue: SyncSender<Message>,
+    /// The bytes of the lines in the queue.
+    queued: Arc<AtomicUsize>,
     redactor: Redactor,
     dropped: Counter,
 }
@@ -27,7 +33,7 @@ enum Message {
 }
 
 impl Lines {
-    /// Starts the writing thread; at most `capacity` lines wait for it.
+    /// Starts the writing thread; at most `capacity` lines wait for it, and at most [`MAX_QUEUED_BYTES`] of them.
     ///
     /// # Errors
     /// When the system gives no thread.
@@ -39,9 +45,10 @@ impl Lines {
     ) -> io::Result<Self> {
         let (queue, lines) = sync_channel(capacity);
         let dropped = metrics.counter(&catalog::LOG_LINES_DROPPED);
-        let counted = dropped.clone();
-        thread::Builder::new().name("log".to_owned()).spawn(move || write_all(&lines, out, &counted))?;
-        Ok(Self { queue, redactor, dropped })
+        let queued = Arc::new(AtomicUsize::new(0));
+        let (bytes, counted) = (Arc::clone(&queued), dropped.clone());
+        thread::Builder::new().name("log".to_owned()).spawn(move || write_all(&lines, out, &bytes, &counted))?;
+        Ok(Self { queue, queued, redactor, dropped })
     }
 
     /// Waits until every line so far is written, at most for `budget`; says whether they are. Blocks.
@@ -70,9 +77,15 @@ const COMPANY: Duration = Duration::from_millis(10);
 /// How soon a flush asks again for a place in a full queue.
 const RETRY: Duration = Duration::from_millis(1);
 
+/// The most bytes that wait for the writer.
+const MAX_QUEUED_BYTES: usize = 16 * 1024 * 1024;
+
+/// The most bytes of one write, but for a longer line.
+const MAX_BATCH_BYTES: usize = 64 * 1024;
+
 /// Writes until every `Lines` is gone. A reader that has gone away is no reason to stop: the queue must not fill.
-fn write_all(lines: &Receiver<Message>, out: Box<dyn Write + Send>, dropped: &Counter) {
-    let mut out = io::BufWriter::with_capacity(64 * 1024, out);
+fn write_all(lines: &Receiver<Message>, mut out: Box<dyn Write + Send>, queued: &AtomicUsize, dropped: &Counter) {
+    let mut batch = Batch::default();
     while let Ok(first) = lines.recv() {
         if matches!(first, Message::Line(_)) {
             thread::sleep(COMPANY);
@@ -81,20 +94,56 @@ fn write_all(lines: &Receiver<Message>, out: Box<dyn Write + Send>, dropped: &Co
         while let Some(message) = next {
             match message {
                 Message::Line(line) => {
-                    if out.write_all(&line).is_err() {
-                        dropped.inc(&[]);
+                    queued.fetch_sub(line.len(), Relaxed);
+                    if batch.bytes.len() + line.len() > MAX_BATCH_BYTES {
+                        dropped.add(&[], batch.write(&mut out));
                     }
+                    batch.push(&line);
                 }
                 Message::Flush(done) => {
-                    out.flush().ok();
-                    // Whoever asked may have stopped waiting.
+                    dropped.add(&[], batch.write(&mut out));
+                    // The requester may have stopped waiting.
                     done.send(()).ok();
                 }
             }
             next = lines.try_recv().ok();
         }
-        // Nothing waits: what is buffered goes out now.
-        out.flush().ok();
+        // Nothing waits: the batch goes out now.
+        dropped.add(&[], batch.write(&mut out));
+    }
+}
+
+/// Lines of one write.
+#[derive(Default)]
+struct Batch {
+    bytes: Vec<u8>,
+    /// Where each line ends.
+    ends: Vec<usize>,
+}
+
+impl Batch {
+    fn push(&mut self, line: &[u8]) {
+        self.bytes.extend_from_slice(line);
+        self.ends.push(self.bytes.len());
+    }
+
+    /// Writes all lines and returns how many of them were not written completely. Keeps nothing: lines that cannot be
+    /// written now would be out of date later.
+    fn write(&mut self, out: &mut dyn Write) -> u64 {
+        let mut written = 0;
+        while written < self.bytes.len() {
+            match out.write(&self.bytes[written..]) {
+                Ok(0) => break,
+                Ok(length) => written += length,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => break,
+            }
+        }
+        let is_flushed = out.flush().is_ok();
+        let lost = self.ends.iter().filter(|end| !is_flushed || **end > written).count();
+        self.bytes.clear();
+        self.ends.clear();
+        lost as u64
     }
 }
 
@@ -109,9 +158,13 @@ impl<'a> MakeWriter<'a> for Lines {
 /// One call is one line: the subscriber formats the whole of it before it writes.
 impl Write for &Lines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        match self.queue.try_send(Message::Line(self.redactor.redacted(line).into())) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => self.dropped.inc(&[]),
+        let text = self.redactor.redacted(line);
+        let length = text.len();
+        if self.queued.fetch_add(length, Relaxed) + length > MAX_QUEUED_BYTES
+            || self.queue.try_send(Message::Line(text.into())).is_err()
+        {
+            self.queued.fetch_sub(length, Relaxed);
+            self.dropped.inc(&[]);
         }
         Ok(line.len())
     }
@@ -201,5 +254,49 @@ mod tests {
         assert!(lines.flush(Duration::from_secs(10)));
         assert_eq!(lines_of(&kept), (0..50).map(|number| number.to_string()).collect::<Vec<_>>());
         assert!(dropped(&metrics).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn queue_is_bounded_in_bytes() {
+        let (lines, metrics, release, kept) = stuck(1000);
+        let line = vec![b'x'; 1024 * 1024];
+        for _ in 0..40 {
+            (&lines).write_all(&line).unwrap();
+        }
+        let lost = dropped(&metrics);
+        assert!((20.0..=24.0).contains(&lost), "16 in the queue, and what the thread had taken: {lost}");
+        drop(release);
+        assert!(lines.flush(Duration::from_secs(10)));
+        #[expect(clippy::cast_precision_loss, reason = "40 at most")]
+        let written = (kept.lock().unwrap().len() / line.len()) as f64;
+        assert!((written + lost - 40.0).abs() < f64::EPSILON, "{written} {lost}");
+    }
+
+    /// Takes so many bytes, then fails.
+    struct Full(usize);
+
+    impl Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let taken = bytes.len().min(self.0);
+            self.0 -= taken;
+            if taken == 0 { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(taken) }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn every_line_that_is_not_written_completely_is_counted() {
+        for (room, lost) in [(0, 3.0), (1, 3.0), (4, 2.0), (7, 2.0), (12, 0.0)] {
+            let metrics = Metrics::new(10);
+            let lines = Lines::start(Box::new(Full(room)), 16, Redactor::default(), &metrics).unwrap();
+            for _ in 0..3 {
+                (&lines).write_all(b"one\n").unwrap();
+            }
+            assert!(lines.flush(Duration::from_secs(10)));
+            assert!((dropped(&metrics) - lost).abs() < f64::EPSILON, "{room}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     cell::Cell,
+    collections::BTreeMap,
     fmt::{self, Write},
 };
 
@@ -37,19 +38,24 @@ impl LogLine {
 /// Writes events as JSON objects.
 #[derive(Clone)]
 pub(super) struct JsonLine {
-    /// `,"service.name":"…","service.version":"…"`, the same on every line.
+    /// `,"service.name":"…","service.version":"…","service.instance.id":"…"`, the same on every line.
     service: String,
 }
 
 impl JsonLine {
-    pub(super) fn new(service_name: &str) -> Self {
+    /// Lines of the process with these resource attributes.
+    pub(super) fn new(attributes: &BTreeMap<String, String>) -> Self {
         let mut json = Json(String::new());
-        json.string("service.name", service_name);
-        json.string("service.version", env!("CARGO_PKG_VERSION"));
+        for name in ["service.name", "service.version", "service.instance.id"] {
+            if let Some(value) = attributes.get(name) {
+                json.string(name, value);
+            }
+        }
         Self { service: json.0 }
     }
 
-    /// The object and the end of its line. No other octet in it is below 0x20.
+    /// The object and the end of its line. No other octet in it is below 0x20. At most [`MAX_LINE_BYTES`] long: values that
+    /// are too long are cut.
     pub(super) fn of(&self, event: &Event<'_>) -> String {
         let metadata = event.metadata();
         let mut json = Json(String::with_capacity(USUAL_LENGTH));
@@ -73,6 +79,15 @@ impl JsonLine {
         json.0
     }
 }
+
+/// The most bytes of a line: Docker and the container runtimes of Kubernetes cut longer ones in pieces.
+const MAX_LINE_BYTES: usize = 16 * 1024 - 1;
+/// The most bytes of one value, so that a stack leaves room for the fields after it.
+const MAX_VALUE_BYTES: usize = 12 * 1024;
+/// Room for a number, its name and the end of a line after the last text.
+const RESERVED_BYTES: usize = 512;
+/// Marks a value that is cut.
+const CUT: &str = "…";
 
 /// Room for a request's line without growing on the way.
 const USUAL_LENGTH: usize = 1024;
@@ -163,29 +178,33 @@ impl Json {
     }
 
     fn string(&mut self, key: &str, value: &str) {
-        self.key(key);
-        self.0.push('"');
-        self.escaped(value);
-        self.0.push('"');
+        self.display(key, value);
     }
 
     /// What `Display` says, as a string.
     fn display(&mut self, key: &str, value: impl fmt::Display) {
+        if !self.has_room(key) {
+            return;
+        }
         self.key(key);
-        self.quoted(format_args!("{value}"));
+        self.0.push('"');
+        let end = (self.0.len() + MAX_VALUE_BYTES).min(MAX_LINE_BYTES - RESERVED_BYTES);
+        // A value that fails to show itself, or is too long, is shown as far as it came.
+        Escaping { json: self, end }.write_fmt(format_args!("{value}")).ok();
+        self.0.push('"');
     }
 
     /// What needs no quotes.
     fn bare(&mut self, key: &str, value: impl fmt::Display) {
-        self.key(key);
-        self.plain(format_args!("{value}"));
+        if self.has_room(key) {
+            self.key(key);
+            self.plain(format_args!("{value}"));
+        }
     }
 
-    fn quoted(&mut self, text: fmt::Arguments<'_>) {
-        self.0.push('"');
-        // A value that fails to show itself is shown as far as it came.
-        Escaping(self).write_fmt(text).ok();
-        self.0.push('"');
+    /// Whether a member with that name still fits; a number always does then.
+    fn has_room(&self, key: &str) -> bool {
+        self.0.len() + key.len() + RESERVED_BYTES < MAX_LINE_BYTES
     }
 
     fn plain(&mut self, text: fmt::Arguments<'_>) {
@@ -223,12 +242,27 @@ const fn is_special(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'
 }
 
-/// Escapes what a formatter writes.
-struct Escaping<'a>(&'a mut Json);
+/// Escapes what a formatter writes, and ends it where the value is too long.
+struct Escaping<'a> {
+    json: &'a mut Json,
+    end: usize,
+}
 
 impl Write for Escaping<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0.escaped(text);
+        let room = self.end.saturating_sub(self.json.0.len());
+        // No character becomes longer than six bytes.
+        if text.len() * 6 <= room {
+            self.json.escaped(text);
+            return Ok(());
+        }
+        for character in text.chars() {
+            if self.json.0.len() + 6 > self.end {
+                self.json.0.push_str(CUT);
+                return Err(fmt::Error);
+            }
+            self.json.escaped(character.encode_utf8(&mut [0; 4]));
+        }
         Ok(())
     }
 }
@@ -276,7 +310,7 @@ impl Visit for Text<'_, '_> {
 mod tests {
     use chrono::{DateTime, TimeDelta};
 
-    use super::{Json, now, timestamp};
+    use super::{Json, MAX_LINE_BYTES, now, timestamp};
 
     #[test]
     fn a_line_says_when_it_was_written() {
@@ -287,6 +321,25 @@ mod tests {
             assert_eq!(text.len(), "2026-11-21T13:28:30.000001Z".len());
             let at = DateTime::parse_from_rfc3339(&text).unwrap().to_utc();
             assert!(at >= before - TimeDelta::microseconds(1) && at <= now(), "{before} {at}");
+        }
+    }
+
+    #[test]
+    fn values_and_lines_are_bounded_and_stay_json() {
+        for text in ["x", "\"", "\n", "\u{1}", "ä", "🦀", "x\"\u{1}ä"] {
+            let mut json = Json(String::from("{\"first\":0"));
+            json.string("stack", &text.repeat(40_000));
+            json.bare("after", 1);
+            for number in 0..100 {
+                json.display("field", format_args!("{number:?} {}", text.repeat(100)));
+                json.bare("number", u64::MAX);
+            }
+            json.0.push_str("}\n");
+            assert!(json.0.len() <= MAX_LINE_BYTES, "{}", json.0.len());
+            let read: serde_json::Value = serde_json::from_str(&json.0).unwrap();
+            let stack = read["stack"].as_str().unwrap().strip_suffix('…').expect("it is marked");
+            assert!(text.repeat(40_000).starts_with(stack) && stack.len() > 1000, "{}", stack.len());
+            assert_eq!(read["after"], 1);
         }
     }
 

@@ -112,7 +112,7 @@ impl Telemetry {
             Lines::start(output.writer, config.log_queue, redactor.clone(), &metrics).map_err(StartError::LogThread)?;
         let (log_filter, written, exported) =
             LogFilter::new(&config.log_filter, logs.is_some(), &metrics).map_err(StartError::LogFilter)?;
-        let json = JsonLine::new(&config.service_name);
+        let json = JsonLine::new(&config.attributes());
         let log = fmt::layer()
             .event_format(LogLine::new(pretty, json.clone(), &metrics))
             .with_ansi(output.is_terminal && config.log_color)

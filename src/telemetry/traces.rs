@@ -112,6 +112,8 @@ pub struct Origin {
     pub remote: Option<SpanContext>,
     /// Whether this request is traced whatever the sampler says.
     pub forced: bool,
+    /// Whether it is a probe: several a minute, whose traces mean nothing; traced only where that is forced.
+    pub probe: bool,
 }
 
 impl Tracer {
@@ -145,7 +147,7 @@ impl Tracer {
         // are our own.
         let decisive =
             if self.trust_remote || remote.is_none() { trace } else { RandomIdGenerator::default().new_trace_id() };
-        let sampled = origin.forced || followed.unwrap_or_else(|| self.keeps(decisive));
+        let sampled = origin.forced || (!origin.probe && followed.unwrap_or_else(|| self.keeps(decisive)));
         let parent = remote.map_or_else(Context::new, |remote| Context::new().with_remote_span_context(remote.clone()));
         self.start(&parent, trace, sampled, SpanKind::Server, name, attributes)
     }
@@ -225,6 +227,15 @@ impl Place {
     #[must_use]
     pub fn current() -> Self {
         Self(Context::current())
+    }
+
+    /// A trace of its own that is not sampled, for work such as readiness checks, whose spans nobody looks for.
+    #[must_use]
+    pub fn untraced() -> Self {
+        let ids = RandomIdGenerator::default();
+        let (trace, span) = (ids.new_trace_id(), ids.new_span_id());
+        let context = SpanContext::new(trace, span, TraceFlags::NOT_SAMPLED, false, TraceState::NONE);
+        Self(Context::new().with_remote_span_context(context))
     }
 
     /// Runs the future there.
@@ -327,7 +338,7 @@ mod tests {
         let tracer = tracer(0.5, trust_remote);
         let trace = TraceId::from(1 << 64);
         let remote = SpanContext::new(trace, SpanId::from(1), TraceFlags::NOT_SAMPLED, true, TraceState::NONE);
-        let origin = Origin { remote: Some(remote), forced: false };
+        let origin = Origin { remote: Some(remote), ..Origin::default() };
         let spans = (0..64).map(|_| tracer.server(&origin, String::new, Vec::new));
         spans.filter(|span| span.sampled().is_some_and(|ids| ids.trace == trace)).count()
     }

@@ -10,5 +10,6 @@ mod program;
 mod repeating;
 mod settings;
 mod starting;
+mod stdout;
 mod stopping;
 mod telemetry;

@@ -24,6 +24,7 @@ const CANONICAL: &[&str] = &[
     "level",
     "message",
     "request_id",
+    "service.instance.id",
     "service.name",
     "service.version",
     "span_id",
@@ -225,7 +226,8 @@ on_both_stores! {
             Engine::Sqlite => format!("sqlite://{}?mode=rwc", folder.path().join("later/users.db").display()),
             Engine::Postgres => Postgres::get().database().await,
         };
-        let service = Service::start_on(TempDir::new().unwrap(), &direct, &[]).await;
+        let no_reuse = [("GLASSHOUSE_AUTH__REFRESH_REUSE_INTERVAL", "0s")];
+        let service = Service::start_on(TempDir::new().unwrap(), &direct, &no_reuse).await;
         let ann = service.client().joined("ann@example.com").await;
         assert_eq!(service.client().refresh(&ann.refresh_token).await.status, 200);
         service.pass(chrono::TimeDelta::seconds(11));

@@ -102,13 +102,14 @@ async fn otlp_export_reaches_every_outcome_that_the_counters_declare() {
 async fn otlp_export_retries_what_may_pass_and_loses_nothing() {
     for protocol in PROTOCOLS {
         let collector = Collector::start().await;
-        collector.refuse(true);
+        collector.refuse_next();
         let service = exporting(&collector, protocol, &[("OTEL_EXPORTER_OTLP_TIMEOUT", "60000")]).await;
-        service.client().get("/.well-known/jwks.json").await;
-        eventually("an export is refused", async || (collector.refusals() > 0).then_some(())).await;
-        collector.refuse(false);
         exported_with(&service, "", 1.0).await;
-        assert_eq!(service.metric("otel_sdk_exporter_span_exported_total{error_type=\"failed\"}").await, Some(0.0));
+        assert_eq!(collector.refusals(), 1);
+        for signal in ["span", "log"] {
+            let failed = format!("otel_sdk_exporter_{signal}_exported_total{{error_type=\"failed\"}}");
+            assert_eq!(service.metric(&failed).await, Some(0.0), "{protocol}");
+        }
         service.stop().await.outcome.unwrap();
     }
 }
@@ -166,4 +167,41 @@ async fn otlp_export_trusts_the_authority_that_the_settings_name() {
             service.stop().await.outcome.unwrap();
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn otlp_log_records_carry_their_time_and_no_changing_event_name() {
+    let collector = Collector::start().await;
+    let service = exporting(&collector, "grpc", &[]).await;
+    exported_with(&service, "", 1.0).await;
+    service.stop().await.outcome.unwrap();
+    let records = collector.records();
+    assert!(!records.is_empty());
+    for record in records {
+        assert!(record.time_unix_nano > 0 && record.time_unix_nano <= record.observed_time_unix_nano, "{record:?}");
+        assert_eq!(record.event_name, "");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn probes_and_scrapes_make_no_trace_unless_forced() {
+    let collector = Collector::start().await;
+    let token = "a-token-of-the-on-call";
+    let service = exporting(&collector, "grpc", &[("GLASSHOUSE_TELEMETRY__FORCE_TRACE_TOKEN", token)]).await;
+    let client = service.client();
+    for path in ["/health/live", "/health/ready"] {
+        assert_eq!(client.get(path).await.status, 200);
+        assert_eq!(service.internal(path).await.status(), 200);
+    }
+    service.internal("/metrics").await;
+    client.get("/.well-known/jwks.json").await;
+    let forced = client.request(reqwest::Method::GET, "/health/live").header("x-force-trace", token);
+    client.send(forced.header("x-request-id", "forced-probe")).await;
+    service.stop().await.outcome.unwrap();
+    let spans = collector.spans();
+    let roots: Vec<_> =
+        spans.iter().filter(|span| span.parent_span_id.is_empty()).map(|span| span.name.as_str()).collect();
+    assert_eq!(roots.iter().filter(|name| name.contains("/health/")).collect::<Vec<_>>(), [&"GET /health/live"]);
+    assert!(roots.contains(&"GET /.well-known/jwks.json"), "{roots:?}");
+    assert!(!roots.iter().any(|name| name.starts_with("SELECT")), "readiness checks: {roots:?}");
 }

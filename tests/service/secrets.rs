@@ -48,7 +48,8 @@ on_both_stores! {
             ("OTEL_LOGS_EXPORTER", "otlp"),
             ("GLASSHOUSE_TELEMETRY__FORCE_TRACE_TOKEN", FORCE),
             ("GLASSHOUSE_INTERNAL__TOKEN", INTERNAL),
-            ("GLASSHOUSE_LOG__FILTER", "trace"),
+            ("GLASSHOUSE_AUTH__REFRESH_REUSE_INTERVAL", "0s"),
+            ("GLASSHOUSE_LOG__FILTER", "trace,opentelemetry=trace"),
             ("GLASSHOUSE_LOG__QUEUE", "1000000"),
         ];
         let service = Service::start_on(TempDir::new().unwrap(), &database, &settings).await;

@@ -58,6 +58,18 @@ fn exports_are_as_the_standard_variables_say() {
 }
 
 #[test]
+fn resource_has_the_operators_version_and_an_instance() {
+    let resource = |attributes| with(&[("OTEL_RESOURCE_ATTRIBUTES", attributes)]).settings().telemetry.attributes();
+    let ours = resource("");
+    assert_eq!(ours["service.version"], env!("CARGO_PKG_VERSION"));
+    let ids = [&ours, &resource("service.instance.id=")].map(|attributes| attributes["service.instance.id"].clone());
+    assert!(ids.iter().all(|id| uuid::Uuid::parse_str(id).is_ok()) && ids[0] != ids[1], "{ids:?}");
+    let given = resource("service.version=7,service.instance.id=pod-1,service.namespace=shop");
+    assert_eq!((given["service.version"].as_str(), given["service.instance.id"].as_str()), ("7", "pod-1"));
+    assert_eq!((given["service.namespace"].as_str(), given["service.name"].as_str()), ("shop", "glasshouse"));
+}
+
+#[test]
 fn nothing_is_exported_unless_asked() {
     const ENDPOINT: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318");
     assert!(with(&[ENDPOINT]).settings().telemetry.logs.is_none());

@@ -82,7 +82,8 @@ impl Observer {
         let scheme = client.map_or("http", |client| client.scheme);
         let request = Arc::new(Request::new(request_id(headers)));
         let user_agent = user_agent(headers);
-        let origin = Origin { remote: propagation::remote(headers), forced: self.is_forced(headers) };
+        let origin =
+            Origin { remote: propagation::remote(headers), forced: self.is_forced(headers), probe: route.is_probe() };
         let span = self.tracer.server(
             &origin,
             || match &route.0 {

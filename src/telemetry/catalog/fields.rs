@@ -14,6 +14,7 @@ pub const FIELDS: &[Signal] = &[
     field("message", "What happened, in words"),
     field("service.name", "Whose line it is"),
     field("service.version", "Which version wrote it"),
+    field("service.instance.id", "Which instance wrote it"),
     field("request_id", "X-Request-ID of the request that it belongs to"),
     field("trace_id", "The trace that it belongs to"),
     field("span_id", "The span that it belongs to"),

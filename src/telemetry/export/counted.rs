@@ -23,6 +23,7 @@ struct Inner {
     capacity: usize,
     /// Queued, or on its way to the collector right now: what is in memory.
     waiting: AtomicUsize,
+    waiting_bytes: AtomicUsize,
     closed: AtomicBool,
     health: Mutex<Health>,
     processed: Counter,
@@ -67,6 +68,9 @@ pub(in crate::telemetry) const LOGS: Families = Families {
 const QUEUE_FULL: &str = "queue_full";
 const ALREADY_SHUTDOWN: &str = "already_shutdown";
 
+/// The most bytes of one signal's items in memory. An ordinary span takes one or two thousand.
+const MAX_QUEUE_BYTES: usize = 16 * 1024 * 1024;
+
 /// `error.type` of items whose export failed, was not answered in time, or was answered with their rejection.
 const FAILED: &str = "failed";
 const TIMEOUT: &str = "timeout";
@@ -90,6 +94,7 @@ impl Account {
             signal: families.signal,
             capacity,
             waiting: AtomicUsize::new(0),
+            waiting_bytes: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             health: Mutex::new(Health::Working),
             processed,
@@ -98,20 +103,23 @@ impl Account {
         }))
     }
 
-    /// Takes a place in the queue for one item; without one, the item is dropped and counted.
+    /// Takes a place in the queue for one item of so many bytes; without one, the item is dropped and counted.
     ///
     /// The SDK's queue has as many places, and an item keeps its own until its export has ended, so the SDK never
     /// has to drop one uncounted.
-    pub(super) fn enqueue(&self) -> bool {
+    pub(super) fn enqueue(&self, bytes: usize) -> bool {
         if self.0.closed.load(SeqCst) {
             self.0.processed.inc(&[ALREADY_SHUTDOWN]);
             return false;
         }
-        let taken = self.0.waiting.fetch_update(SeqCst, SeqCst, |n| (n < self.0.capacity).then_some(n + 1));
-        let outcome = if taken.is_ok() { "" } else { QUEUE_FULL };
-        self.0.processed.inc(&[outcome]);
+        let has_room = self.0.waiting_bytes.fetch_add(bytes, SeqCst) + bytes <= MAX_QUEUE_BYTES
+            && self.0.waiting.fetch_update(SeqCst, SeqCst, |n| (n < self.0.capacity).then_some(n + 1)).is_ok();
+        if !has_room {
+            self.0.waiting_bytes.fetch_sub(bytes, SeqCst);
+        }
+        self.0.processed.inc(&[if has_room { "" } else { QUEUE_FULL }]);
         self.show();
-        taken.is_ok()
+        has_room
     }
 
     /// From now on nothing takes a place: nobody is left who would give it back.
@@ -119,12 +127,18 @@ impl Account {
         self.0.closed.store(true, SeqCst);
     }
 
-    /// Counts and logs how the export of so many items ended.
+    /// Counts and logs how the export of so many items, and so many bytes of them, ended.
     ///
     /// # Errors
     /// As the export, for the SDK.
-    pub(super) fn exported(&self, items: usize, outcome: Result<PartialSuccess, SendError>) -> OTelSdkResult {
+    pub(super) fn exported(
+        &self,
+        items: usize,
+        bytes: usize,
+        outcome: Result<PartialSuccess, SendError>,
+    ) -> OTelSdkResult {
         self.0.waiting.fetch_sub(items, SeqCst);
+        self.0.waiting_bytes.fetch_sub(bytes, SeqCst);
         self.show();
         let (error_type, lost) = match &outcome {
             Ok(partial) => (REJECTED, partial.rejected.min(items)),
@@ -178,7 +192,7 @@ impl std::fmt::Debug for Inner {
 
 #[cfg(test)]
 mod tests {
-    use super::{Account, PartialSuccess, SPANS, SendError};
+    use super::{Account, MAX_QUEUE_BYTES, PartialSuccess, SPANS, SendError};
     use crate::telemetry::Metrics;
 
     fn values(metrics: &Metrics, family: &str) -> Vec<String> {
@@ -195,13 +209,22 @@ mod tests {
     fn every_item_has_one_outcome_and_only_what_is_in_memory_waits() {
         let metrics = Metrics::new(10);
         let account = Account::new(&SPANS, 2, &metrics);
-        assert_eq!([account.enqueue(), account.enqueue(), account.enqueue()], [true, true, false]);
-        account.exported(1, Ok(PartialSuccess::default())).unwrap();
+        assert_eq!([account.enqueue(1), account.enqueue(1), account.enqueue(1)], [true, true, false]);
+        account.exported(1, 1, Ok(PartialSuccess::default())).unwrap();
         account.close();
-        assert!(!account.enqueue(), "nobody would ever export it");
+        assert!(!account.enqueue(1), "nobody would ever export it");
         let processed = values(&metrics, "otel_sdk_processor_span_processed_total");
         assert_eq!(processed, ["=2", "already_shutdown=1", "queue_full=1"]);
         assert_eq!(values(&metrics, "otel_sdk_processor_span_queue_size"), ["1"]);
+    }
+
+    #[test]
+    fn queue_is_bounded_in_bytes() {
+        let account = Account::new(&SPANS, 100, &Metrics::new(10));
+        assert!(account.enqueue(MAX_QUEUE_BYTES - 1));
+        assert_eq!([account.enqueue(2), account.enqueue(1), account.enqueue(1)], [false, true, false]);
+        account.exported(1, MAX_QUEUE_BYTES - 1, Ok(PartialSuccess::default())).unwrap();
+        assert!(account.enqueue(2));
     }
 
     #[test]
@@ -209,13 +232,13 @@ mod tests {
         let metrics = Metrics::new(10);
         let account = Account::new(&SPANS, 16, &metrics);
         for _ in 0..16 {
-            account.enqueue();
+            account.enqueue(1);
         }
-        account.exported(5, Ok(PartialSuccess { rejected: 2, message: String::new() })).unwrap();
-        account.exported(4, Ok(PartialSuccess { rejected: 9, message: String::new() })).unwrap();
-        account.exported(3, Ok(PartialSuccess { rejected: 0, message: "deprecated".to_owned() })).unwrap();
-        account.exported(2, Err(SendError::Timeout(String::new()))).unwrap_err();
-        account.exported(1, Err(SendError::Failed(String::new()))).unwrap_err();
+        account.exported(5, 5, Ok(PartialSuccess { rejected: 2, message: String::new() })).unwrap();
+        account.exported(4, 4, Ok(PartialSuccess { rejected: 9, message: String::new() })).unwrap();
+        account.exported(3, 3, Ok(PartialSuccess { rejected: 0, message: "deprecated".to_owned() })).unwrap();
+        account.exported(2, 2, Err(SendError::Timeout(String::new()))).unwrap_err();
+        account.exported(1, 1, Err(SendError::Failed(String::new()))).unwrap_err();
         let exported = values(&metrics, "otel_sdk_exporter_span_exported_total");
         assert_eq!(exported, ["=6", "failed=1", "rejected=6", "timeout=2"]);
     }

@@ -19,7 +19,7 @@ use super::{
     ExportError, Outage,
     client::CollectorClient,
     counted::{Account, LOGS},
-    message, resource,
+    message, resource, size,
 };
 use crate::telemetry::{Config, Export, Metrics, Redactor, Request};
 
@@ -65,13 +65,13 @@ struct CountedProcessor {
 
 impl LogProcessor for CountedProcessor {
     fn emit(&self, record: &mut SdkLogRecord, scope: &InstrumentationScope) {
-        if self.account.enqueue() {
-            Request::with_current(|request| {
-                record.add_attribute("request_id", request.id().to_owned());
-                if let Some(user) = request.user() {
-                    record.add_attribute("user.id", user.to_owned());
-                }
-            });
+        Request::with_current(|request| {
+            record.add_attribute("request_id", request.id().to_owned());
+            if let Some(user) = request.user() {
+                record.add_attribute("user.id", user.to_owned());
+            }
+        });
+        if self.account.enqueue(size::record(record)) {
             self.inner.emit(record, scope);
         }
     }
@@ -106,6 +106,7 @@ struct OtlpExporter {
 impl LogExporter for OtlpExporter {
     async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
         let items = batch.iter().count();
+        let bytes = batch.iter().map(|(record, _)| size::record(record)).sum();
         let outcome = match self.outage.refusal() {
             Ok(()) => {
                 let request = message::logs(&batch, &self.resource, &self.redactor);
@@ -113,6 +114,6 @@ impl LogExporter for OtlpExporter {
             }
             Err(refused) => Err(refused),
         };
-        self.account.exported(items, outcome)
+        self.account.exported(items, bytes, outcome)
     }
 }

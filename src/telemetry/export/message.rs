@@ -53,7 +53,16 @@ pub(super) fn spans(batch: Vec<SpanData>, resource: &ResourceAttributesWithSchem
 pub(super) fn logs(batch: &LogBatch<'_>, resource: &ResourceAttributesWithSchema, redactor: &Redactor) -> Vec<u8> {
     let mut request = ExportLogsServiceRequest { resource_logs: group_logs_by_resource_and_scope(batch, resource) };
     let scopes = request.resource_logs.iter_mut().flat_map(|resource| &mut resource.scope_logs);
-    scopes.flat_map(|scope| &mut scope.log_records).for_each(|record| redact_record(record, redactor));
+    for record in scopes.flat_map(|scope| &mut scope.log_records) {
+        redact_record(record, redactor);
+        // The bridge from `tracing` sets no time, and names events after the line of code that they come from.
+        if record.time_unix_nano == 0 {
+            record.time_unix_nano = record.observed_time_unix_nano;
+        }
+        if record.event_name.starts_with("event ") {
+            record.event_name.clear();
+        }
+    }
     request.encode_to_vec()
 }
 

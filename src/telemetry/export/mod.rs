@@ -5,6 +5,7 @@ mod counted;
 mod logs;
 mod message;
 mod outage;
+mod size;
 mod spans;
 
 pub(super) use logs::logger_provider;

@@ -16,7 +16,7 @@ use super::{
     ExportError, Outage,
     client::CollectorClient,
     counted::{Account, SPANS},
-    message, resource,
+    message, resource, size,
 };
 use crate::telemetry::{Config, Export, Metrics, Redactor, traces::DecidedIds};
 
@@ -69,7 +69,7 @@ impl SpanProcessor for CountedProcessor {
     }
 
     fn on_end(&self, span: SpanData) {
-        if span.span_context.is_sampled() && self.account.enqueue() {
+        if span.span_context.is_sampled() && self.account.enqueue(size::span(&span)) {
             self.inner.on_end(span);
         }
     }
@@ -99,7 +99,7 @@ struct OtlpExporter {
 
 impl SpanExporter for OtlpExporter {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        let items = batch.len();
+        let (items, bytes) = (batch.len(), batch.iter().map(size::span).sum());
         let outcome = match self.outage.refusal() {
             Ok(()) => {
                 let request = message::spans(batch, &self.resource, &self.redactor);
@@ -107,6 +107,6 @@ impl SpanExporter for OtlpExporter {
             }
             Err(refused) => Err(refused),
         };
-        self.account.exported(items, outcome)
+        self.account.exported(items, bytes, outcome)
     }
 }

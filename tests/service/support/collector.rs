@@ -156,7 +156,12 @@ impl Collector {
 
     /// Answers every export with "unavailable" from now on, or accepts again.
     pub(crate) fn refuse(&self, refuse: bool) {
-        self.kept.refusing.store(u64::from(refuse), SeqCst);
+        self.kept.refusing.store(if refuse { u64::MAX } else { 0 }, SeqCst);
+    }
+
+    /// Answers the next export, and only that, with "unavailable".
+    pub(crate) fn refuse_next(&self) {
+        self.kept.refusing.store(1, SeqCst);
     }
 
     /// How many exports were refused.
@@ -234,7 +239,8 @@ impl Kept {
     }
 
     fn is_refusing(&self) -> bool {
-        let is_refusing = self.refusing.load(SeqCst) > 0;
+        let less = |left: u64| (left > 0).then(|| if left == u64::MAX { left } else { left - 1 });
+        let is_refusing = self.refusing.fetch_update(SeqCst, SeqCst, less).is_ok();
         self.refusals.fetch_add(u64::from(is_refusing), SeqCst);
         is_refusing
     }
