@@ -127,6 +127,7 @@ impl Service {
             // On a machine that runs many tests at once, what is done in good time elsewhere takes longer.
             ("GLASSHOUSE_SHED__MAX_WAIT", "10s"),
             ("GLASSHOUSE_AUTH__PASSWORD_WORKERS", "2"),
+            ("GLASSHOUSE_AUTH__REFRESH_REUSE_INTERVAL", "60s"),
             ("GLASSHOUSE_SHUTDOWN__NOTICE", "0s"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
