@@ -14,9 +14,9 @@ pub use listener::{Listener, bind};
 pub use open_files::OpenFiles;
 pub use receive_budget::{Requests, Running};
 
-/// The most header lines of a request, and the most bytes of all of them.
+/// The most header lines of a request.
 const MAX_HEADERS: usize = 64;
-/// See [`MAX_HEADERS`].
+/// The most bytes of all header lines of a request.
 pub const MAX_HEADER_BYTES: usize = 32 * 1024;
 /// The most streams that a client may begin and reset before a handler has seen them (CVE-2023-44487).
 const MAX_RESETS: usize = 32;
