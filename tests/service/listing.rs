@@ -138,6 +138,31 @@ async fn what_cannot_be_understood_is_refused_and_not_guessed() {
 }
 
 #[tokio::test]
+async fn cursors_match_the_openapi_document() {
+    let service = Service::start().await;
+    let admin = service.admin("root@example.com").await;
+    registered(&service, "ann", 2).await;
+    let longest = format!("{}@{}.example", "z".repeat(64), ["z".repeat(60), "z".repeat(60), "z".repeat(59)].join("."));
+    assert_eq!(service.client().register(&longest).await.status, 201);
+    assert_eq!(service.client().register(&format!("z{}", &longest[2..])).await.status, 201);
+    let document = serde_json::to_value(glasshouse::http::openapi::document()).unwrap();
+    let operation = &document["paths"]["/api/v1/users"]["get"];
+    let parameters = operation["parameters"].as_array().unwrap();
+    let schema = &parameters.iter().find(|parameter| parameter["name"] == "cursor").unwrap()["schema"];
+    let pattern = regex::Regex::new(schema["pattern"].as_str().unwrap()).unwrap();
+    let answered = &document["components"]["schemas"]["Users"]["properties"]["next"];
+    for query in ["?limit=1", "?limit=1&email_prefix=ann", "?limit=1&email_prefix=z"] {
+        let page = admin.client.list(query).await;
+        let next = page.json["next"].as_str().unwrap();
+        assert!(pattern.is_match(next), "{query}: {next}");
+        for schema in [schema, answered] {
+            let (min, max) = (schema["minLength"].as_u64().unwrap(), schema["maxLength"].as_u64().unwrap());
+            assert!((min..=max).contains(&u64::try_from(next.len()).unwrap()), "{query}: {next}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_cursor_tells_nothing() {
     let service = Service::start().await;
     let admin = service.admin("root@example.com").await;

@@ -174,23 +174,30 @@ pub(super) fn email_prefix() -> ObjectBuilder {
     text("How addresses begin, ignoring case.", 1, Email::MAX_OCTETS).pattern(Some("^[!-~]+$"))
 }
 
-fn any_cursor() -> ObjectBuilder {
-    text("The `next` of a page, unchanged.", 23, 23)
-}
-
-/// 17 bytes in base64url, of which the first is 1.
+/// An id behind the byte 1, or the key of an address behind the byte 3; in base64url.
 pub(super) fn cursor() -> ObjectBuilder {
-    any_cursor().pattern(Some("^AQ[A-Za-z0-9_-]{20}[AEIMQUYcgkosw048]$"))
+    cursor_text(MAX_CURSOR)
+        .pattern(Some("^(AQ[A-Za-z0-9_-]{20}[AEIMQUYcgkosw048]|A[w-z0-9_-][A-Za-z0-9_-]{1,338})$"))
+        .description(Some("The `next` of a page, unchanged, of a list that had an `email_prefix` if this one has."))
 }
 
-/// The same with 2.
+/// An id behind the byte 2.
 pub(super) fn audit_cursor() -> ObjectBuilder {
-    any_cursor().pattern(Some("^Ag[A-Za-z0-9_-]{20}[AEIMQUYcgkosw048]$"))
+    cursor_text(ID_CURSOR).pattern(Some("^Ag[A-Za-z0-9_-]{20}[AEIMQUYcgkosw048]$"))
+}
+
+/// The characters of 17 bytes in base64url.
+const ID_CURSOR: usize = 23;
+/// The characters of a byte and the longest address.
+const MAX_CURSOR: usize = (1 + Email::MAX_OCTETS).div_ceil(3) * 4;
+
+fn cursor_text(max: usize) -> ObjectBuilder {
+    text("The `next` of a page, unchanged.", 3, max)
 }
 
 /// The `next` of a page in an answer.
-fn next_cursor() -> ObjectBuilder {
-    any_cursor()
+fn next_cursor(max: usize) -> ObjectBuilder {
+    cursor_text(max)
         .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
         .description(Some("The `cursor` of the next page; null on the last one."))
 }
@@ -232,8 +239,10 @@ fn user() -> ObjectBuilder {
 fn users() -> ObjectBuilder {
     let most = usize::try_from(Limit::MAX).unwrap_or(usize::MAX);
     let page = ArrayBuilder::new().items(Ref::from_schema_name("User")).max_items(Some(most));
-    let object =
-        closed().description(Some("A page of accounts.")).property("users", page).property("next", next_cursor());
+    let object = closed()
+        .description(Some("A page of accounts."))
+        .property("users", page)
+        .property("next", next_cursor(MAX_CURSOR));
     required(object, &["users", "next"])
 }
 
@@ -328,7 +337,7 @@ fn entries() -> ObjectBuilder {
     let object = closed()
         .description(Some("A page of the audit trail, the newest first."))
         .property("entries", page)
-        .property("next", next_cursor());
+        .property("next", next_cursor(ID_CURSOR));
     required(object, &["entries", "next"])
 }
 
