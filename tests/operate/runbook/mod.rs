@@ -35,6 +35,8 @@ const ONLY_SHOWN: &[(&str, &str, &str)] = &[
     ("game-day", "make gameday", "takes minutes a fault: tests/gameday/ is what it runs, and CI runs it"),
     ("game-day", "make stack-local", "goes on until somebody ends it: tests/support/stack/ is what it starts"),
     ("game-day", "DURATION=1h make load", "takes an hour: tests/operate/loadtest.rs runs the journey for seconds"),
+    ("profiling", "go tool pprof -disasm", "reads the executable that burns: tests/profiles/addresses.rs runs it"),
+    ("profiling", "kill -QUIT", "names a process: tests/process/stopping.rs sends it"),
     ("starting-and-stopping", "curl -s localhost", "asks a proxy: tests/operate/fleet.rs has one, and asks it"),
     ("tokio-console", "cargo install", "compiles for minutes: scripts/test-setup does it once"),
     (
