@@ -58,6 +58,11 @@ pub(super) enum Unfit {
 }
 
 impl Unfit {
+    /// The reason why the database file cannot serve.
+    pub(super) fn of_file(failure: Failure) -> Self {
+        if failure.is_read_only() { Self::ReadOnly(failure) } else { Self::Database(failure) }
+    }
+
     /// The failed call, if a call failed.
     pub(super) const fn failure(&self) -> Option<&Failure> {
         match self {

@@ -137,7 +137,7 @@ impl Store {
                 Kept::Sqlite(database, connector) => {
                     connector.verify_file().await?;
                     check::check(&database, &migrate::sqlite::known(), limit).await?;
-                    sqlite::check(&connector).await
+                    sqlite::check(&connector).await.map_err(Unfit::of_file)
                 }
                 Kept::Postgres(database, _) => check::check(&database, &migrate::postgres::known(), limit).await,
             }

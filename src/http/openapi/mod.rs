@@ -67,7 +67,11 @@ pub fn document() -> OpenApi {
             described("documents", "What describes the service itself."),
         ]))
         .paths(operations::paths())
-        .components(Some(schemas::components().security_scheme(parts::BEARER, SecurityScheme::Http(bearer)).build()))
+        .components(Some(
+            documents::schemas(schemas::components())
+                .security_scheme(parts::BEARER, SecurityScheme::Http(bearer))
+                .build(),
+        ))
         .build()
 }
 

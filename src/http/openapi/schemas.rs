@@ -8,7 +8,6 @@ use utoipa::openapi::{
     schema::{AdditionalProperties, ArrayBuilder, ObjectBuilder, OneOfBuilder, SchemaType, Type},
 };
 
-use super::documents;
 use crate::domain::{
     audit::{Action, Field},
     auth::{Password, RefreshToken},
@@ -64,7 +63,7 @@ fn complement(mut excluded: Vec<RangeInclusive<char>>) -> Vec<RangeInclusive<cha
 
 /// Everything that operations refer to by name.
 pub(super) fn components() -> ComponentsBuilder {
-    documents::schemas(ComponentsBuilder::new())
+    ComponentsBuilder::new()
         .schema("Role", role())
         .schema("AuditAction", words(Action::ALL.map(Action::as_str), "What was done to the account."))
         .schema("UserField", words(Field::ALL.map(Field::as_str), "What of an account can be changed."))

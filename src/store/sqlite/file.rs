@@ -14,7 +14,7 @@ use std::{
 use sqlx::{ConnectOptions, Connection, Executor};
 
 use super::{Connector, STATEMENTS};
-use crate::store::{check::Unfit, failure::Failure};
+use crate::store::failure::Failure;
 
 /// Wait for the write lock within the check. A lock that is held proves that the file can be written.
 const CHECK_BUSY_TIMEOUT: Duration = Duration::from_millis(100);
@@ -88,7 +88,7 @@ impl DatabaseFile {
 ///
 /// # Errors
 /// Why the file cannot serve.
-pub(in crate::store) async fn check(connector: &Connector) -> Result<(), Unfit> {
+pub(in crate::store) async fn check(connector: &Connector) -> Result<(), Failure> {
     let options = connector.options.clone().create_if_missing(false).busy_timeout(CHECK_BUSY_TIMEOUT);
     let checked = async {
         let mut connection = options.connect().await?;
@@ -99,7 +99,6 @@ pub(in crate::store) async fn check(connector: &Connector) -> Result<(), Unfit> 
     };
     match checked.await.map_err(Failure::from) {
         Err(failure) if failure.is_busy() => Ok(()),
-        Err(failure) if failure.is_read_only() => Err(Unfit::ReadOnly(failure)),
-        checked => Ok(checked?),
+        checked => checked,
     }
 }
