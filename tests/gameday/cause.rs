@@ -54,6 +54,9 @@ pub(crate) enum Cause {
     ForeignTokens,
     /// So many connections on which nothing is asked.
     IdleConnections(usize),
+    /// The soft limit of open files is lowered while the service runs. At its start the service lowers the number of
+    /// connections until they fit into the limit.
+    OpenFilesLimit(u32),
 }
 
 /// Longer than the alert puts up with, and shorter than what is called a stall.
@@ -153,6 +156,7 @@ impl Cause {
                 let rate = per_second(stage, 50.0);
                 stage.repeat(rate, request);
             }
+            Self::OpenFilesLimit(limit) => stage.stack.glasshouse.process().limit_open_files(Some(*limit)),
             Self::IdleConnections(count) => {
                 let address = stage.stack.glasshouse.public;
                 for _ in 0..*count {
@@ -185,6 +189,7 @@ impl Cause {
             }
             Self::StoppedPrometheus => stage.stack.prometheus.start_again().await,
             Self::GoneCollector => stage.wire().mend(),
+            Self::OpenFilesLimit(_) => stage.stack.glasshouse.process().limit_open_files(None),
             Self::Interrupted { .. } => {
                 stage.end_tasks();
                 stage.inject(json!([])).await;

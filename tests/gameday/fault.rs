@@ -38,7 +38,7 @@ impl Fault {
         history_minutes: 0,
         journeys: 0.5,
         settings: &[],
-        limits: Limits { open_files: None, data_kib: None },
+        limits: Limits { data_kib: None },
         own_database: false,
     };
 }

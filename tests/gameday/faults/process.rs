@@ -1,9 +1,8 @@
 //! The process ends, starts over, panics, or runs out of files.
 
 use crate::{
-    cause::Cause::{Crashes, IdleConnections, Injected, StoppedService},
+    cause::Cause::{Crashes, IdleConnections, Injected, OpenFilesLimit, StoppedService},
     fault::Fault,
-    stack::Limits,
 };
 
 pub(super) const FAULTS: &[Fault] = &[
@@ -25,8 +24,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "file-descriptors",
         alerts: &["FileDescriptorsLow"],
-        causes: &[IdleConnections(90)],
-        limits: Limits { open_files: Some(128), data_kib: None },
+        causes: &[OpenFilesLimit(128), IdleConnections(90)],
         ..Fault::NONE
     },
     Fault {

@@ -11,7 +11,7 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "memory-leak",
         alerts: &["HeapGrowth"],
         causes: &[LeakedMemory { limit_mib: LIMIT_MIB }],
-        limits: Limits { open_files: None, data_kib: Some(LIMIT_MIB * 1024) },
+        limits: Limits { data_kib: Some(LIMIT_MIB * 1024) },
         history_minutes: 65,
         ..Fault::NONE
     },

@@ -58,7 +58,6 @@ pub(crate) struct Program<'a> {
 /// What the kernel lets a program have, where it is less than this process may.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Limits {
-    pub(crate) open_files: Option<u32>,
     /// In KiB: what is written to and not of a file, which is the heap and the stacks.
     pub(crate) data_kib: Option<u32>,
 }
@@ -66,11 +65,10 @@ pub(crate) struct Limits {
 impl Limits {
     /// As a shell sets them for itself and what it starts.
     fn script(self) -> String {
-        let files = self.open_files.map(|most| format!("ulimit -n {most}\n"));
         let data = self.data_kib.map(|most| format!("ulimit -d {most}\n"));
         // A file that may not grow fails a write, as on a disk that is full, and ends nobody.
         let grown = "trap '' XFSZ\n".to_owned();
-        std::iter::once(grown).chain(files).chain(data).collect()
+        std::iter::once(grown).chain(data).collect()
     }
 }
 
@@ -154,6 +152,14 @@ impl Process {
     pub(crate) fn has_ended(&self) -> bool {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id)).unwrap_or_default();
         status.lines().find(|line| line.starts_with("State:")).is_none_or(|state| state.contains('Z'))
+    }
+
+    /// Sets its soft limit of open files; none for the hard limit.
+    pub(crate) fn limit_open_files(&self, limit: Option<u32>) {
+        let id = i32::try_from(self.id).ok().and_then(rustix::process::Pid::from_raw);
+        let hard = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
+        let limits = rustix::process::Rlimit { current: limit.map(u64::from).or(hard), maximum: hard };
+        rustix::process::prlimit(id, rustix::process::Resource::Nofile, limits).unwrap();
     }
 
     /// Sends a signal by its name, such as `TERM`.
