@@ -51,13 +51,14 @@ async fn garbage_in_any_parameter_of_any_path_is_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hundred_profiles_at_once_are_taken_in_turn_or_refused_in_words() {
+async fn sixty_profiles_at_once_are_taken_in_turn_or_refused_in_words() {
     let _alone = alone().await;
     let sampled = Sampled::start().await;
     sampled.on().await;
     let paths = ["profile?seconds=1", "heap", "goroutine", "trace?seconds=0.1"];
     let client = Client::new();
-    let asked: Vec<_> = (0..100)
+    // More requests than one network may have at once, on fewer connections than it may have.
+    let asked: Vec<_> = (0..60)
         .map(|number| {
             let (client, path) = (client.clone(), paths[number % paths.len()]);
             let url = sampled.url(&format!("/debug/pprof/{path}"));
@@ -76,7 +77,9 @@ async fn a_hundred_profiles_at_once_are_taken_in_turn_or_refused_in_words() {
             answered.push(path);
         } else {
             let text = String::from_utf8_lossy(&body);
-            assert!(status == 409 && is_marked && text.contains("another"), "{path}: {status} {text}");
+            let is_taken = status == 409 && is_marked && text.contains("another");
+            let is_full = status == 503 && text.contains("too many requests");
+            assert!(is_taken || is_full, "{path}: {status} {text}");
         }
     }
     for path in paths {

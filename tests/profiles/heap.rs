@@ -183,8 +183,9 @@ async fn many_at_once_get_a_profile_in_turn_or_are_told_to_wait() {
     for request in asked {
         statuses.push(request.await.unwrap().unwrap().status().as_u16());
     }
-    assert_eq!(statuses[0], 200);
-    assert!(statuses.iter().all(|status| matches!(status, 200 | 409)), "{statuses:?}");
+    assert!(statuses.contains(&200), "{statuses:?}");
+    // 503 where one network has as many requests as it may.
+    assert!(statuses.iter().all(|status| matches!(status, 200 | 409 | 503)), "{statuses:?}");
     sampled.off().await;
 }
 
@@ -214,7 +215,7 @@ async fn while_it_is_off_the_answer_says_how_to_switch_it_on() {
 async fn what_is_on_for_a_while_ends_by_itself_and_for_good_stays() {
     let sampled = Sampled::start().await;
     let is_on = async || sampled.get("/debug/heap").await.json::<Value>().await.unwrap()["sampling"] == true;
-    sampled.switch(Method::POST, "?for=1s").await;
+    sampled.switch(Method::PUT, "?for=1s").await;
     assert!(is_on().await);
     eventually("it ends by itself", async || (!is_on().await).then_some(())).await;
     let told = async || {
@@ -250,7 +251,7 @@ async fn only_who_means_it_switches() {
     let patched = reqwest::Client::new().patch(&url).send().await.unwrap();
     assert_eq!(
         (patched.status().as_u16(), &patched.headers()["allow"]),
-        (405, &"GET,HEAD,PUT,POST,DELETE".parse().unwrap())
+        (405, &"GET,HEAD,PUT,DELETE".parse().unwrap())
     );
     assert_eq!(sampled.service.metric("glasshouse_heap_sampling").await, Some(0.0));
 }

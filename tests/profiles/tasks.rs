@@ -154,8 +154,8 @@ async fn a_stuck_task_is_named_and_the_others_are_counted() {
     }
     assert_eq!(
         text.matches("[not reached, ").count(),
-        text.matches("old]: ").count() - 4,
-        "two blockers, the internal acceptor, this connection: {text}"
+        text.matches("old]: ").count() - 5,
+        "two blockers, the internal acceptor, the listener for SIGQUIT, this connection: {text}"
     );
     assert!(text.contains("\n# 2 did not answer since a worker was polling them and did not come back\n"), "{text}");
     let profile = service.internal("/debug/pprof/goroutine").await.bytes().await.unwrap();
