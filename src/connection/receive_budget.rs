@@ -28,7 +28,7 @@ struct State {
 }
 
 impl Requests {
-    /// With no request yet; `octets_a_request` is what one request can need on the wire.
+    /// With no request yet; `octets_a_request` is what one request can need on the wire, in bytes.
     #[must_use]
     pub fn new(octets_a_request: u64) -> Self {
         let octets_a_request = i64::try_from(octets_a_request).unwrap_or(i64::MAX);

@@ -42,7 +42,7 @@ impl Thread {
             // Whoever drops the sender without a word means the same.
             runtime.block_on(async {
                 asked.await.ok();
-                // What takes longer is cut: whoever looks on is not what the process lives for.
+                // What takes longer is cut: clients of the internal port must not delay the stop.
                 stopping.drain(LAST_RESPONSES).await;
             });
             runtime.shutdown_background();

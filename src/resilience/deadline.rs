@@ -25,7 +25,7 @@ tokio::task_local! {
     static CURRENT: Deadline;
 }
 
-/// When nobody waits any more, and who said so. Clones belong to the same request.
+/// The time at which the wait for a request ends, and which side set it. Clones belong to the same request.
 #[derive(Debug, Clone)]
 pub struct Deadline {
     at: Instant,

@@ -78,7 +78,7 @@ impl Unfit {
 ///
 /// A table that is locked, as by a migration, makes statements slow and is no reason to take no traffic. So a ping runs
 /// beside the question: it decides where the schema is not answered for within half of `limit`, and may itself wait for a
-/// connection as long as the caller does.
+/// connection until the caller gives up.
 ///
 /// # Errors
 /// What is missing.

@@ -54,7 +54,7 @@ impl JsonLine {
         Self { service: json.0 }
     }
 
-    /// The object and the end of its line. No other octet in it is below 0x20. At most [`MAX_LINE_BYTES`] long: values that
+    /// The object and the end of its line. No other byte in it is below 0x20. At most [`MAX_LINE_BYTES`] long: values that
     /// are too long are cut.
     pub(super) fn of(&self, event: &Event<'_>) -> String {
         let metadata = event.metadata();

@@ -229,7 +229,7 @@ impl Place {
         Self(Context::current())
     }
 
-    /// A trace of its own that is not sampled, for work such as readiness checks, whose spans nobody looks for.
+    /// A trace of its own that is not sampled, for work such as readiness checks, whose spans have no reader.
     #[must_use]
     pub fn untraced() -> Self {
         let ids = RandomIdGenerator::default();

@@ -2,8 +2,8 @@
 //!
 //! A refresh token is a family (random, the same for all tokens of one session) and a secret (another one each time).
 //! The store keeps the family and the SHA-256 of the newest secret. A token of a living family with another secret is an
-//! old one: it was copied, and the session is ended. Because nobody can name a family who has not seen one of its
-//! tokens, a guess ends nobody's session.
+//! old one: it was copied, and the session is ended. Because only a holder of one of its tokens knows a
+//! family, a guess ends no session.
 //!
 //! The first secret is random; each following one is the HMAC of a random salt under the secret before it. The store
 //! keeps the newest salt. So a client that lost the answer and sends the previous token again gets the same next token,

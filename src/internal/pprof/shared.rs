@@ -52,10 +52,10 @@ struct Running {
 }
 
 static RUNNING: Mutex<Option<Running>> = Mutex::new(None);
-/// Told whenever the sampler ends.
+/// Notified when the sampler ends.
 static ENDED: Notify = Notify::const_new();
 
-/// Samples for that long, together with whoever samples at this frequency already. Dropped, it ends.
+/// Samples for that time, and shares a sampler that already runs at this frequency. Dropping the future ends it.
 ///
 /// # Errors
 /// 409 while a profile of another frequency is being taken, unless `force`; 409 when another request takes over by force;
@@ -116,7 +116,7 @@ struct Open {
     taken: Taken,
 }
 
-/// Fetches samples for as long as there is an order.
+/// Fetches samples while there is an order.
 fn run(mut sampler: Sampler, orders: &mpsc::Receiver<Order>, is_given_up: &AtomicBool) {
     let mut open = Vec::<Open>::new();
     loop {

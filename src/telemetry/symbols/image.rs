@@ -26,7 +26,7 @@ impl Image {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
         #[expect(unsafe_code, reason = "a map of a file that shrinks would end the process")]
-        // SAFETY: the system lets nobody write to a file that is being executed. A library whose file is cut short has
+        // SAFETY: the system lets no process write to a file that is being executed. A library whose file is cut short has
         // ended the process already, since its code is mapped as well.
         let map = unsafe { Mmap::map(&file)? };
         Ok(Self(map))
