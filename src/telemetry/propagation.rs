@@ -83,7 +83,8 @@ fn bound(members: &mut Vec<(&str, &str)>) {
     while total > MAX_TRACESTATE_CHARS {
         let long = members.iter().rposition(|member| length(member) > LONG_MEMBER_CHARS);
         let dropped = members.remove(long.unwrap_or(members.len() - 1));
-        total -= length(&dropped) + 1;
+        // The last member has no comma.
+        total = total.saturating_sub(length(&dropped) + 1);
     }
 }
 
@@ -182,6 +183,16 @@ mod tests {
         assert_eq!(state(&["a=1", &long, "b=2"]), format!("a=1,{long},b=2"), "what fits is kept");
         let exact = format!("a={}", "z".repeat(254));
         assert_eq!(state(&[&exact, &exact[..255]]).len(), MAX_TRACESTATE_CHARS);
+    }
+
+    #[test]
+    fn tracestate_of_one_member_beyond_the_limit_is_dropped() {
+        for chars in [511, 600, 16_000] {
+            assert_eq!(state(&[&format!("a={}", "x".repeat(chars))]), "", "{chars}");
+        }
+        let long = format!("a={}", "x".repeat(600));
+        assert_eq!(state(&[&long, &long]), "");
+        assert_eq!(state(&[&long, "b=2"]), "b=2");
     }
 
     proptest! {

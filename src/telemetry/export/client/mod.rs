@@ -142,7 +142,8 @@ impl CollectorClient {
                 Retry::After(least) if retry < MAX_RETRIES => least.max(jittered(RETRY_DELAY * 2_u32.pow(retry))),
                 _ => return Err(self.failed(&error.message)),
             };
-            if Instant::now() + wanted >= deadline {
+            // The collector may ask for a pause that no clock can count to.
+            if Instant::now().checked_add(wanted).is_none_or(|at| at >= deadline) {
                 return Err(self.failed(&error.message));
             }
             reason = format!(", after {}", error.message);

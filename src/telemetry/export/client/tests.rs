@@ -85,6 +85,13 @@ async fn status_and_page_of_another_server_are_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn retry_after_beyond_every_clock_is_a_failure_with_its_reason() {
+    let busy = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 18446744073709551615\r\ncontent-length: 0\r\n\r\n";
+    let text = failure(&format!("http://{}", answering(busy).await), Protocol::HttpProtobuf).await;
+    assert!(text.contains("answered 503"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn ports_of_the_other_protocol_have_a_hint() {
     for (protocol, port, hint) in [
         (Protocol::HttpProtobuf, 4317, Some("port 4318, or OTEL_EXPORTER_OTLP_PROTOCOL=grpc")),
