@@ -176,16 +176,16 @@ async fn a_client_that_goes_away_ends_its_difference() {
 async fn many_at_once_get_a_profile_in_turn_or_are_told_to_wait() {
     let sampled = Sampled::start().await;
     sampled.on().await;
-    let asked = (0..40).map(|_| spawn("client", reqwest::get(sampled.url("/debug/pprof/heap"))));
+    // One network may have 32 requests at once; those beyond it are tests/profiles/abuse.rs's.
+    let asked = (0..30).map(|_| spawn("client", reqwest::get(sampled.url("/debug/pprof/heap"))));
     let asked: Vec<_> = asked.collect();
     assert_eq!(sampled.get("/debug/heap").await.status(), 200, "the port answers meanwhile");
     let mut statuses = Vec::new();
     for request in asked {
         statuses.push(request.await.unwrap().unwrap().status().as_u16());
     }
-    assert!(statuses.contains(&200), "{statuses:?}");
-    // 503 where one network has as many requests as it may.
-    assert!(statuses.iter().all(|status| matches!(status, 200 | 409 | 503)), "{statuses:?}");
+    assert_eq!(statuses[0], 200);
+    assert!(statuses.iter().all(|status| matches!(status, 200 | 409)), "{statuses:?}");
     sampled.off().await;
 }
 

@@ -150,6 +150,8 @@ fn nobody_is_told_that_it_is_ready_before_it_is() {
             ("GLASSHOUSE_AUTH__SIGNING_KEY_FILE", &key),
             ("GLASSHOUSE_HTTP__LISTEN", "127.0.0.1:0"),
             ("GLASSHOUSE_INTERNAL__LISTEN", "127.0.0.1:0"),
+            // The heap is sampled for the whole process, and other tests run in it.
+            ("GLASSHOUSE_INTERNAL__HEAP_SAMPLING", "false"),
             ("GLASSHOUSE_SHUTDOWN__NOTICE", "0s"),
         ];
         let settings = [&settings[..], &IMPATIENT].concat();
