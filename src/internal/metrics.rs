@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Write},
+    panic::{self, AssertUnwindSafe},
     sync::mpsc,
     thread,
     time::{Duration, Instant},
@@ -103,7 +104,9 @@ fn write_pages(metrics: &Metrics, wanted: &mpsc::Receiver<Wanted>) {
         if same.iter().all(|wanted| wanted.reply.is_closed()) {
             continue;
         }
-        let page = form.format.write(metrics);
+        // A panic costs these scrapes, and the thread serves the next ones: the panic hook has counted it.
+        let written = panic::catch_unwind(AssertUnwindSafe(|| form.format.write(metrics)));
+        let Ok(page) = written else { continue };
         let size = page.len();
         let page = Bytes::from(if form.gzip { gzip(page.as_bytes()) } else { page.into_bytes() });
         for wanted in same {
@@ -131,7 +134,27 @@ fn gzip(page: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::takes_gzip;
+    use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
+    use axum::http::{HeaderMap, StatusCode};
+
+    use super::{Scrapes, takes_gzip};
+    use crate::{
+        lifecycle::Readiness,
+        telemetry::{Metrics, Reading, catalog},
+    };
+
+    #[tokio::test]
+    async fn panic_while_a_page_is_written_costs_that_scrape_and_no_other() {
+        let metrics = Metrics::new(1000);
+        let first = AtomicBool::new(true);
+        metrics.register(Reading::new(&catalog::LIMIT_CLIENTS, move |_| {
+            assert!(!first.swap(false, SeqCst), "on purpose");
+        }));
+        let scrapes = Scrapes::start(metrics.clone(), Readiness::new(&metrics)).unwrap();
+        assert_eq!(scrapes.answer(&HeaderMap::new()).await.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(scrapes.answer(&HeaderMap::new()).await.status(), StatusCode::OK);
+    }
 
     #[test]
     fn gzip_is_sent_only_to_who_takes_it() {
