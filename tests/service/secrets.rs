@@ -55,6 +55,9 @@ on_both_stores! {
         let nobody = service.client();
         let (ann, bob) = (nobody.joined("canary.ann@example.com").await, nobody.joined("canary.bob@example.com").await);
         let root = service.admin("canary.root@example.com").await;
+        // A client that sends a secret in the wrong header: what it calls itself is on the line and on the span.
+        let pasted = nobody.request(Method::GET, "/api/v1/users/me").header("user-agent", format!("curl {INTERNAL}"));
+        assert_eq!(nobody.send(pasted.header("x-force-trace", FORCE)).await.status, StatusCode::UNAUTHORIZED);
         let keyed = |name: &str| {
             let body = json!({ "email": "canary.keyed@example.com", "password": PASSWORD, "name": name });
             nobody.request(Method::POST, "/api/v1/users").header("idempotency-key", IDEMPOTENCY).json(&body)
