@@ -6,7 +6,7 @@ import { milliseconds, objectives, percent } from './grafana/objectives.js';
 import { ask, mean, observations, of, orZero, quantile, rate, ratio, sum } from './grafana/query.js';
 import { timeseries } from './grafana/timeseries.js';
 import { unit } from './grafana/units.js';
-import { FAILED, failures, OBJECTIVE, requests, REQUESTS, tooLong } from './measures.js';
+import { FAILURES, failures, OBJECTIVE, requests, REQUESTS, tooLong } from './measures.js';
 
 const { objective, threshold_seconds: bound } = objectives.latency;
 
@@ -52,7 +52,7 @@ export const http = dashboard(
                 deploy. A click leads to the lines that have the error with its chain.`,
             ask: [
                 ask(
-                    observations(REQUESTS, 'http_request_method, http_route', FAILED),
+                    sum(rate(FAILURES), 'http_request_method, http_route'),
                     '{{http_request_method}} {{http_route}}',
                 ),
                 ask(failures, 'all'),

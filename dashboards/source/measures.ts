@@ -3,8 +3,8 @@ import { objectives } from './grafana/objectives.js';
 import { max, observations, of, quantile, rate, ratio, sum } from './grafana/query.js';
 
 export const REQUESTS = 'http_server_request_duration_seconds';
-/** Requests that the service failed, as the alerts count them, by labels. The first failure of each route begins a series. */
-export const FAILED = 'http_response_status_code=~"5..",error_type!="client_deadline"';
+/** Requests that the service failed, as the alerts count them, by route. Its series exist from the start. */
+export const FAILURES = 'glasshouse_request_failures_total';
 
 /** All requests together. Its series exist from the start, so that a rate sees the first failure too. */
 export const OBJECTIVE = 'glasshouse_slo_request_duration_seconds';

@@ -94,11 +94,8 @@ impl App {
         let runtimes = vec![("main", main.handle().clone()), ("internal", internal.runtime().clone())];
         runtime::register(&telemetry.metrics, runtimes);
 
-        let known = Known {
-            routes: openapi::operations().into_iter().map(|(method, route, _)| (method, route)).collect(),
-            statements: store::statements(),
-            workers: settings.runtime_workers,
-        };
+        let known =
+            Known { routes: openapi::operations(), statements: store::statements(), workers: settings.runtime_workers };
         let (main_runtime, outage) = (main.handle().clone(), telemetry.outage.clone());
         let faults = Switchboard::new(settings.faults, known, main_runtime, outage, &telemetry.metrics);
 

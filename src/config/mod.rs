@@ -301,6 +301,7 @@ fn telemetry(values: &Values, log_color: bool, faults: &mut Faults) -> telemetry
         trust_remote_sampling: values.flag("telemetry.trust_remote_sampling"),
         force_trace_token: values.secret("telemetry.force_trace_token"),
         max_series: values.whole("telemetry.max_series"),
+        native_histograms: values.flag("telemetry.native_histograms"),
         secrets: Vec::new(),
     }
 }

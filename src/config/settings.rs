@@ -342,6 +342,14 @@ pub(super) const SETTINGS: &[Setting] = &[
         "How many series one metric may have; beyond it label values fold into _overflow.",
     ),
     setting(
+        "telemetry.native_histograms",
+        Shape::Flag,
+        "false",
+        "Whether scrapers that accept Prometheus' protobuf format get native histograms beside the classic ones. \
+         Prometheus then keeps the classic ones, which dashboards and alerts here read, only with \
+         always_scrape_classic_histograms.",
+    ),
+    setting(
         "faults.allowed",
         Shape::Flag,
         "false",

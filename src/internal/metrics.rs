@@ -108,7 +108,7 @@ fn write_pages(metrics: &Metrics, wanted: &mpsc::Receiver<Wanted>) {
         let written = panic::catch_unwind(AssertUnwindSafe(|| form.format.write(metrics)));
         let Ok(page) = written else { continue };
         let size = page.len();
-        let page = Bytes::from(if form.gzip { gzip(page.as_bytes()) } else { page.into_bytes() });
+        let page = Bytes::from(if form.gzip { gzip(&page) } else { page });
         for wanted in same {
             wanted.reply.send((page.clone(), size)).ok();
         }

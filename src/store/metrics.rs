@@ -61,13 +61,6 @@ impl StoreMetrics {
         }
         new
     }
-
-    /// Makes every statement's series appear, before its first call.
-    pub(super) fn appear<DB: Engine>(&self) {
-        for (_, statement) in DB::STATEMENTS.all() {
-            self.operation.appear(&[DB::SYSTEM, statement.operation, statement.collection, statement.summary, ""]);
-        }
-    }
 }
 
 /// Registers what the pool knows of itself, read at each scrape.

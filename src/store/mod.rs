@@ -226,7 +226,6 @@ fn database<DB: Engine>(
     metrics: &Metrics,
 ) -> Database<DB> {
     let store_metrics = StoreMetrics::new(metrics, DB::SYSTEM);
-    store_metrics.appear::<DB>();
     let database = Database::new(config, connector, location, through, store_metrics);
     metrics::watch(metrics, &database, config.max_connections);
     database

@@ -7,6 +7,7 @@ use url::Url;
 
 /// Settings of what the service says of itself: `[log]`, `[telemetry]` and the standard `OTEL_*` variables.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 pub struct Config {
     /// `service.name` of everything that is said.
     pub service_name: String,
@@ -34,6 +35,8 @@ pub struct Config {
     pub force_trace_token: Option<SecretString>,
     /// How many series one metric may have; beyond it label values fold into `_overflow`.
     pub max_series: usize,
+    /// Whether histograms also count in exponential buckets.
+    pub native_histograms: bool,
     /// Every secret of the settings: replaced wherever a line or an exported item would show one.
     pub secrets: Vec<SecretString>,
 }

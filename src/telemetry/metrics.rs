@@ -3,18 +3,20 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fmt,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::SystemTime,
 };
 
 use prometheus::{
     HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry,
     core::{Collector, Desc},
-    proto::MetricFamily,
+    proto::{self, MetricFamily},
 };
 
 use super::{
     catalog::{self, Kind, Metric},
     exemplar::{Exemplar, Exemplars},
+    native::{NativeHistogram, Snapshot},
     series::Series,
 };
 
@@ -30,13 +32,38 @@ struct Inner {
     max_series: usize,
     series: prometheus::IntGaugeVec,
     overflow: IntCounterVec,
-    exemplars: Mutex<HashMap<&'static str, Arc<Series<Observed>>>>,
+    native: bool,
+    families: Mutex<HashMap<&'static str, Family>>,
     target: OnceLock<BTreeMap<String, String>>,
+}
+
+/// The families that are written to, for what the registry does not keep of their series.
+#[derive(Clone)]
+enum Family {
+    Counter(Arc<Series<prometheus::IntCounter>>),
+    Histogram(Arc<Series<Observed>>),
+}
+
+impl Family {
+    fn metric(&self) -> &'static Metric {
+        match self {
+            Self::Counter(series) => series.metric(),
+            Self::Histogram(series) => series.metric(),
+        }
+    }
+
+    fn created(&self, labels: &[&str]) -> Option<SystemTime> {
+        match self {
+            Self::Counter(series) => series.created(labels),
+            Self::Histogram(series) => series.created(labels),
+        }
+    }
 }
 
 /// A histogram's series, with the newest exemplar of each bucket.
 struct Observed {
     histogram: prometheus::Histogram,
+    native: Option<NativeHistogram>,
     exemplars: Exemplars,
 }
 
@@ -45,6 +72,16 @@ impl Metrics {
     #[must_use]
     pub fn new(max_series: usize) -> Self {
         Self::with(max_series, true)
+    }
+
+    /// The same, before its first family is made, with native histograms beside the classic ones.
+    ///
+    /// # Panics
+    /// If it has clones already.
+    #[must_use]
+    pub fn with_native_histograms(mut self) -> Self {
+        Arc::get_mut(&mut self.0).expect("a registry without clones").native = true;
+        self
     }
 
     /// A registry whose families stay as they began: what `OTEL_SDK_DISABLED` asks for. What is read only when
@@ -67,7 +104,8 @@ impl Metrics {
             max_series,
             series,
             overflow,
-            exemplars: Mutex::default(),
+            native: false,
+            families: Mutex::default(),
             target: OnceLock::new(),
         }));
         metrics.register(metrics.0.series.clone());
@@ -83,7 +121,9 @@ impl Metrics {
     pub fn counter(&self, metric: &'static Metric) -> Counter {
         let vec = IntCounterVec::new(opts(metric), metric.labels).expect(VALID);
         self.register(vec.clone());
-        Counter(Arc::new(self.family(metric, move |labels| vec.with_label_values(labels))))
+        let family = Arc::new(self.family(metric, move |labels| vec.with_label_values(labels)));
+        self.families().insert(metric.name, Family::Counter(Arc::clone(&family)));
+        Counter(family)
     }
 
     /// A gauge; otherwise as [`Metrics::counter`].
@@ -107,12 +147,14 @@ impl Metrics {
         let options = HistogramOpts::new(metric.name, metric.help).buckets(buckets.to_vec());
         let vec = HistogramVec::new(options, metric.labels).expect(VALID);
         self.register(vec.clone());
+        let native = self.0.native;
         let family = self.family(metric, move |labels| Observed {
             histogram: vec.with_label_values(labels),
+            native: native.then(NativeHistogram::new),
             exemplars: Exemplars::new(buckets),
         });
         let family = Arc::new(family);
-        self.0.exemplars.lock().unwrap_or_else(PoisonError::into_inner).insert(metric.name, Arc::clone(&family));
+        self.families().insert(metric.name, Family::Histogram(Arc::clone(&family)));
         Histogram(family)
     }
 
@@ -155,15 +197,39 @@ impl Metrics {
 
     /// The newest exemplar of each bucket of one series, the last for `+Inf`; none if there is no such series.
     pub(super) fn exemplars(&self, family: &str, labels: &[&str]) -> Vec<Option<Exemplar>> {
-        let families = self.0.exemplars.lock().unwrap_or_else(PoisonError::into_inner);
-        let series = families.get(family).and_then(|family| family.find(labels));
-        series.map(|series| series.exemplars.newest()).unwrap_or_default()
+        self.observed(family, labels).map(|series| series.exemplars.newest()).unwrap_or_default()
     }
 
-    /// A histogram's label names in the catalogue's order.
+    /// The native histogram of one series, where they are kept.
+    pub(super) fn native(&self, family: &str, labels: &[&str]) -> Option<Snapshot> {
+        self.observed(family, labels)?.native.as_ref().map(NativeHistogram::snapshot)
+    }
+
+    /// The classic histogram of one series, read now.
+    pub(super) fn classic(&self, family: &str, labels: &[&str]) -> Option<proto::Histogram> {
+        let metric = prometheus::core::Metric::metric(&self.observed(family, labels)?.histogram);
+        Some(metric.get_histogram().clone())
+    }
+
+    /// When a series of a counter or histogram began; none for those that are read from elsewhere.
+    pub(super) fn created(&self, family: &str, labels: &[&str]) -> Option<SystemTime> {
+        self.families().get(family)?.created(labels)
+    }
+
+    /// A counter's or histogram's label names in the catalogue's order.
     pub(super) fn label_names(&self, family: &str) -> &'static [&'static str] {
-        let families = self.0.exemplars.lock().unwrap_or_else(PoisonError::into_inner);
-        families.get(family).map_or(&[], |family| family.metric().labels)
+        self.families().get(family).map_or(&[], |family| family.metric().labels)
+    }
+
+    fn observed(&self, family: &str, labels: &[&str]) -> Option<Arc<Observed>> {
+        match self.families().get(family) {
+            Some(Family::Histogram(series)) => series.find(labels),
+            _ => None,
+        }
+    }
+
+    fn families(&self) -> MutexGuard<'_, HashMap<&'static str, Family>> {
+        self.0.families.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn family<T>(&self, metric: &'static Metric, make: impl Fn(&[&str]) -> T + Send + Sync + 'static) -> Series<T> {
@@ -275,7 +341,11 @@ impl Histogram {
             return;
         }
         self.0.with(labels, |series| {
+            // Before the native one: a scrape reads them in the other order.
             series.histogram.observe(value);
+            if let Some(native) = &series.native {
+                native.observe(value);
+            }
             if let Some(trace) = trace {
                 series.exemplars.remember(value, trace);
             }

@@ -19,6 +19,7 @@ mod log_filter;
 mod log_format;
 mod memory_limit;
 mod metrics;
+mod native;
 mod panics;
 mod process;
 pub mod propagation;

@@ -3,6 +3,7 @@
 use std::{
     hash::{Hash, Hasher},
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+    time::SystemTime,
 };
 
 use hashbrown::Equivalent;
@@ -27,7 +28,14 @@ pub(super) struct Series<T> {
     make: Make<T>,
 }
 
-type Index<T> = hashbrown::HashMap<Kept, Arc<T>>;
+type Index<T> = hashbrown::HashMap<Kept, Made<T>>;
+
+/// A series, and when it was made.
+struct Made<T> {
+    series: Arc<T>,
+    at: SystemTime,
+}
+
 /// Label values as they are kept.
 type Kept = Box<[Box<str>]>;
 type Make<T> = Box<dyn Fn(&[&str]) -> T + Send + Sync>;
@@ -59,7 +67,7 @@ impl<T> Series<T> {
         debug_assert_eq!(labels.len(), self.metric.labels.len(), "{}", self.metric.name);
         // Inside of the lock, which is a reader's: counting a reference would be one more word that all cores write.
         if let Some(found) = self.read().get(&Labels(labels)) {
-            return act(found);
+            return act(&found.series);
         }
         act(&self.make(labels))
     }
@@ -72,12 +80,12 @@ impl<T> Series<T> {
             let index = self.read();
             if let Some(found) = index.get(&Labels(&folded)).filter(|_| is_full(&index)) {
                 self.overflow.inc();
-                return Arc::clone(found);
+                return Arc::clone(&found.series);
             }
         }
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = index.get(&Labels(labels)) {
-            return Arc::clone(found);
+            return Arc::clone(&found.series);
         }
         let labels = if is_full(&index) {
             self.overflow.inc();
@@ -86,17 +94,24 @@ impl<T> Series<T> {
             labels
         };
         if let Some(found) = index.get(&Labels(labels)) {
-            return Arc::clone(found);
+            return Arc::clone(&found.series);
         }
-        let made = Arc::new((self.make)(labels));
-        index.insert(labels.iter().map(|&value| value.into()).collect(), Arc::clone(&made));
+        let series = Arc::new((self.make)(labels));
+        #[expect(clippy::disallowed_methods, reason = "the start of a series is no business of the domain's clock")]
+        let made = Made { series: Arc::clone(&series), at: SystemTime::now() };
+        index.insert(labels.iter().map(|&value| value.into()).collect(), made);
         self.count.set(i64::try_from(index.len()).unwrap_or(i64::MAX));
-        made
+        series
     }
 
     /// The series of these label values, if it was made.
     pub(super) fn find(&self, labels: &[&str]) -> Option<Arc<T>> {
-        self.read().get(&Labels(labels)).map(Arc::clone)
+        self.read().get(&Labels(labels)).map(|made| Arc::clone(&made.series))
+    }
+
+    /// When the series of these label values was made.
+    pub(super) fn created(&self, labels: &[&str]) -> Option<SystemTime> {
+        self.read().get(&Labels(labels)).map(|made| made.at)
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Index<T>> {

@@ -80,6 +80,7 @@ impl Telemetry {
     pub fn start(config: &Config, output: Output, exporting: &Handle) -> Result<Self, StartError> {
         let metrics =
             if config.recording { Metrics::new(config.max_series) } else { Metrics::silent(config.max_series) };
+        let metrics = if config.native_histograms { metrics.with_native_histograms() } else { metrics };
         metrics.belong_to(config.attributes());
         build::register(&metrics);
         process::register(&metrics);

@@ -62,14 +62,29 @@ fn the_catalogue_is_the_one_that_others_build_on() {
 }
 
 on_both_stores! {
-    async fn every_catalogued_family_is_there_from_the_start_and_no_other(engine) {
+    async fn every_catalogued_family_is_there_after_one_request_and_no_other(engine) {
         let service = Service::on(engine).await;
-        let live = families(&page(&service, TEXT).await);
+        // Histograms of a route begin with its first request; every other family is there before.
+        let early = families(&page(&service, TEXT).await);
+        service.client().joined("ann@example.com").await;
         let catalogued = catalog::json();
         let catalogued: BTreeMap<_, _> = catalogued["metrics"].as_array().unwrap().iter().map(|metric| {
             (metric["name"].as_str().unwrap().to_owned(), metric["type"].as_str().unwrap().to_owned())
         }).collect();
-        assert_eq!(live, catalogued);
+        let late: BTreeSet<_> = catalogued.keys().filter(|name| !early.contains_key(*name)).collect();
+        let of_routes = [
+            "glasshouse_request_db_queries",
+            "http_server_request_body_size_bytes",
+            "http_server_request_duration_seconds",
+            "http_server_response_body_size_bytes",
+        ];
+        assert!(late.iter().all(|name| of_routes.contains(&name.as_str())), "{late:?}");
+        eventually("every family", async || {
+            let live = families(&page(&service, TEXT).await);
+            assert!(live.iter().all(|family| catalogued.get(family.0) == Some(family.1)), "{live:?}");
+            (live.len() == catalogued.len()).then_some(())
+        })
+        .await;
     }
 }
 
@@ -136,7 +151,8 @@ async fn each_request_counts_under_its_route_its_status_and_its_error() {
     assert_eq!(service.client().get("/health/ready").await.status, 200);
     assert!(!probes.contains("http_route=\"/health"), "probes are no requests");
     // What has not failed yet is there at zero, so that its first failure is an increase.
-    assert_eq!(service.metric(&red("POST", "/api/v1/users", 500, "internal")).await, Some(0.0));
+    let failures = "glasshouse_request_failures_total{http_request_method=\"POST\",http_route=\"/api/v1/users\"}";
+    assert_eq!(service.metric(failures).await, Some(0.0));
 }
 
 #[tokio::test]
@@ -246,7 +262,11 @@ async fn a_family_grows_no_further_than_its_cap() {
     let service = Service::start_with(Engine::Sqlite, &[("GLASSHOUSE_TELEMETRY__MAX_SERIES", "10")]).await;
     let overflow = "glasshouse_metric_series_overflow_total{family=\"http_server_request_duration_seconds\"}";
     let before = service.metric(overflow).await.unwrap();
-    assert_eq!(service.client().get("/nowhere").await.status, 404);
+    for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+        for path in ["/nowhere", "/api/v1/users/me", "/api/v1/audit"] {
+            service.client().send(service.client().request(method.clone(), path)).await;
+        }
+    }
     let folded = "http_server_request_duration_seconds_count{error_type=\"_overflow\",\
                   http_request_method=\"_overflow\",http_response_status_code=\"_overflow\",http_route=\"_overflow\",\
                   url_scheme=\"_overflow\"}";

@@ -148,7 +148,12 @@ impl Account {
         let labels = [method, route, status, self.server_error_type().unwrap_or_default(), scheme];
         let trace = self.span.sampled();
         metrics.duration.observe_in(&labels, took.as_secs_f64(), trace);
-        let availability = if self.is_service_failure() { BAD } else { GOOD };
+        let availability = if self.is_service_failure() {
+            metrics.failures.inc(&[method, route]);
+            BAD
+        } else {
+            GOOD
+        };
         metrics.slo_duration.observe_in(&[availability], took.as_secs_f64(), trace);
         metrics.request_size.observe_in(&[method, route], octets(self.upload.bytes()), None);
         metrics.response_size.observe_in(&[method, route], octets(self.ending.sent), None);

@@ -79,9 +79,9 @@ fn described(tag: &str, description: &str) -> Tag {
     TagBuilder::new().name(tag).description(Some(description)).build()
 }
 
-/// Method, template and status of success of every operation.
+/// Method and template of every operation.
 #[must_use]
-pub fn operations() -> Vec<(&'static str, &'static str, &'static str)> {
+pub fn operations() -> Vec<(&'static str, &'static str)> {
     operations::ALL.iter().map(Operation::labels).collect()
 }
 

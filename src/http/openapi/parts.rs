@@ -68,9 +68,9 @@ pub(super) enum Parameter {
 }
 
 impl Operation {
-    /// Method, template and status of success.
-    pub(super) const fn labels(&self) -> (&'static str, &'static str, &'static str) {
-        (self.method, self.path, self.success.status)
+    /// Method and template.
+    pub(super) const fn labels(&self) -> (&'static str, &'static str) {
+        (self.method, self.path)
     }
 
     /// The names of the query's parameters.

@@ -37,6 +37,8 @@ metrics! {
         "How long a request took, from its headers to the end of the answer";
     SLO_REQUEST_DURATION: Histogram(HTTP_SECONDS), "glasshouse_slo_request_duration_seconds", ["availability"],
         "Requests as the objectives count them: good, or bad if the service failed them; both series exist from the start";
+    REQUEST_FAILURES: Counter, "glasshouse_request_failures_total", ["http_request_method", "http_route"],
+        "Requests that the service failed; the series of every route exists from the start";
     HTTP_SERVER_ACTIVE_REQUESTS: Gauge, "http_server_active_requests", ["http_request_method", "url_scheme"],
         "Requests under way, until the end of the answer's body";
     HTTP_SERVER_REQUEST_BODY_SIZE: Histogram(BODY_BYTES), "http_server_request_body_size_bytes", ["http_request_method", "http_route"],

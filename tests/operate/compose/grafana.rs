@@ -69,7 +69,7 @@ fn every_datasource_is_a_part_of_the_compose() {
 fn an_exemplar_is_called_as_the_service_calls_it_and_metrics_of_a_span_are_ours() {
     let exemplar = &datasource("prometheus")["jsonData"]["exemplarTraceIdDestinations"][0];
     let derived = &datasource("loki")["jsonData"]["derivedFields"][0];
-    let exposition = read("src/telemetry/exposition.rs");
+    let exposition = read("src/telemetry/exposition/text.rs");
     let name = exemplar["name"].as_str().unwrap();
     assert!(exposition.contains(name), "no exemplar of the service has a {name}");
     assert_eq!((derived["matcherType"].as_str(), derived["matcherRegex"].as_str()), (Some("label"), Some(name)));
