@@ -53,17 +53,17 @@ impl LogFilter {
         let (written, written_handle) = reload::Layer::new(parse(directives)?);
         let (exported, exported_handle) =
             exports.then(|| parse_exported(directives).map(reload::Layer::new)).transpose()?.unzip();
-        // Spans are not logged; without this, a span that nobody exports would be built for the log alone.
+        // Neither the log nor the bridge to OpenTelemetry reads spans; without this they would be built for both.
         #[expect(
             clippy::redundant_closure_for_method_calls,
             reason = "the method alone is not general enough for `Fn`"
         )]
-        let events = filter_fn(|metadata| metadata.is_event());
+        let events = || filter_fn(|metadata| metadata.is_event());
         let gauge = metrics.gauge(&catalog::LOG_FILTER_CHANGED);
         gauge.set(&[], 0.0);
         let changed = Arc::new(AtomicBool::new(false));
-        let written = written.or(floor(&changed, &[EXPORTERS])).and(events);
-        let exported = exported.map(|exported| exported.or(floor(&changed, NEVER_EXPORTED)));
+        let written = written.or(floor(&changed, &[EXPORTERS])).and(events());
+        let exported = exported.map(|exported| exported.or(floor(&changed, NEVER_EXPORTED)).and(events()));
         let configured = directives.to_owned();
         let handles = Handles { configured, changed, gauge, written: written_handle, exported: exported_handle };
         Ok((Self(Arc::new(handles)), written, exported))

@@ -8,13 +8,8 @@ use opentelemetry_sdk::{logs::SdkLoggerProvider, trace::SdkTracerProvider};
 use opentelemetry_semantic_conventions::SCHEMA_URL;
 use secrecy::ExposeSecret;
 use tokio::{runtime::Handle, sync::oneshot, time::timeout};
-use tracing::Dispatch;
-use tracing_subscriber::{
-    Layer, Registry,
-    filter::dynamic_filter_fn,
-    fmt,
-    layer::{Identity, SubscriberExt},
-};
+use tracing::{Dispatch, Metadata, subscriber::Interest};
+use tracing_subscriber::{Layer, Registry, filter::dynamic_filter_fn, fmt, layer::SubscriberExt};
 
 use super::{
     Config, LogFilter, LogFormat, Metrics, Redactor, Tracer, allocator, build,
@@ -119,28 +114,28 @@ impl Telemetry {
             .with_ansi(output.is_terminal && config.log_color)
             .with_writer(lines.clone())
             .with_filter(written);
-        // Boxed, because an `Option` of a layer does not pass on what tracing-opentelemetry needs at registration.
-        let spans_inside = sdk.map_or_else(nothing, |sdk| {
+        // A list and no `Option`s or `Identity` for what is not exported: a layer without a filter enables every callsite, so
+        // that tokio, h2 and hyper would build spans that no layer reads; and `and_then` on a bare registry takes the
+        // outermost layer's level for that of all.
+        let mut layers: Vec<Box<dyn Layer<Registry> + Send + Sync>> = vec![log.boxed()];
+        layers.extend(sdk.map(|sdk| {
             let layer = tracing_opentelemetry::layer()
                 .with_tracer(sdk)
                 .with_location(false)
                 .with_threads(false)
                 .with_tracked_inactivity(false)
                 .with_target(false);
-            // Asked at each span: nothing is built where the trace is not sampled.
-            let sampled = dynamic_filter_fn(|metadata, _| {
-                metadata.is_span() && metadata.target().starts_with("glasshouse") && traces::current_sampled().is_some()
-            });
+            // Evaluated for each span of this service: no span is built in a trace that is not sampled.
+            let sampled =
+                dynamic_filter_fn(|metadata, _| is_own_span(metadata) && traces::current_sampled().is_some())
+                    .with_callsite_filter(|metadata| {
+                        if is_own_span(metadata) { Interest::sometimes() } else { Interest::never() }
+                    });
             layer.with_filter(sampled).boxed()
-        });
-        let exported_log = logs
-            .as_ref()
-            .zip(exported)
-            .map_or_else(nothing, |(logs, filter)| OpenTelemetryTracingBridge::new(logs).with_filter(filter).boxed());
+        }));
+        let exported = logs.as_ref().zip(exported);
+        layers.extend(exported.map(|(logs, filter)| OpenTelemetryTracingBridge::new(logs).with_filter(filter).boxed()));
         let (followers, console) = (Followers::new(json, redactor, &metrics), Recorder::new(&metrics));
-        let layers = log.and_then(spans_inside).and_then(exported_log);
-        // Not by `and_then`: on a bare registry that takes the outermost layer's level for everybody's, and these two
-        // say OFF most of the time.
         let subscriber = tracing_subscriber::registry().with(layers).with(followers.layer()).with(console.layer());
         let dispatch = Dispatch::new(subscriber);
         Ok(Self { metrics, tracer, log_filter, console, followers, outage, dispatch, lines, spans, logs })
@@ -173,8 +168,9 @@ impl Telemetry {
     }
 }
 
-fn nothing() -> Box<dyn Layer<Registry> + Send + Sync> {
-    Identity::new().boxed()
+/// Returns whether the callsite is a span of this service.
+fn is_own_span(metadata: &Metadata<'_>) -> bool {
+    metadata.is_span() && metadata.target().starts_with("glasshouse")
 }
 
 impl Drop for Telemetry {
@@ -194,4 +190,134 @@ fn within(budget: Duration, work: impl FnOnce() -> bool + Send + 'static) -> imp
     let started = thread::Builder::new().name("flush".to_owned()).spawn(move || done.send(work()).ok());
     let result = timeout(budget, result);
     async move { started.is_ok() && matches!(result.await, Ok(Ok(true))) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        collections::BTreeMap,
+        io::{self, Write},
+        sync::{Arc, Mutex},
+        time::Duration,
+    };
+
+    use tracing::{
+        Callsite, Dispatch, Level, Metadata, callsite::rebuild_interest_cache, dispatcher::with_default, metadata::Kind,
+    };
+
+    use super::{Output, Telemetry};
+    use crate::telemetry::{Config, Export, LogFormat, Protocol, Sampler, Tls};
+
+    #[derive(Clone, Default)]
+    struct SharedBuffer(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for SharedBuffer {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("no panic").write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn export(signal: &str) -> Export {
+        Export {
+            endpoint: format!("http://127.0.0.1:1/v1/{signal}").parse().expect("a URL"),
+            protocol: Protocol::HttpProtobuf,
+            headers: Vec::new(),
+            tls: Tls::default(),
+            gzip: false,
+            timeout: Duration::from_secs(1),
+            queue: 8,
+            batch: 8,
+            delay: Duration::from_secs(1),
+        }
+    }
+
+    fn config(traces: Option<Export>, logs: Option<Export>) -> Config {
+        Config {
+            service_name: "glasshouse".to_owned(),
+            resource: BTreeMap::new(),
+            recording: true,
+            log_filter: "info".to_owned(),
+            log_format: LogFormat::Json,
+            log_color: false,
+            log_queue: 8,
+            traces,
+            logs,
+            sampler: Sampler { parent_based: true, ratio: 1.0 },
+            trust_remote_sampling: false,
+            force_trace_token: None,
+            max_series: 8,
+            native_histograms: false,
+            secrets: Vec::new(),
+        }
+    }
+
+    /// Metadata as the macros of `tracing` make it in another crate.
+    macro_rules! callsite {
+        ($kind:ident, $target:literal, $level:ident) => {
+            tracing::callsite! {
+                name: "test", kind: Kind::$kind, target: $target, level: Level::$level, fields:
+            }
+            .metadata()
+        };
+    }
+
+    /// Callsites that have no reader in a service whose console and followers are idle.
+    fn unread_callsites() -> Vec<&'static Metadata<'static>> {
+        vec![
+            callsite!(SPAN, "tokio::task", TRACE),
+            callsite!(SPAN, "tokio::time::sleep", TRACE),
+            callsite!(EVENT, "runtime::resource::poll_op", TRACE),
+            callsite!(SPAN, "h2::proto::connection", DEBUG),
+            callsite!(SPAN, "h2::hpack", ERROR),
+            callsite!(EVENT, "h2::codec::framed_read", TRACE),
+            callsite!(SPAN, "hyper_util::server", INFO),
+            callsite!(EVENT, "hyper::proto::h1", DEBUG),
+            callsite!(SPAN, "sqlx::query", INFO),
+            callsite!(EVENT, "glasshouse::http", DEBUG),
+        ]
+    }
+
+    fn enabled(dispatch: &Dispatch, callsites: &[&'static Metadata<'static>]) -> Vec<String> {
+        let enabled = callsites.iter().filter(|metadata| !dispatch.register_callsite(metadata).is_never());
+        enabled.map(|metadata| format!("{metadata:?}")).collect()
+    }
+
+    #[test]
+    fn callsites_without_reader_are_disabled() {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        for (traces, logs) in [(false, false), (true, false), (false, true), (true, true)] {
+            let config = config(traces.then(|| export("traces")), logs.then(|| export("logs")));
+            let written = SharedBuffer::default();
+            let output = Output { writer: Box::new(written.clone()), is_terminal: false };
+            let telemetry = Telemetry::start(&config, output, runtime.handle()).expect("telemetry starts");
+            let dispatch = telemetry.dispatch();
+            let unread = enabled(dispatch, &unread_callsites());
+            assert!(unread.is_empty(), "traces {traces}, logs {logs}: {unread:#?}");
+
+            let own = callsite!(SPAN, "glasshouse::domain", INFO);
+            assert_eq!(enabled(dispatch, &[own]).len(), usize::from(traces), "traces {traces}, logs {logs}");
+            let line = callsite!(EVENT, "glasshouse::http", INFO);
+            assert_eq!(enabled(dispatch, &[line]).len(), 1, "traces {traces}, logs {logs}");
+
+            telemetry.log_filter.set("trace").expect("a filter");
+            let events = unread_callsites().into_iter().filter(|metadata| metadata.is_event()).count();
+            assert_eq!(enabled(dispatch, &unread_callsites()).len(), events, "traces {traces}, logs {logs}");
+            telemetry.log_filter.restore().expect("a filter");
+            assert!(enabled(dispatch, &unread_callsites()).is_empty(), "traces {traces}, logs {logs}");
+
+            // The level of the whole subscriber is checked before any callsite.
+            with_default(dispatch, || {
+                // With one dispatcher in the process, callsites ask the default one whether they are enabled.
+                rebuild_interest_cache();
+                tracing::info!(target: "glasshouse::http", "line");
+            });
+            drop(telemetry);
+            let text = String::from_utf8(written.0.lock().expect("no panic").clone()).expect("text");
+            assert!(text.contains("\"message\":\"line\""), "traces {traces}, logs {logs}: {text}");
+        }
+    }
 }
