@@ -236,7 +236,7 @@ export const http = dashboard(
         timeseries({
             id: 21,
             title: 'Rejected tokens',
-            width: 6,
+            width: 8,
             unit: unit.count,
             description: `
                 Tokens that were not accepted, in five minutes, by why. Expired ones are normal; a bad signature in
@@ -249,7 +249,7 @@ export const http = dashboard(
         timeseries({
             id: 45,
             title: 'Accounts, tokens, sessions',
-            width: 6,
+            width: 8,
             unit: unit.perSecond,
             description: `
                 Accounts that were registered, tokens that were issued, expired sessions that were swept. A flood of
@@ -262,9 +262,25 @@ export const http = dashboard(
             see: [logs('http_route="/api/v1/users"')],
         }),
         timeseries({
+            id: 61,
+            title: 'Verified tokens',
+            width: 8,
+            unit: unit.perSecond,
+            description: `
+                Access tokens that were found in the cache of verified ones (hit), whose signature had to be verified
+                (miss), and that left the cache because it was full. A verification costs more CPU than the rest of a
+                read: many evictions mean that more tokens are in use than the cache holds, and misses without
+                evictions that clients ask for a new token too often.`,
+            ask: [
+                ask(sum(rate('glasshouse_token_cache_lookups_total'), 'result'), '{{result}}'),
+                ask(sum(rate('glasshouse_token_cache_evictions_total')), 'evicted'),
+            ],
+            see: [open('runtime')],
+        }),
+        timeseries({
             id: 39,
             title: 'Hashing a password',
-            width: 6,
+            width: 12,
             unit: unit.seconds,
             description: `
                 How long one hash takes, without waiting. It is slow on purpose; slower than it was means that the
@@ -275,7 +291,7 @@ export const http = dashboard(
         timeseries({
             id: 40,
             title: 'Passwords that wait',
-            width: 6,
+            width: 12,
             unit: unit.count,
             description: `
                 How many wait for their turn, and how many a second were refused because too many did. Refusals: more

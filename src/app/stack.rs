@@ -38,7 +38,7 @@ impl Stack {
         let auth = &settings.auth;
         let keys = Keys::parse(&auth.signing_key, &auth.verification_keys).context("auth.signing_key")?;
         let times = TokenTimes { lifetime: auth.access_token_lifetime, clock_skew: auth.clock_skew };
-        let tokens = Tokens::new(keys, auth.issuer.clone(), auth.audience.clone(), times, clock.clone());
+        let tokens = Tokens::new(keys, auth.issuer.clone(), auth.audience.clone(), times, clock.clone(), metrics);
         let passwords = Passwords::start(auth.password_workers, auth.password_wait, HashingMetrics::new(metrics))
             .context("the threads that hash passwords cannot be started")?;
         let store = Guarded::new(store, settings.store.ping_timeout, metrics);

@@ -63,6 +63,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("argon2", &["domain"]),
     ("aws_lc_rs", &["domain"]),
     ("jsonwebtoken", &["domain"]),
+    ("quick_cache", &["domain"]),
     ("sqlx", &["store"]),
     ("axum", &["http", "internal"]),
     ("tower", &["http", "internal"]),

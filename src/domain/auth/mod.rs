@@ -11,6 +11,7 @@ mod password;
 mod session;
 mod store;
 mod token;
+mod token_cache;
 mod verify;
 
 use std::{sync::Arc, time::Duration};

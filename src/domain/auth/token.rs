@@ -11,8 +11,14 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
-use super::{Keys, SessionId, SigningAlgorithm};
-use crate::domain::{Clock, users::UserId};
+use super::{
+    Keys, SessionId, SigningAlgorithm,
+    token_cache::{MAX_ENTRIES, TokenCache, TokenDigest},
+};
+use crate::{
+    domain::{Clock, users::UserId},
+    telemetry::Metrics,
+};
 
 /// Issues and checks access tokens.
 pub struct Tokens {
@@ -21,6 +27,18 @@ pub struct Tokens {
     audience: String,
     times: TokenTimes,
     clock: Clock,
+    cache: TokenCache,
+}
+
+/// The claims of a token that is ours: its signature, its form, its issuer and its audience are right. None of that can
+/// change while the keys and names of [`Tokens`] do not. Its times are still to be checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct VerifiedToken {
+    user: UserId,
+    session: SessionId,
+    /// The later one of `nbf` and `iat`.
+    not_before: i64,
+    expires_at: i64,
 }
 
 /// The times of access tokens.
@@ -127,8 +145,15 @@ impl Tokens {
 
     /// Puts keys, names and times together.
     #[must_use]
-    pub fn new(keys: Keys, issuer: String, audience: String, times: TokenTimes, clock: Clock) -> Self {
-        Self { keys, issuer, audience, times, clock }
+    pub fn new(
+        keys: Keys,
+        issuer: String,
+        audience: String,
+        times: TokenTimes,
+        clock: Clock,
+        metrics: &Metrics,
+    ) -> Self {
+        Self { keys, issuer, audience, times, clock, cache: TokenCache::new(MAX_ENTRIES, metrics) }
     }
 
     /// How long an issued token is valid.
@@ -175,10 +200,9 @@ impl Tokens {
         encode(&header, &claims, &signing.key).map(SecretString::from)
     }
 
-    /// Who the token says is calling, if it is ours and its time is now.
+    /// Returns the user and the session that the token names, if it is ours and its time is now.
     ///
-    /// Nothing in a token is believed before its signature is checked but which of our keys made it. That key decides how
-    /// the token is checked.
+    /// A token that was accepted before is not verified again. Its times are checked with each call.
     ///
     /// # Errors
     /// As [`TokenError`] says.
@@ -186,6 +210,21 @@ impl Tokens {
         if token.len() > Self::MAX_OCTETS {
             return Err(TokenError::Malformed);
         }
+        let digest = TokenDigest::of(token);
+        if let Some(verified) = self.cache.get(&digest) {
+            return self.accept(&verified);
+        }
+        let verified = self.verify(token)?;
+        let accepted = self.accept(&verified)?;
+        self.cache.insert(digest, verified);
+        Ok(accepted)
+    }
+
+    /// Checks everything but the times.
+    ///
+    /// Nothing in a token is believed before its signature is checked but which of our keys made it. That key decides how
+    /// the token is checked.
+    pub(super) fn verify(&self, token: &str) -> Result<VerifiedToken, TokenError> {
         let (message, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
         let (head, claims) = message.split_once('.').ok_or(TokenError::Malformed)?;
         let head: Head = object(head)?;
@@ -211,24 +250,30 @@ impl Tokens {
                 return Err(TokenError::WrongParty);
             }
         }
-        self.accept(&claims)
-    }
-
-    fn accept(&self, claims: &Claims) -> Result<(UserId, SessionId), TokenError> {
         let (user, session) = (id(&claims.sub)?, id(&claims.sid)?);
         if claims.iss != self.issuer || claims.aud != self.audience {
             return Err(TokenError::WrongParty);
         }
+        Ok(VerifiedToken {
+            user: UserId(user),
+            session: SessionId(session),
+            not_before: claims.nbf.max(claims.iat),
+            expires_at: claims.exp,
+        })
+    }
+
+    /// Checks the times of a token.
+    fn accept(&self, token: &VerifiedToken) -> Result<(UserId, SessionId), TokenError> {
         let now = self.clock.now().timestamp();
-        if claims.exp <= now {
+        if token.expires_at <= now {
             return Err(TokenError::Expired);
         }
         // Never after its `exp`: the issuer has chosen how long a token is good.
         let skew = i64::try_from(self.times.clock_skew.as_secs()).unwrap_or(i64::MAX);
-        if claims.nbf.max(claims.iat) > now.saturating_add(skew) {
+        if token.not_before > now.saturating_add(skew) {
             return Err(TokenError::NotYet);
         }
-        Ok((UserId(user), SessionId(session)))
+        Ok((token.user, token.session))
     }
 }
 

@@ -165,6 +165,12 @@ metrics! {
         "Access tokens that were issued, by what for";
     TOKEN_REJECTIONS: Counter, "glasshouse_token_rejections_total", ["reason"],
         "Access and refresh tokens that were not accepted, by why";
+    TOKEN_CACHE_ENTRIES: Gauge, "glasshouse_token_cache_entries", [],
+        "Verified access tokens in the cache";
+    TOKEN_CACHE_LOOKUPS: Counter, "glasshouse_token_cache_lookups_total", ["result"],
+        "Lookups of access tokens in the cache of verified ones: hit or miss";
+    TOKEN_CACHE_EVICTIONS: Counter, "glasshouse_token_cache_evictions_total", [],
+        "Verified access tokens that left the cache because it was full";
     SESSIONS_SWEPT: Counter, "glasshouse_sessions_swept_total", [],
         "Sessions that had expired and were removed";
     PASSWORD_HASH_DURATION: Histogram(HASH_SECONDS), "glasshouse_password_hash_duration_seconds", [],

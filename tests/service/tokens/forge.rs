@@ -14,7 +14,7 @@ use secrecy::ExposeSecret;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{Engine as Store, Service, Session};
+use crate::support::{Engine as Store, PASSWORD, Service, Session};
 
 /// The service, two of its users, and everything that a token is made of.
 pub(super) struct Forge {
@@ -118,8 +118,10 @@ impl Forge {
             ("GLASSHOUSE_AUTH__VERIFICATION_KEY_FILES", verifying.to_str().unwrap()),
         ];
         let service = Service::start_with(Store::Sqlite, &settings).await;
-        let (ann, bob) =
-            (service.client().joined("ann@example.com").await, service.client().joined("bob@example.com").await);
+        let (ann, bob) = (
+            session_with_unused_token(&service, "ann@example.com").await,
+            service.client().joined("bob@example.com").await,
+        );
         let text = |part: usize| {
             let part = ann.access_token.split('.').nth(part).unwrap();
             String::from_utf8(decoded(part)).unwrap()
@@ -170,6 +172,21 @@ impl Forge {
         let message = format!("{}.{}", encoded(head), encoded(&self.claims));
         let tag = hmac::sign(&hmac::Key::new(algorithm, secret), message.as_bytes());
         format!("{message}.{}", encoded(tag))
+    }
+}
+
+/// Registers a user and signs in. The access token was not sent yet, so it is not cached.
+async fn session_with_unused_token(service: &Service, email: &str) -> Session {
+    let registered = service.client().register(email).await;
+    let granted = service.client().sign_in(email, PASSWORD).await;
+    let token = |name: &str| granted.json[name].as_str().unwrap().to_owned();
+    Session {
+        id: registered.json["id"].as_str().unwrap().to_owned(),
+        email: email.to_owned(),
+        etag: registered.header("etag").to_owned(),
+        client: service.client().as_bearer(&token("access_token")),
+        access_token: token("access_token"),
+        refresh_token: token("refresh_token"),
     }
 }
 

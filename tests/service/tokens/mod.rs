@@ -7,10 +7,13 @@ mod two_algorithms;
 
 use std::collections::BTreeMap;
 
+use chrono::TimeDelta;
 use forge::{Forge, changed, signed_by};
 use glasshouse::domain::auth::SigningAlgorithm;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+
+use crate::support::Service;
 
 async fn assert_every_attack_is_refused(algorithm: SigningAlgorithm) {
     let forge = Forge::open(algorithm).await;
@@ -18,21 +21,63 @@ async fn assert_every_attack_is_refused(algorithm: SigningAlgorithm) {
     assert!(rows.len() > 250, "{}", rows.len());
     let mut reasons: BTreeMap<&str, f64> = BTreeMap::new();
     let mut faults = Vec::new();
-    for (name, token, code) in &rows {
-        let reply = forge.service.client().as_bearer(token).me().await;
-        if reply.status != 401 || reply.code() != *code {
-            faults.push(format!("{name}: {} {} and not {code}: {token}", reply.status, reply.text));
+    // The cache of verified tokens is empty at first, and then holds the token that most attacks are made of.
+    // Of the attacks, only tokens whose signature and times are right enter it: those refused for their session.
+    let cached = rows.iter().filter(|(_, _, code)| *code == "session_ended").count();
+    for (cache, expected_hits) in [("cold", cached), ("warm", 2 * cached)] {
+        let hits = hits(&forge.service).await;
+        for (name, token, code) in rows.iter().flat_map(|attack| [attack, attack]) {
+            let reply = forge.service.client().as_bearer(token).me().await;
+            if reply.status != 401 || reply.code() != *code {
+                faults.push(format!("{name}, {cache}: {} {} and not {code}: {token}", reply.status, reply.text));
+            }
+            let challenge = reply.header("www-authenticate");
+            assert!(challenge.starts_with("Bearer error=\"invalid_token\""), "{name}: {challenge}");
+            *reasons.entry(code).or_default() += 1.0;
         }
-        let challenge = reply.header("www-authenticate");
-        assert!(challenge.starts_with("Bearer error=\"invalid_token\""), "{name}: {challenge}");
-        *reasons.entry(code).or_default() += 1.0;
+        assert!(faults.is_empty(), "{}", faults.join("\n"));
+        assert_eq!(self::hits(&forge.service).await - hits, expected_hits, "{cache}");
+        for _ in 0..2 {
+            assert_eq!(forge.ann.client.me().await.json["id"], forge.ann.id);
+        }
     }
-    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    assert_eq!(hits(&forge.service).await, 3 * cached + 3, "the accepted token is cached");
     for (reason, count) in reasons {
         let series = format!("glasshouse_token_rejections_total{{reason=\"{reason}\"}}");
         assert_eq!(forge.service.metric(&series).await, Some(count), "{reason}");
     }
-    assert_eq!(forge.ann.client.me().await.json["id"], forge.ann.id);
+}
+
+async fn hits(service: &Service) -> usize {
+    let hits = service.metric("glasshouse_token_cache_lookups_total{result=\"hit\"}").await;
+    hits.map(|hits| hits.to_string()).unwrap_or_default().parse().expect("a whole number")
+}
+
+#[tokio::test]
+async fn cached_token_is_refused_after_expiry_sign_out_and_removal() {
+    let service = Service::start().await;
+    let client = service.client();
+    let (ann, bob, eve) = (
+        client.joined("ann@example.com").await,
+        client.joined("bob@example.com").await,
+        client.joined("eve@example.com").await,
+    );
+    for session in [&ann, &bob, &eve] {
+        for _ in 0..2 {
+            assert_eq!(session.client.me().await.status, 200);
+        }
+    }
+    assert_eq!(ann.client.sign_out().await.status, 204);
+    assert_eq!(bob.client.remove(&bob.id).await.status, 204);
+    for session in [&ann, &bob] {
+        let reply = session.client.me().await;
+        assert_eq!((reply.status.as_u16(), reply.code()), (401, "session_ended"));
+    }
+    assert_eq!(eve.client.me().await.status, 200);
+    service.pass(TimeDelta::minutes(16));
+    let reply = eve.client.me().await;
+    assert_eq!((reply.status.as_u16(), reply.code()), (401, "token_expired"));
+    assert!(hits(&service).await >= 9, "the tokens were cached");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
