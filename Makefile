@@ -7,7 +7,7 @@ DENY_WARNINGS = -- -D warnings
 export NAME PROFILE FAULT SCALE SOAK
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench fmt golden rename load stack stack-local gameday
+.PHONY: help run test check bench bench-peers fmt golden rename load stack stack-local gameday
 
 help: ## lists these names
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -30,6 +30,7 @@ test: ## runs every test, on SQLite and on a real PostgreSQL, with what that nee
 check: ## everything that can be said without running the service: format, lints, documentation, dependencies
 	cargo fmt --check
 	cargo fmt --check --manifest-path tests/model/Cargo.toml
+	cargo fmt --check --manifest-path benches/peers/rust/Cargo.toml
 	cargo clippy --locked --all-targets $(DENY_WARNINGS)
 	cargo rustdoc --locked --lib $(DENY_WARNINGS)
 	scripts/deny
@@ -37,8 +38,15 @@ check: ## everything that can be said without running the service: format, lints
 bench: ## measures the request path, token checking, password hashing, the cost of telemetry, and five times too much load
 	cargo bench --locked
 
+# The peers are built as their users would: without the flags of .cargo/config.toml.
+bench-peers: ## measures the service beside other programs, and under too much load: make bench-peers TABLES="cost goodput rest"
+	RUSTFLAGS= cargo build --locked --release --manifest-path benches/peers/rust/Cargo.toml --target-dir target/peers
+	cd benches/peers/go && go build -o ../../../target/peers/go .
+	cargo bench --locked --bench peers -- $(or $(TABLES),cost goodput rest)
+
 fmt: ## formats the code
 	cargo fmt
+	cargo fmt --manifest-path benches/peers/rust/Cargo.toml
 
 golden: ## rewrites tests/golden and the other files that tests compare with what the program says
 	UPDATE_GOLDEN=1 cargo test --locked --no-fail-fast

@@ -29,7 +29,7 @@ fn main() {
     let (rounds, seconds): (usize, u64) = (number("SEEN_ROUNDS", 12), number("SEEN_SECONDS", 2) as u64);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let database = runtime.block_on(Postgres::get().database());
-    let collector = runtime.block_on(sink::start());
+    let (collector, _) = runtime.block_on(sink::start());
     let folder = tempfile::TempDir::new().expect("a folder");
     for modes in [modes::TELEMETRY, modes::TOOLS] {
         let start = |mode: &Mode| {

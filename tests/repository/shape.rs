@@ -15,6 +15,12 @@ const EMPTY_NAMES: &[&str] = &[
 const SLEEPS: &[(&str, &str)] = &[
     ("benches/overload/load.rs", "whether it is well again is asked every few milliseconds, until it is"),
     ("benches/overload/main.rs", "memory is looked at in the middle of the load"),
+    (
+        "benches/peers/cost.rs",
+        "spans that are exported after the load belong to its requests, so there is time for that",
+    ),
+    ("benches/peers/rest.rs", "what is measured is a program that nothing is asked of for seconds"),
+    ("benches/peers/server.rs", "a process does not announce that it is ready: the benchmark connects until it can"),
     ("benches/seen/load.rs", "what was exported late belongs to the slice before, so each slice is given a moment"),
     ("benches/seen/server.rs", "a process tells nobody that it is ready: it is asked until it says so"),
     ("tests/chaos/moments.rs", "faults last for a while and come at any moment, and clients pause between requests"),
