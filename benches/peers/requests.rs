@@ -6,10 +6,13 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use glasshouse::domain::{
-    Clock,
-    auth::{Keys, SessionId, TokenTimes, Tokens},
-    users::UserId,
+use glasshouse::{
+    domain::{
+        Clock,
+        auth::{Keys, SessionId, TokenTimes, Tokens},
+        users::UserId,
+    },
+    telemetry::Metrics,
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
@@ -49,8 +52,9 @@ impl TokenSigner {
         let claims: Value = serde_json::from_slice(&claims).expect("claims are JSON");
         let id = |name: &str| Uuid::try_parse(claims[name].as_str().expect("a string")).expect("an id");
         let times = TokenTimes { lifetime: Duration::from_hours(24), clock_skew: Duration::ZERO };
+        let (party, metrics) = ("glasshouse", Metrics::new(100));
         Self {
-            tokens: Tokens::new(keys, "glasshouse".to_owned(), "glasshouse".to_owned(), times, Clock::system()),
+            tokens: Tokens::new(keys, party.to_owned(), party.to_owned(), times, Clock::system(), &metrics),
             user: UserId(id("sub")),
             session: SessionId(id("sid")),
             public_key: key["x"].as_str().expect("an Ed25519 key").to_owned(),
