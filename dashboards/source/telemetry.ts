@@ -36,13 +36,14 @@ export const telemetry = dashboard(
             width: 8,
             unit: unit.perSecond,
             description: `
-                Spans and log records that did not leave, by why. Queue full: the collector is slow or there is too
+                Spans, log records and data points of metrics that did not leave, by why. Queue full: the collector is slow or there is too
                 much; failed exports: it is gone. No request is slower for it, but traces are missing.`,
             ask: [
                 ...lost('otel_sdk_processor_span_processed_total', 'spans queued'),
                 ...lost('otel_sdk_exporter_span_exported_total', 'spans exported'),
                 ...lost('otel_sdk_processor_log_processed_total', 'logs queued'),
                 ...lost('otel_sdk_exporter_log_exported_total', 'logs exported'),
+                ...lost('otel_sdk_exporter_metric_data_point_exported_total', 'metrics exported'),
             ],
             alerts: ['TelemetryDropped'],
             see: [logs('glasshouse_otel_signal!=""')],

@@ -130,8 +130,9 @@ pub fn load(sources: &Sources) -> Result<Settings, Faults> {
     database_url::check(&store, &values, &sources.environment, &mut faults);
     let mut telemetry = telemetry(&values, environment::allows_color(&sources.environment), &mut faults);
     let Some(keys) = keys::read(&values, environment, &mut faults) else { return Err(faults) };
-    let client_keys = [&telemetry.traces, &telemetry.logs];
-    let client_keys = client_keys.into_iter().flatten().filter_map(|export| Some(&export.tls.identity.as_ref()?.1));
+    let batched = [&telemetry.traces, &telemetry.logs].into_iter().flatten().map(|batched| &batched.export);
+    let exports = batched.chain(telemetry.metrics.as_ref().map(|metrics| &metrics.export));
+    let client_keys = exports.filter_map(|export| Some(&export.tls.identity.as_ref()?.1));
     telemetry.secrets = credentials::secrets(&values, &client_keys.chain([&keys.signing]).collect::<Vec<_>>());
 
     let defaulted = rules::defaulted(&values, environment, keys.new.as_deref());
@@ -297,6 +298,7 @@ fn telemetry(values: &Values, log_color: bool, faults: &mut Faults) -> telemetry
         log_queue: values.whole("log.queue"),
         traces: otel::traces(values, faults),
         logs: otel::logs(values, faults),
+        metrics: otel::metrics(values, faults),
         sampler: otel::sampler(values),
         trust_remote_sampling: values.flag("telemetry.trust_remote_sampling"),
         force_trace_token: values.secret("telemetry.force_trace_token"),

@@ -6,6 +6,9 @@ use crate::telemetry::{Counter, Gauge, Histogram, Metrics, catalog};
 pub(super) const GOOD: &str = "good";
 pub(super) const BAD: &str = "bad";
 
+/// Values of the label `error_type` of requests that the service failed.
+const FAILURES: [&str; 6] = ["internal", "panic", "timeout", "store_unavailable", "overloaded", "hashing_overloaded"];
+
 /// Rate, errors and duration of requests, and what they cost.
 #[derive(Clone)]
 pub(super) struct HttpMetrics {
@@ -38,7 +41,9 @@ impl HttpMetrics {
             this.slo_duration.appear(&[availability]);
         }
         for (method, route) in operations {
-            this.failures.add(&[method, route], 0);
+            for error_type in FAILURES {
+                this.failures.add(&[method, route, error_type], 0);
+            }
             this.active.set(&[method, "http"], 0.0);
         }
         this

@@ -24,9 +24,11 @@ pub struct Config {
     /// How many lines wait for the writer; beyond it they are dropped and counted.
     pub log_queue: usize,
     /// Where spans go; none switches traces off.
-    pub traces: Option<Export>,
+    pub traces: Option<BatchedExport>,
     /// Where logs go beside stdout.
-    pub logs: Option<Export>,
+    pub logs: Option<BatchedExport>,
+    /// Where metrics go beside `/metrics`.
+    pub metrics: Option<MetricsExport>,
     /// Which requests are traced.
     pub sampler: Sampler,
     /// Whether a stranger's sampling flag is believed.
@@ -65,7 +67,7 @@ pub enum LogFormat {
 /// Where one signal is exported to.
 #[derive(Clone)]
 pub struct Export {
-    /// gRPC: the collector's base URL. HTTP: the whole URL, with `/v1/traces` or `/v1/logs`. Without user and password.
+    /// gRPC: the collector's base URL. HTTP: the whole URL, such as with `/v1/traces`. Without user and password.
     pub endpoint: Url,
     /// How it is spoken to.
     pub protocol: Protocol,
@@ -77,12 +79,43 @@ pub struct Export {
     pub gzip: bool,
     /// How long one export may take.
     pub timeout: Duration,
+}
+
+/// An export of items that wait in a queue.
+#[derive(Debug, Clone)]
+pub struct BatchedExport {
+    /// Where they are sent.
+    pub export: Export,
     /// How many items wait for export; beyond it they are dropped and counted.
     pub queue: usize,
     /// How many items one export has at most.
     pub batch: usize,
     /// How long an item waits for company.
     pub delay: Duration,
+}
+
+/// An export of all metrics at regular intervals.
+#[derive(Debug, Clone)]
+pub struct MetricsExport {
+    /// Where they are sent.
+    pub export: Export,
+    /// From one export to the next: `OTEL_METRIC_EXPORT_INTERVAL`.
+    pub interval: Duration,
+    /// What counters and histograms count from.
+    pub temporality: Temporality,
+    /// Whether histograms are sent with exponential buckets instead of the catalogue's.
+    pub exponential: bool,
+}
+
+/// What an exported count begins with: `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Temporality {
+    /// The start of the process.
+    Cumulative,
+    /// The export before.
+    Delta,
+    /// The export before; the start of the process for counts that the process reads elsewhere, such as CPU time.
+    LowMemory,
 }
 
 /// Without the URL: a password may be in it.

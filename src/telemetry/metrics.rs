@@ -33,6 +33,7 @@ struct Inner {
     series: prometheus::IntGaugeVec,
     overflow: IntCounterVec,
     native: bool,
+    started: SystemTime,
     families: Mutex<HashMap<&'static str, Family>>,
     target: OnceLock<BTreeMap<String, String>>,
 }
@@ -105,6 +106,7 @@ impl Metrics {
             series,
             overflow,
             native: false,
+            started: now(),
             families: Mutex::default(),
             target: OnceLock::new(),
         }));
@@ -211,6 +213,11 @@ impl Metrics {
         Some(metric.get_histogram().clone())
     }
 
+    /// When this registry was made.
+    pub(super) fn started(&self) -> SystemTime {
+        self.0.started
+    }
+
     /// When a series of a counter or histogram began; none for those that are read from elsewhere.
     pub(super) fn created(&self, family: &str, labels: &[&str]) -> Option<SystemTime> {
         self.families().get(family)?.created(labels)
@@ -246,6 +253,11 @@ impl Metrics {
         }
         series
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the start of a registry is no business of the domain's clock")]
+fn now() -> SystemTime {
+    SystemTime::now()
 }
 
 /// A collector that the registry is not the only owner of.

@@ -39,7 +39,7 @@ pub mod traces;
 pub use allocator::{allocated_bytes, unsampled};
 pub use build::{BUILD, Build};
 pub use chain::Chain;
-pub use config::{Config, Export, LogFormat, Protocol, Sampler, Tls};
+pub use config::{BatchedExport, Config, Export, LogFormat, MetricsExport, Protocol, Sampler, Temporality, Tls};
 pub use export::{ExportError, Outage};
 pub use exposition::Exposition;
 pub use log_filter::LogFilter;

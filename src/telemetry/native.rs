@@ -1,6 +1,9 @@
 //! Observations in exponential buckets, as Prometheus' native histograms and OTLP's exponential histograms have them.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::{
+    collections::HashMap,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
 
 /// Eight buckets from a number to its double, each 9 % wide: Prometheus' `schema`, OTLP's `scale`.
 pub(super) const SCHEMA: i32 = 3;
@@ -38,6 +41,16 @@ pub(super) struct Snapshot {
 }
 
 impl Snapshot {
+    /// What was counted since an earlier snapshot of the same histogram.
+    pub(super) fn since(&self, earlier: &Self) -> Self {
+        let before: HashMap<i32, u64> = earlier.buckets.iter().copied().collect();
+        let added = self
+            .buckets
+            .iter()
+            .map(|&(index, count)| (index, count.saturating_sub(before.get(&index).copied().unwrap_or_default())));
+        Self { zero: self.zero.saturating_sub(earlier.zero), buckets: added.filter(|(_, count)| *count > 0).collect() }
+    }
+
     pub(super) fn count(&self) -> u64 {
         self.zero + self.buckets.iter().map(|(_, count)| count).sum::<u64>()
     }

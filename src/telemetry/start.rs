@@ -40,6 +40,7 @@ pub struct Telemetry {
     lines: Lines,
     spans: Option<SdkTracerProvider>,
     logs: Option<SdkLoggerProvider>,
+    exported_metrics: Option<export::MetricsExporter>,
 }
 
 /// Why telemetry could not be started.
@@ -75,7 +76,8 @@ impl Telemetry {
     pub fn start(config: &Config, output: Output, exporting: &Handle) -> Result<Self, StartError> {
         let metrics =
             if config.recording { Metrics::new(config.max_series) } else { Metrics::silent(config.max_series) };
-        let metrics = if config.native_histograms { metrics.with_native_histograms() } else { metrics };
+        let exponential = config.metrics.as_ref().is_some_and(|export| export.exponential);
+        let metrics = if config.native_histograms || exponential { metrics.with_native_histograms() } else { metrics };
         metrics.belong_to(config.attributes());
         build::register(&metrics);
         process::register(&metrics);
@@ -85,11 +87,12 @@ impl Telemetry {
 
         let redactor = Redactor::new(config.secrets.iter().map(ExposeSecret::expose_secret));
         let outage = Outage::default();
-        let (spans, logs) = {
+        let (spans, logs, exported_metrics) = {
             let _runtime = exporting.enter();
             (
                 export::tracer_provider(config, &outage, &redactor, &metrics)?,
                 export::logger_provider(config, &outage, &redactor, &metrics)?,
+                export::metrics_exporter(config, &outage, &redactor, &metrics)?,
             )
         };
         let scope = InstrumentationScope::builder("glasshouse")
@@ -138,7 +141,19 @@ impl Telemetry {
         let (followers, console) = (Followers::new(json, redactor, &metrics), Recorder::new(&metrics));
         let subscriber = tracing_subscriber::registry().with(layers).with(followers.layer()).with(console.layer());
         let dispatch = Dispatch::new(subscriber);
-        Ok(Self { metrics, tracer, log_filter, console, followers, outage, dispatch, lines, spans, logs })
+        Ok(Self {
+            metrics,
+            tracer,
+            log_filter,
+            console,
+            followers,
+            outage,
+            dispatch,
+            lines,
+            spans,
+            logs,
+            exported_metrics,
+        })
     }
 
     /// What this process logs from now on goes here.
@@ -155,7 +170,7 @@ impl Telemetry {
         &self.dispatch
     }
 
-    /// Sends the last spans and log records, at most for `budget`, and says whether all arrived. What ends after this
+    /// Sends the last spans, log records and metrics, at most for `budget`, and says whether all arrived. What ends after this
     /// is not exported any more. Must not run on the runtime that exports.
     pub async fn flush(&self, budget: Duration) -> bool {
         // Side by side: one collector that hangs must not eat the other's time. `shutdown` waits for the SDK's own
@@ -163,8 +178,10 @@ impl Telemetry {
         let (spans, logs) = (self.spans.clone(), self.logs.clone());
         let spans = within(budget, move || spans.is_none_or(|spans| spans.shutdown_with_timeout(budget).is_ok()));
         let logs = within(budget, move || logs.is_none_or(|logs| logs.shutdown_with_timeout(budget).is_ok()));
-        let (spans, logs) = tokio::join!(spans, logs);
-        spans && logs
+        let metrics = self.exported_metrics.clone();
+        let metrics = within(budget, move || metrics.is_none_or(|metrics| metrics.shutdown(budget)));
+        let (spans, logs, metrics) = tokio::join!(spans, logs, metrics);
+        spans && logs && metrics
     }
 }
 
@@ -206,7 +223,7 @@ mod tests {
     };
 
     use super::{Output, Telemetry};
-    use crate::telemetry::{Config, Export, LogFormat, Protocol, Sampler, Tls};
+    use crate::telemetry::{BatchedExport, Config, Export, LogFormat, Protocol, Sampler, Tls};
 
     #[derive(Clone, Default)]
     struct SharedBuffer(Arc<Mutex<Vec<u8>>>);
@@ -221,21 +238,19 @@ mod tests {
         }
     }
 
-    fn export(signal: &str) -> Export {
-        Export {
+    fn export(signal: &str) -> BatchedExport {
+        let export = Export {
             endpoint: format!("http://127.0.0.1:1/v1/{signal}").parse().expect("a URL"),
             protocol: Protocol::HttpProtobuf,
             headers: Vec::new(),
             tls: Tls::default(),
             gzip: false,
             timeout: Duration::from_secs(1),
-            queue: 8,
-            batch: 8,
-            delay: Duration::from_secs(1),
-        }
+        };
+        BatchedExport { export, queue: 8, batch: 8, delay: Duration::from_secs(1) }
     }
 
-    fn config(traces: Option<Export>, logs: Option<Export>) -> Config {
+    fn config(traces: Option<BatchedExport>, logs: Option<BatchedExport>) -> Config {
         Config {
             service_name: "glasshouse".to_owned(),
             resource: BTreeMap::new(),
@@ -246,6 +261,7 @@ mod tests {
             log_queue: 8,
             traces,
             logs,
+            metrics: None,
             sampler: Sampler { parent_based: true, ratio: 1.0 },
             trust_remote_sampling: false,
             force_trace_token: None,

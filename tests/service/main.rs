@@ -25,6 +25,7 @@ mod listing;
 mod logs;
 mod metrics;
 mod otlp_export;
+mod otlp_metrics;
 mod overload;
 mod passwords;
 mod patterns;

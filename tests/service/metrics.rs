@@ -151,7 +151,8 @@ async fn each_request_counts_under_its_route_its_status_and_its_error() {
     assert_eq!(service.client().get("/health/ready").await.status, 200);
     assert!(!probes.contains("http_route=\"/health"), "probes are no requests");
     // What has not failed yet is there at zero, so that its first failure is an increase.
-    let failures = "glasshouse_request_failures_total{http_request_method=\"POST\",http_route=\"/api/v1/users\"}";
+    let failures = "glasshouse_request_failures_total{error_type=\"internal\",http_request_method=\"POST\",\
+                    http_route=\"/api/v1/users\"}";
     assert_eq!(service.metric(failures).await, Some(0.0));
 }
 

@@ -24,7 +24,7 @@ fn a_base_endpoint_gets_the_path_of_the_signal_and_an_own_one_is_taken_as_it_is(
         (vec![(BASE, "c:4317"), (PROTOCOL, "grpc"), INSECURE], "http://c:4317/"),
     ] {
         let traces = with(&variables).settings().telemetry.traces.expect("an endpoint");
-        assert_eq!(traces.endpoint.as_str(), expected, "{variables:?}");
+        assert_eq!(traces.export.endpoint.as_str(), expected, "{variables:?}");
     }
 }
 
@@ -47,11 +47,12 @@ fn exports_are_as_the_standard_variables_say() {
     .settings();
     let telemetry = &settings.telemetry;
     let (traces, logs) = (telemetry.traces.as_ref().expect("traces"), telemetry.logs.as_ref().expect("logs"));
+    assert_eq!((traces.queue, logs.queue, traces.batch, traces.delay), (8192, 2000, 1024, Duration::from_secs(1)));
+    let (traces, logs) = (&traces.export, &logs.export);
     assert_eq!((traces.protocol, logs.protocol), (Protocol::Grpc, Protocol::HttpProtobuf));
     assert_eq!((traces.headers[0].0.as_str(), traces.headers[0].1.expose_secret()), ("authorization", "Bearer hush"));
     assert_eq!((traces.gzip, logs.gzip), (true, false));
     assert_eq!((traces.timeout, logs.timeout), (Duration::from_secs(3), Duration::from_secs(5)));
-    assert_eq!((traces.queue, logs.queue, traces.batch, traces.delay), (8192, 2000, 1024, Duration::from_secs(1)));
     assert_eq!(telemetry.service_name, "other");
     assert_eq!(telemetry.resource["deployment.environment.name"], "a b");
     assert_eq!(telemetry.sampler, Sampler { parent_based: false, ratio: 0.25 });
@@ -83,6 +84,7 @@ fn standard_variables_without_effect_are_named_in_one_warning() {
     let warnings = with(&[
         ("OTEL_LOG_LEVEL", "debug"),
         ("OTEL_METRICS_EXPORTER", "otlp"),
+        ("OTEL_METRICS_EXEMPLAR_FILTER", "always_on"),
         ("OTEL_PROPAGATORS", "b3,tracecontext"),
         ("OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE", "a.pem"),
         ("OTEL_TRACES_SAMPLER_ARG", "0.5"),
@@ -125,7 +127,7 @@ fn certificates_are_read_and_checked_before_the_start() {
             ("OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", &key),
         ];
         let traces = with_tls(&all).settings().telemetry.traces.expect("an endpoint");
-        assert!(traces.tls.ca.is_some() && traces.tls.identity.is_some(), "{protocol}");
+        assert!(traces.export.tls.ca.is_some() && traces.export.tls.identity.is_some(), "{protocol}");
         for (name, path) in [
             ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere.pem"),
             ("OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", key.as_str()),
@@ -159,8 +161,9 @@ fn credentials_in_the_url_are_sent_as_basic_or_refused() {
         with(&[("OTEL_EXPORTER_OTLP_ENDPOINT", url), ("OTEL_EXPORTER_OTLP_HEADERS", headers)])
     };
     let traces = with_headers("http://ann:hush@c:4318", "").settings().telemetry.traces.expect("an endpoint");
-    assert_eq!(traces.endpoint.as_str(), "http://c:4318/v1/traces");
-    let headers: Vec<_> = traces.headers.iter().map(|(name, value)| (name.as_str(), value.expose_secret())).collect();
+    assert_eq!(traces.export.endpoint.as_str(), "http://c:4318/v1/traces");
+    let headers: Vec<_> =
+        traces.export.headers.iter().map(|(name, value)| (name.as_str(), value.expose_secret())).collect();
     assert_eq!(headers, [("authorization", "Basic YW5uOmh1c2g=")]);
     let fault = with_headers("http://ann:hush@c:4318", "Authorization=Bearer%20b").fault();
     assert!(fault.starts_with("OTEL_EXPORTER_OTLP_ENDPOINT") && !fault.contains("hush"), "{fault}");

@@ -149,7 +149,7 @@ impl Account {
         let trace = self.span.sampled();
         metrics.duration.observe_in(&labels, took.as_secs_f64(), trace);
         let availability = if self.is_service_failure() {
-            metrics.failures.inc(&[method, route]);
+            metrics.failures.inc(&[method, route, self.server_error_type().unwrap_or_default()]);
             BAD
         } else {
             GOOD

@@ -37,8 +37,8 @@ metrics! {
         "How long a request took, from its headers to the end of the answer";
     SLO_REQUEST_DURATION: Histogram(HTTP_SECONDS), "glasshouse_slo_request_duration_seconds", ["availability"],
         "Requests as the objectives count them: good, or bad if the service failed them; both series exist from the start";
-    REQUEST_FAILURES: Counter, "glasshouse_request_failures_total", ["http_request_method", "http_route"],
-        "Requests that the service failed; the series of every route exists from the start";
+    REQUEST_FAILURES: Counter, "glasshouse_request_failures_total", ["http_request_method", "http_route", "error_type"],
+        "Requests that the service failed; the series of every route and cause exist from the start";
     HTTP_SERVER_ACTIVE_REQUESTS: Gauge, "http_server_active_requests", ["http_request_method", "url_scheme"],
         "Requests under way, until the end of the answer's body";
     HTTP_SERVER_REQUEST_BODY_SIZE: Histogram(BODY_BYTES), "http_server_request_body_size_bytes", ["http_request_method", "http_route"],
@@ -204,6 +204,8 @@ metrics! {
         "Log records that wait for export";
     LOG_QUEUE_CAPACITY: Gauge, "otel_sdk_processor_log_queue_capacity", [],
         "How many log records may wait for export";
+    METRIC_POINTS_EXPORTED: Counter, "otel_sdk_exporter_metric_data_point_exported_total", ["error_type"],
+        "Data points of metrics whose export ended, by whether it succeeded (empty) or why not";
     LOG_LINES: Counter, "glasshouse_log_lines_total", ["level"],
         "Log lines that were written or dropped";
     LOG_LINES_DROPPED: Counter, "glasshouse_log_lines_dropped_total", [],

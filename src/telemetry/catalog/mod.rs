@@ -6,6 +6,7 @@
 mod attributes;
 mod fields;
 mod metrics;
+mod names;
 mod paths;
 mod print;
 mod spans;
@@ -14,6 +15,7 @@ mod weaver;
 pub use attributes::{NAMESPACE, REGISTRY, ValueType, attribute, registered};
 pub use fields::FIELDS;
 pub use metrics::*;
+pub use names::{otlp_attribute, otlp_metric};
 pub use paths::PATHS;
 pub use print::{json, markdown};
 pub use spans::{SPANS, Span};

@@ -6,22 +6,8 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use super::{
     FIELDS, Kind, METRICS, Metric, SPANS,
     attributes::{NAMESPACE, OF_SPANS, ValueType, attribute, field_type, registered},
+    names::{is_standard, otlp_attribute, otlp_metric},
 };
-
-/// Labels of metrics that are attributes of OpenTelemetry; all others are ours.
-const LABELS: &[(&str, &str)] = &[
-    ("db_client_connection_pool_name", "db.client.connection.pool.name"),
-    ("db_client_connection_state", "db.client.connection.state"),
-    ("db_collection_name", "db.collection.name"),
-    ("db_operation_name", "db.operation.name"),
-    ("db_query_summary", "db.query.summary"),
-    ("db_system_name", "db.system.name"),
-    ("error_type", "error.type"),
-    ("http_request_method", "http.request.method"),
-    ("http_response_status_code", "http.response.status_code"),
-    ("http_route", "http.route"),
-    ("url_scheme", "url.scheme"),
-];
 
 /// The registry, as one file of YAML. What it refers to is defined by OpenTelemetry's own registry.
 pub fn weaver() -> String {
@@ -39,7 +25,7 @@ pub fn weaver() -> String {
     let fields: Vec<_> = FIELDS.iter().filter(|field| !IN_RECORD.contains(&field.name)).collect();
     let names: Vec<_> = fields.iter().map(|field| attribute(field.name)).collect();
     references(&mut yaml, names.iter().map(|name| (&**name, "recommended")));
-    for metric in METRICS {
+    for metric in METRICS.iter().filter(|metric| !is_standard(metric)) {
         write_metric(&mut yaml, metric);
     }
     yaml
@@ -62,9 +48,9 @@ fn own_attributes(yaml: &mut String) {
         }
     }
     for label in METRICS.iter().flat_map(|metric| metric.labels) {
-        let name = label_attribute(label);
+        let name = otlp_attribute(label);
         if registered(&name).is_none() {
-            own.entry(name).or_insert((ValueType::String, "A label of metrics"));
+            own.entry(name.into_owned()).or_insert((ValueType::String, "A label of metrics"));
         }
     }
     begin(yaml, &format!("registry.{}", NAMESPACE.trim_end_matches('.')), "attribute_group", "Attributes of our own");
@@ -77,30 +63,19 @@ fn own_attributes(yaml: &mut String) {
     }
 }
 
-fn label_attribute(label: &str) -> String {
-    let known = LABELS.iter().find(|(known, _)| *known == label);
-    known.map_or_else(|| format!("{NAMESPACE}{label}"), |(_, attribute)| (*attribute).to_owned())
-}
-
 fn write_metric(yaml: &mut String, metric: &Metric) {
-    let (instrument, mut unit) = match metric.kind {
-        Kind::Counter => ("counter", "1"),
-        Kind::Gauge => ("gauge", "1"),
-        Kind::Histogram(_) => ("histogram", "1"),
+    let instrument = match metric.kind {
+        Kind::Counter => "counter",
+        Kind::Gauge => "gauge",
+        Kind::Histogram(_) => "histogram",
     };
-    let mut name = metric.name.trim_end_matches("_total");
-    for (ending, symbol) in [("_seconds", "s"), ("_bytes", "By")] {
-        if let Some(rest) = name.strip_suffix(ending) {
-            (name, unit) = (rest, symbol);
-        }
-    }
-    let name = format!("{NAMESPACE}{}", name.trim_start_matches("glasshouse_"));
+    let (name, unit) = otlp_metric(metric);
     begin(yaml, &format!("metric.{name}"), "metric", metric.help);
     line(yaml, 4, format_args!("metric_name: {name}"));
     line(yaml, 4, format_args!("instrument: {instrument}"));
     line(yaml, 4, format_args!("unit: {unit:?}"));
     line(yaml, 4, format_args!("annotations: {{ prometheus: {} }}", metric.name));
-    let labels: Vec<_> = metric.labels.iter().map(|label| label_attribute(label)).collect();
+    let labels: Vec<_> = metric.labels.iter().map(|label| otlp_attribute(label)).collect();
     references(yaml, labels.iter().map(|label| (&**label, "required")));
 }
 

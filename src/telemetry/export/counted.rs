@@ -19,16 +19,21 @@ use crate::telemetry::{
 pub(super) struct Account(Arc<Inner>);
 
 struct Inner {
-    signal: &'static str,
     capacity: usize,
     /// Queued, or on its way to the collector right now: what is in memory.
     waiting: AtomicUsize,
     waiting_bytes: AtomicUsize,
     closed: AtomicBool,
-    health: Mutex<Health>,
     processed: Counter,
-    exported: Counter,
+    exports: Exports,
     queue: Gauge,
+}
+
+/// The outcomes of one signal's exports.
+pub(super) struct Exports {
+    signal: &'static str,
+    health: Mutex<Health>,
+    exported: Counter,
 }
 
 /// The state of exports, as far as it has been logged.
@@ -80,25 +85,19 @@ impl Account {
     /// An account of a queue with so many places; 0 where nothing is exported.
     pub(in crate::telemetry) fn new(families: &Families, capacity: usize, metrics: &Metrics) -> Self {
         let processed = metrics.counter(families.processed);
-        let exported = metrics.counter(families.exported);
         for error_type in ["", QUEUE_FULL, ALREADY_SHUTDOWN] {
             processed.add(&[error_type], 0);
-        }
-        for error_type in ["", FAILED, TIMEOUT, REJECTED] {
-            exported.add(&[error_type], 0);
         }
         #[expect(clippy::cast_precision_loss, reason = "a queue has fewer than 2^52 places")]
         metrics.gauge(families.capacity).set(&[], capacity as f64);
         let queue = metrics.gauge(families.size);
         Self(Arc::new(Inner {
-            signal: families.signal,
             capacity,
             waiting: AtomicUsize::new(0),
             waiting_bytes: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
-            health: Mutex::new(Health::Working),
             processed,
-            exported,
+            exports: Exports::new(families.signal, families.exported, metrics),
             queue,
         }))
     }
@@ -140,20 +139,38 @@ impl Account {
         self.0.waiting.fetch_sub(items, SeqCst);
         self.0.waiting_bytes.fetch_sub(bytes, SeqCst);
         self.show();
-        let (error_type, lost) = match &outcome {
-            Ok(partial) => (REJECTED, partial.rejected.min(items)),
-            Err(SendError::Timeout(_)) => (TIMEOUT, items),
-            Err(SendError::Failed(_)) => (FAILED, items),
-        };
-        self.0.exported.add(&[error_type], lost as u64);
-        self.0.exported.add(&[""], (items - lost) as u64);
-        self.log(&outcome);
-        outcome.map(drop).map_err(|error| OTelSdkError::InternalFailure(error.to_string()))
+        self.0.exports.record(items, outcome)
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a queue has fewer than 2^52 places")]
     fn show(&self) {
         self.0.queue.set(&[], self.0.waiting.load(SeqCst) as f64);
+    }
+}
+
+impl Exports {
+    pub(super) fn new(signal: &'static str, exported: &'static Metric, metrics: &Metrics) -> Self {
+        let exported = metrics.counter(exported);
+        for error_type in ["", FAILED, TIMEOUT, REJECTED] {
+            exported.add(&[error_type], 0);
+        }
+        Self { signal, health: Mutex::new(Health::Working), exported }
+    }
+
+    /// Counts and logs how the export of so many items ended.
+    ///
+    /// # Errors
+    /// As the export, for the SDK.
+    pub(super) fn record(&self, items: usize, outcome: Result<PartialSuccess, SendError>) -> OTelSdkResult {
+        let (error_type, lost) = match &outcome {
+            Ok(partial) => (REJECTED, partial.rejected.min(items)),
+            Err(SendError::Timeout(_)) => (TIMEOUT, items),
+            Err(SendError::Failed(_)) => (FAILED, items),
+        };
+        self.exported.add(&[error_type], lost as u64);
+        self.exported.add(&[""], (items - lost) as u64);
+        self.log(&outcome);
+        outcome.map(drop).map_err(|error| OTelSdkError::InternalFailure(error.to_string()))
     }
 
     /// Writes a line where exports are in another state than the last line said.
@@ -163,11 +180,11 @@ impl Account {
             Ok(_) => Health::Rejected,
             Err(_) => Health::Failing,
         };
-        let before = std::mem::replace(&mut *self.0.health.lock().unwrap_or_else(PoisonError::into_inner), health);
+        let before = std::mem::replace(&mut *self.health.lock().unwrap_or_else(PoisonError::into_inner), health);
         if before == health {
             return;
         }
-        let signal = self.0.signal;
+        let signal = self.signal;
         match outcome {
             Ok(partial) if health == Health::Rejected => tracing::warn!(
                 target: super::TARGET,
@@ -186,7 +203,7 @@ impl Account {
 
 impl std::fmt::Debug for Inner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Account({})", self.signal)
+        write!(f, "Account({})", self.exports.signal)
     }
 }
 

@@ -21,7 +21,7 @@ use super::{
     counted::{Account, LOGS},
     message, resource, size,
 };
-use crate::telemetry::{Config, Export, Metrics, Redactor, Request};
+use crate::telemetry::{BatchedExport, Config, Metrics, Redactor, Request};
 
 /// What turns log records into exports; none where there is no collector. Its families exist in any case.
 pub(in crate::telemetry) fn logger_provider(
@@ -34,7 +34,7 @@ pub(in crate::telemetry) fn logger_provider(
     let Some(export) = &config.logs else { return Ok(None) };
     let resource = resource(config);
     let exporter = OtlpExporter {
-        client: CollectorClient::new(export, message::LOGS_METHOD)
+        client: CollectorClient::new(&export.export, message::LOGS_METHOD)
             .map_err(|reason| ExportError { signal: "logs", reason })?,
         resource: (&resource).into(),
         redactor: redactor.clone(),
@@ -49,7 +49,7 @@ pub(in crate::telemetry) fn logger_provider(
     Ok(Some(provider))
 }
 
-fn batch_config(export: &Export) -> opentelemetry_sdk::logs::BatchConfig {
+fn batch_config(export: &BatchedExport) -> opentelemetry_sdk::logs::BatchConfig {
     BatchConfigBuilder::default()
         .with_max_queue_size(export.queue)
         .with_max_export_batch_size(export.batch)

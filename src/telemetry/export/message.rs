@@ -8,10 +8,13 @@ use opentelemetry_proto::{
     tonic::{
         collector::{
             logs::v1::{ExportLogsServiceRequest, ExportLogsServiceResponse},
+            metrics::v1::{ExportMetricsServiceRequest, ExportMetricsServiceResponse},
             trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse},
         },
-        common::v1::{AnyValue, KeyValue, any_value::Value},
+        common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value::Value},
         logs::v1::LogRecord,
+        metrics::v1::{Metric, ResourceMetrics, ScopeMetrics, metric::Data},
+        resource::v1::Resource,
         trace::v1::Span,
     },
     transform::{
@@ -28,6 +31,8 @@ use crate::telemetry::{Redactor, catalog};
 pub(super) const SPANS_METHOD: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 /// The gRPC method that takes log records.
 pub(super) const LOGS_METHOD: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
+/// The gRPC method that takes metrics.
+pub(super) const METRICS_METHOD: &str = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
 
 /// The most characters of a collector's message that are logged.
 const MAX_MESSAGE_CHARS: usize = 500;
@@ -66,6 +71,31 @@ pub(super) fn logs(batch: &LogBatch<'_>, resource: &ResourceAttributesWithSchema
     request.encode_to_vec()
 }
 
+/// An encoded request with these metrics.
+pub(super) fn metrics(
+    mut metrics: Vec<Metric>,
+    resource: &ResourceAttributesWithSchema,
+    redactor: &Redactor,
+) -> Vec<u8> {
+    for metric in &mut metrics {
+        redact_points(metric, redactor);
+    }
+    let schema_url = resource.schema_url.clone().unwrap_or_default();
+    let scope = InstrumentationScope {
+        name: "glasshouse".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..InstrumentationScope::default()
+    };
+    let request = ExportMetricsServiceRequest {
+        resource_metrics: vec![ResourceMetrics {
+            resource: Some(Resource { attributes: resource.attributes.0.clone(), ..Resource::default() }),
+            scope_metrics: vec![ScopeMetrics { scope: Some(scope), metrics, schema_url: schema_url.clone() }],
+            schema_url,
+        }],
+    };
+    request.encode_to_vec()
+}
+
 /// The outcome in an answer to [`spans`].
 pub(super) fn spans_answer(answer: &[u8]) -> Result<PartialSuccess, DecodeError> {
     let partial = ExportTraceServiceResponse::decode(answer)?.partial_success.unwrap_or_default();
@@ -76,6 +106,12 @@ pub(super) fn spans_answer(answer: &[u8]) -> Result<PartialSuccess, DecodeError>
 pub(super) fn logs_answer(answer: &[u8]) -> Result<PartialSuccess, DecodeError> {
     let partial = ExportLogsServiceResponse::decode(answer)?.partial_success.unwrap_or_default();
     Ok(partial_success(partial.rejected_log_records, partial.error_message))
+}
+
+/// The outcome in an answer to [`metrics`].
+pub(super) fn metrics_answer(answer: &[u8]) -> Result<PartialSuccess, DecodeError> {
+    let partial = ExportMetricsServiceResponse::decode(answer)?.partial_success.unwrap_or_default();
+    Ok(partial_success(partial.rejected_data_points, partial.error_message))
 }
 
 fn partial_success(rejected: i64, mut message: String) -> PartialSuccess {
@@ -97,6 +133,19 @@ fn redact_span(span: &mut Span, redactor: &Redactor) {
     }
     if let Some(status) = &mut span.status {
         redactor.redact(&mut status.message);
+    }
+}
+
+fn redact_points(metric: &mut Metric, redactor: &Redactor) {
+    let redact = |attributes: &mut Vec<KeyValue>| redact_attributes(attributes, redactor);
+    match &mut metric.data {
+        Some(Data::Sum(sum)) => sum.data_points.iter_mut().for_each(|point| redact(&mut point.attributes)),
+        Some(Data::Gauge(gauge)) => gauge.data_points.iter_mut().for_each(|point| redact(&mut point.attributes)),
+        Some(Data::Histogram(it)) => it.data_points.iter_mut().for_each(|point| redact(&mut point.attributes)),
+        Some(Data::ExponentialHistogram(it)) => {
+            it.data_points.iter_mut().for_each(|point| redact(&mut point.attributes));
+        }
+        _ => {}
     }
 }
 

@@ -1,14 +1,16 @@
-//! Sending spans and log records to a collector: batched, bounded, counted, off the request's path.
+//! Sending spans, log records and metrics to a collector: batched, bounded, counted, off the request's path.
 
 mod client;
 mod counted;
 mod logs;
 mod message;
+mod metrics;
 mod outage;
 mod size;
 mod spans;
 
 pub(super) use logs::logger_provider;
+pub(super) use metrics::{MetricsExporter, metrics_exporter};
 pub use outage::Outage;
 pub(super) use spans::tracer_provider;
 

@@ -18,7 +18,7 @@ use super::{
     counted::{Account, SPANS},
     message, resource, size,
 };
-use crate::telemetry::{Config, Export, Metrics, Redactor, traces::DecidedIds};
+use crate::telemetry::{BatchedExport, Config, Metrics, Redactor, traces::DecidedIds};
 
 /// What turns spans into exports; none where there is no collector. Its families exist in any case.
 pub(in crate::telemetry) fn tracer_provider(
@@ -31,7 +31,7 @@ pub(in crate::telemetry) fn tracer_provider(
     let Some(export) = &config.traces else { return Ok(None) };
     let resource = resource(config);
     let exporter = OtlpExporter {
-        client: CollectorClient::new(export, message::SPANS_METHOD)
+        client: CollectorClient::new(&export.export, message::SPANS_METHOD)
             .map_err(|reason| ExportError { signal: "spans", reason })?,
         resource: (&resource).into(),
         redactor: redactor.clone(),
@@ -49,7 +49,7 @@ pub(in crate::telemetry) fn tracer_provider(
     Ok(Some(provider))
 }
 
-fn batch_config(export: &Export) -> opentelemetry_sdk::trace::BatchConfig {
+fn batch_config(export: &BatchedExport) -> opentelemetry_sdk::trace::BatchConfig {
     BatchConfigBuilder::default()
         .with_max_queue_size(export.queue)
         .with_max_export_batch_size(export.batch)

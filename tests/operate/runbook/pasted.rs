@@ -21,7 +21,7 @@ use crate::{
 /// What stands in answers at a service that is well: the page, a part of the command, what it shows.
 const SHOWN: &[(&str, &str, &str)] = &[
     ("README", "amtool alert query", "Watchdog"),
-    ("AvailabilityBurnFast", "topk(5, sum by (http_route, error_type)", "http_route=\"/api/v1/users"),
+    ("AvailabilityBurnFast", "topk(5, sum by (http_route, error_type)", "http_route=\"/api/v1/auth/sign-in\""),
     ("AvailabilityBurnFast", "glasshouse_build_info", "revision="),
     ("AvailabilityBurnFast", "/debug/trace", "event: request"),
     ("AvailabilityBurnSlow", "error_type!~", "error_type=\"injected\""),

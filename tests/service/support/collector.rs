@@ -24,6 +24,10 @@ use opentelemetry_proto::tonic::{
             ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse,
             logs_service_server::{LogsService, LogsServiceServer},
         },
+        metrics::v1::{
+            ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+            metrics_service_server::{MetricsService, MetricsServiceServer},
+        },
         trace::v1::{
             ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
             trace_service_server::{TraceService, TraceServiceServer},
@@ -31,6 +35,7 @@ use opentelemetry_proto::tonic::{
     },
     common::v1::{AnyValue, KeyValue, any_value},
     logs::v1::LogRecord,
+    metrics::v1::Metric,
     resource::v1::Resource,
     trace::v1::Span,
 };
@@ -94,6 +99,7 @@ pub(crate) struct Collector {
 pub(crate) struct Kept {
     traces: Arc<Mutex<Vec<ExportTraceServiceRequest>>>,
     logs: Arc<Mutex<Vec<ExportLogsServiceRequest>>>,
+    metrics: Arc<Mutex<Vec<ExportMetricsServiceRequest>>>,
     headers: Arc<Mutex<Vec<HeaderMap>>>,
     refusing: Arc<AtomicU64>,
     refusals: Arc<AtomicU64>,
@@ -108,7 +114,8 @@ impl Collector {
         let (grpc_address, http_address) = (grpc.local_addr().unwrap(), http.local_addr().unwrap());
         let traces = TraceServiceServer::new(kept.clone()).accept_compressed(CompressionEncoding::Gzip);
         let logs = LogsServiceServer::new(kept.clone()).accept_compressed(CompressionEncoding::Gzip);
-        let server = tonic::transport::Server::builder().add_service(traces).add_service(logs);
+        let metrics = MetricsServiceServer::new(kept.clone()).accept_compressed(CompressionEncoding::Gzip);
+        let server = tonic::transport::Server::builder().add_service(traces).add_service(logs).add_service(metrics);
         let incoming = tonic::transport::server::TcpIncoming::from(grpc);
         let router = http_router(&kept);
         #[expect(clippy::disallowed_methods, reason = "the collector is no part of the service")]
@@ -193,6 +200,16 @@ impl Collector {
         resources.flat_map(|resource| &resource.scope_logs).flat_map(|scope| scope.log_records.clone()).collect()
     }
 
+    /// The metrics of each export so far.
+    pub(crate) fn metrics(&self) -> Vec<Vec<Metric>> {
+        let requests = self.kept.metrics.lock().unwrap();
+        let metrics = |request: &ExportMetricsServiceRequest| {
+            let scopes = request.resource_metrics.iter().flat_map(|resource| &resource.scope_metrics);
+            scopes.flat_map(|scope| scope.metrics.clone()).collect()
+        };
+        requests.iter().map(metrics).collect()
+    }
+
     /// The schema URLs of resources and of the scopes of spans.
     pub(crate) fn schema_urls(&self) -> Vec<String> {
         let requests = self.kept.traces.lock().unwrap();
@@ -235,7 +252,8 @@ impl Drop for Collector {
 
 impl Kept {
     pub(crate) fn everything(&self) -> String {
-        format!("{:?}{:?}", self.traces.lock().unwrap(), self.logs.lock().unwrap())
+        let (traces, logs) = (self.traces.lock().unwrap(), self.logs.lock().unwrap());
+        format!("{traces:?}{logs:?}{:?}", self.metrics.lock().unwrap())
     }
 
     fn is_refusing(&self) -> bool {
@@ -264,6 +282,12 @@ impl Kept {
             error_message,
         });
         ExportLogsServiceResponse { partial_success: partial }
+    }
+
+    fn take_metrics(&self, headers: HeaderMap, request: ExportMetricsServiceRequest) -> ExportMetricsServiceResponse {
+        self.headers.lock().unwrap().push(headers);
+        self.metrics.lock().unwrap().push(request);
+        ExportMetricsServiceResponse::default()
     }
 
     fn rejection(&self) -> Option<(i64, String)> {
@@ -299,8 +323,31 @@ impl LogsService for Kept {
     }
 }
 
+#[tonic::async_trait]
+impl MetricsService for Kept {
+    async fn export(
+        &self,
+        request: Request<ExportMetricsServiceRequest>,
+    ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
+        if self.is_refusing() {
+            return Err(Status::unavailable("refusing"));
+        }
+        let headers = request.metadata().clone().into_headers();
+        Ok(Response::new(self.take_metrics(headers, request.into_inner())))
+    }
+}
+
 fn http_router(kept: &Kept) -> Router {
-    Router::new().route("/v1/traces", post(http_traces)).route("/v1/logs", post(http_logs)).with_state(kept.clone())
+    let router = Router::new().route("/v1/traces", post(http_traces)).route("/v1/logs", post(http_logs));
+    router.route("/v1/metrics", post(http_metrics)).with_state(kept.clone())
+}
+
+async fn http_metrics(State(kept): State<Kept>, headers: HeaderMap, body: Bytes) -> (StatusCode, Vec<u8>) {
+    if kept.is_refusing() {
+        return (StatusCode::SERVICE_UNAVAILABLE, Vec::new());
+    }
+    let request = ExportMetricsServiceRequest::decode(decompressed(&headers, body)).unwrap();
+    (StatusCode::OK, kept.take_metrics(headers, request).encode_to_vec())
 }
 
 async fn http_traces(State(kept): State<Kept>, headers: HeaderMap, body: Bytes) -> (StatusCode, Vec<u8>) {

@@ -20,9 +20,6 @@ fn client(endpoint: &str, protocol: Protocol, timeout: Duration) -> CollectorCli
         tls: Tls::default(),
         gzip: false,
         timeout,
-        queue: 1,
-        batch: 1,
-        delay: Duration::ZERO,
     };
     CollectorClient::new(&export, SPANS_METHOD).unwrap()
 }
