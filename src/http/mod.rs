@@ -17,12 +17,12 @@ mod shown_password;
 mod tests;
 mod users;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     Router,
     http::StatusCode,
-    middleware::{from_fn, from_fn_with_state},
+    middleware::from_fn_with_state,
     routing::{get, post, put},
 };
 use secrecy::SecretString;
@@ -38,7 +38,7 @@ use crate::{
     resilience::GateMetrics,
     telemetry::{Metrics, Tracer},
 };
-use layers::{Class, Observer, Origins, Shed};
+use layers::{Class, EdgeConfig, Observer, Origins, Shed};
 use limits::Limits;
 use metrics::HttpMetrics;
 use problem::Problem;
@@ -77,16 +77,16 @@ pub fn router(api: Api, metrics: &Metrics) -> Router {
         server_timing: api.config.server_timing,
         slow: api.config.slow,
     });
-    let around = Around {
+    let edge = EdgeConfig {
+        serving: Arc::clone(&api.serving),
         observer,
         origins: Origins::new(&api.config.cors_origins),
         limits: api.limits.clone(),
         request_timeout: api.config.request_timeout,
         // Four times the latency objective, from where HighLatencyP99 fires.
-        owed: api.config.slow * 4,
+        min_client_timeout: api.config.slow * 4,
         max_body_bytes: api.config.max_body_bytes,
     };
-    let serving = Arc::clone(&api.serving);
 
     // By what they spend: `layers/shed.rs` lets each class have its own.
     let passwords = Router::new()
@@ -102,15 +102,7 @@ pub fn router(api: Api, metrics: &Metrics) -> Router {
         .route("/api/v1/audit", get(audit::list));
     let gate_metrics = GateMetrics::new(metrics);
     let gated = |operations: Router<Arc<Api>>, class| {
-        // Innermost, and only here: documents, probes and keys have media types and parameters of their own.
-        let operations = operations.route_layer(from_fn(layers::known_query)).route_layer(from_fn(layers::accept));
-        // A layer costs each request something, and where no fault is allowed it would never do anything. All other
-        // layers see a fault as they would see a real one.
-        let operations = if api.faults.is_allowed() {
-            operations.route_layer(from_fn_with_state(api.faults.clone(), layers::faults))
-        } else {
-            operations
-        };
+        let operations = operations.route_layer(from_fn_with_state(api.faults.clone(), layers::operation));
         operations.route_layer(from_fn_with_state(Arc::new(Shed::new(class, &api.config, &gate_metrics)), layers::shed))
     };
     let operations = gated(passwords, Class::Passwords).merge(gated(other, Class::Other));
@@ -122,51 +114,16 @@ pub fn router(api: Api, metrics: &Metrics) -> Router {
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .with_state(Arc::new(api));
-    // Outermost: a refusal is an answer too.
-    layered(routes, around).layer(from_fn_with_state(serving, layers::leaving))
+    layered(routes, edge)
 }
 
-/// What the layers around all routes need.
-struct Around {
-    observer: Arc<Observer>,
-    origins: Origins,
-    /// None if nobody is limited.
-    limits: Option<Arc<Limits>>,
-    request_timeout: Duration,
-    /// How long a client has to wait at least before our silence is our fault.
-    owed: Duration,
-    max_body_bytes: usize,
-}
-
-/// The routes, what is answered where there is none, and the layers around both.
-fn layered(routes: Router, around: Around) -> Router {
-    let Around { observer, origins, limits, request_timeout, owed, max_body_bytes } = around;
-    let mut layered = routes
+/// The routes, what is answered where there is none, and the middleware around both.
+fn layered(routes: Router, edge: EdgeConfig) -> Router {
+    routes
         .fallback(unknown_route)
         // axum adds `Allow`. Where no origin is named, `OPTIONS` is a method like any other that a route lacks.
         .method_not_allowed_fallback(unknown_method)
-        // From the inside out, beyond those that only operations have. A body is bounded before anybody reads it,
-        .layer(from_fn_with_state(max_body_bytes, layers::body_limit))
-        // what two readers could read differently is refused,
-        .layer(from_fn(layers::host))
-        // the clock runs for all that reads and works,
-        .layer(from_fn_with_state((request_timeout, owed), layers::deadline));
-    let is_cross_origin = !origins.is_empty();
-    if is_cross_origin {
-        layered = layered.layer(from_fn(layers::preflight));
-    }
-    // the limit of the client's address comes before everything that answers, refusals too,
-    if let Some(limits) = limits {
-        layered = layered.layer(from_fn_with_state(limits, layers::limit));
-    }
-    // a panic of any of these is still an answer,
-    layered = layered.layer(from_fn(layers::panics));
-    // pages of other origins may read all of these answers, if they may read any,
-    if is_cross_origin {
-        layered = layered.layer(from_fn_with_state(Arc::new(origins), layers::cors));
-    }
-    // and every answer, however it came about, is seen.
-    layered.layer(from_fn_with_state(observer, layers::observe))
+        .layer(from_fn_with_state(Arc::new(edge), layers::edge))
 }
 
 async fn unknown_route() -> Problem {

@@ -14,15 +14,15 @@ use http_body_util::BodyExt;
 use tower::ServiceExt;
 
 use super::{
-    Around,
     extract::Json,
     layered,
-    layers::{Observer, Origins},
+    layers::{EdgeConfig, Observer, Origins},
     metrics::HttpMetrics,
     problem::Problem,
 };
 use crate::{
     domain::users,
+    lifecycle::Readiness,
     telemetry::{Metrics, Tracer, catalog},
 };
 
@@ -50,15 +50,18 @@ fn layers(request_timeout: Duration) -> Layers {
         .route("/broken", get(async || -> Problem { broken().into() }))
         .route("/read-and-never", post(async |_: String| std::future::pending::<&'static str>().await))
         .route("/read", post(async |Json(fields): Json| fields.finish((Some(()),)).map(|_| "read")));
-    let around = Around {
+    let serving = Arc::new(Readiness::new(&metrics).latch("http"));
+    serving.release();
+    let edge = EdgeConfig {
+        serving,
         observer,
         origins: Origins::new(&[]),
         limits: None,
         request_timeout,
-        owed: Duration::from_secs(1),
+        min_client_timeout: Duration::from_secs(1),
         max_body_bytes: MAX_BODY,
     };
-    Layers { router: layered(routes, around), metrics }
+    Layers { router: layered(routes, edge), metrics }
 }
 
 fn broken() -> users::Error {

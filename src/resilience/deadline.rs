@@ -104,8 +104,8 @@ impl Deadline {
 ///
 /// # Errors
 /// Which end came first; the work is dropped.
-pub async fn within<T>(ceiling: Duration, work: impl Future<Output = T>) -> Result<T, Struck> {
-    until(ceiling, Duration::ZERO, work).await
+pub fn within<T>(ceiling: Duration, work: impl Future<Output = T>) -> impl Future<Output = Result<T, Struck>> {
+    until(ceiling, Duration::ZERO, work)
 }
 
 /// The same for a write whose effect is final once it was sent: its result is waited for [`WRITE_GRACE`] longer, and so is
@@ -113,12 +113,11 @@ pub async fn within<T>(ceiling: Duration, work: impl Future<Output = T>) -> Resu
 ///
 /// # Errors
 /// As for [`within`].
-pub async fn within_write<T>(ceiling: Duration, work: impl Future<Output = T>) -> Result<T, Struck> {
+pub fn within_write<T>(ceiling: Duration, work: impl Future<Output = T>) -> impl Future<Output = Result<T, Struck>> {
     until(ceiling, WRITE_GRACE, async {
         CURRENT.try_with(|deadline| deadline.is_write_sent.store(true, Relaxed)).ok();
         work.await
     })
-    .await
 }
 
 async fn until<T>(ceiling: Duration, grace: Duration, work: impl Future<Output = T>) -> Result<T, Struck> {

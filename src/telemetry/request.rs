@@ -38,9 +38,10 @@ impl Request {
         }
     }
 
-    /// Runs a future for this request.
-    pub async fn scope<F: Future>(self: Arc<Self>, future: F) -> F::Output {
-        CURRENT.scope(self, future).await
+    /// Runs a future for this request. No `async fn`, which would hold the future twice: as its argument, and where it is
+    /// awaited.
+    pub fn scope<F: Future>(self: Arc<Self>, future: F) -> impl Future<Output = F::Output> + use<F> {
+        CURRENT.scope(self, future)
     }
 
     /// The request that the current task works for, if it works for one.

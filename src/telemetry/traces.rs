@@ -7,6 +7,7 @@
 
 use std::{cell::Cell, future::Future, sync::Arc};
 
+use futures_util::future::Either;
 use opentelemetry::{
     Array, Context, KeyValue, SpanId, StringValue, TraceFlags, TraceId, Value,
     trace::{FutureExt, SpanContext, SpanKind, Status, TraceContextExt, TraceState, Tracer as _},
@@ -239,8 +240,8 @@ impl Place {
     }
 
     /// Runs the future there.
-    pub async fn within<F: Future>(&self, future: F) -> F::Output {
-        future.with_context(self.0.clone()).await
+    pub fn within<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
+        future.with_context(self.0.clone())
     }
 }
 
@@ -273,11 +274,12 @@ pub struct Span {
 }
 
 impl Span {
-    /// Runs the future inside this span: what it logs and calls belongs to it.
-    pub async fn within<F: Future>(&self, future: F) -> F::Output {
+    /// Runs the future inside this span: what it logs and calls belongs to it. No `async fn`, which would hold the future
+    /// twice: as its argument, and where it is awaited.
+    pub fn within<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
         match &self.context {
-            Some(context) => future.with_context(context.clone()).await,
-            None => future.await,
+            Some(context) => Either::Left(future.with_context(context.clone())),
+            None => Either::Right(future),
         }
     }
 

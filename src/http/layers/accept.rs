@@ -3,18 +3,19 @@
 use axum::{
     extract::Request,
     http::{HeaderMap, StatusCode, header::ACCEPT},
-    middleware::Next,
-    response::{IntoResponse, Response},
 };
 
 use crate::http::problem::Problem;
 
-/// Refuses clients that do not want `application/json` with 406. Errors are `application/problem+json` all the same.
-pub(in crate::http) async fn accept(request: Request, next: Next) -> Response {
+/// Refuses clients that exclude `application/json`. Errors are `application/problem+json` all the same.
+///
+/// # Errors
+/// 406.
+pub(super) fn require_json_accepted(request: &Request) -> Result<(), Problem> {
     if wants_json(request.headers()) {
-        return next.run(request).await;
+        return Ok(());
     }
-    Problem::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", "answers are application/json").into_response()
+    Err(Problem::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", "answers are application/json"))
 }
 
 /// Whether `application/json` has a weight above 0 (RFC 9110, section 12.5.1): the most specific range decides.

@@ -2,23 +2,24 @@
 
 use axum::{
     body::{Body, HttpBody},
-    extract::{Request, State},
-    middleware::Next,
-    response::{IntoResponse, Response},
+    extract::Request,
 };
 use http_body_util::Limited;
 
 use crate::http::problem::Problem;
 
-/// Refuses bodies that say they are longer; the others fail while they are read (see `extract/json.rs`).
-pub(in crate::http) async fn body_limit(State(max_bytes): State<usize>, request: Request, next: Next) -> Response {
-    let told = request.body().size_hint();
+/// Bounds the body of a request; a body without a length fails while it is read (see `extract/json.rs`).
+///
+/// # Errors
+/// 413 for a body whose length is known to be greater.
+pub(super) fn limit_body(request: Request, max_bytes: usize) -> Result<Request, Problem> {
+    let size = request.body().size_hint();
     let max = u64::try_from(max_bytes).unwrap_or(u64::MAX);
-    if told.lower() > max {
-        return Problem::body_too_large().into_response();
+    if size.lower() > max {
+        return Err(Problem::body_too_large());
     }
-    if told.upper().is_some_and(|upper| upper <= max) {
-        return next.run(request).await;
+    if size.upper().is_some_and(|upper| upper <= max) {
+        return Ok(request);
     }
-    next.run(request.map(|body| Body::new(Limited::new(body, max_bytes)))).await
+    Ok(request.map(|body| Body::new(Limited::new(body, max_bytes))))
 }

@@ -4,10 +4,8 @@
 //! cookie is ever read, so `Access-Control-Allow-Credentials` is never said. tower-http's layer does more than is
 //! wanted here: it answers every `OPTIONS` with 200, for whatever path and whatever origin.
 
-use std::sync::Arc;
-
 use axum::{
-    extract::{Request, State},
+    extract::Request,
     http::{
         HeaderMap, HeaderValue, Method, StatusCode,
         header::{
@@ -15,7 +13,6 @@ use axum::{
             ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
         },
     },
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 
@@ -37,7 +34,7 @@ impl Origins {
         Self(origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect())
     }
 
-    pub(in crate::http) const fn is_empty(&self) -> bool {
+    const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
@@ -53,35 +50,45 @@ impl Origins {
 #[derive(Debug, Clone, Copy)]
 struct Preflight;
 
-/// Says on each answer who may read it, and marks the question that a browser asks before it sends what a form could
-/// not. From an unknown origin that question is a method that the path lacks.
-pub(in crate::http) async fn cors(State(origins): State<Arc<Origins>>, mut request: Request, next: Next) -> Response {
-    let allowed = origins.allowed(request.headers());
-    let asks = request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
-    if asks && allowed.is_some() {
-        request.extensions_mut().insert(Preflight);
+impl Origins {
+    /// Returns the origin that may read the answer, and marks a browser's preflight request from it. From an unknown origin
+    /// that request has a method that the path lacks.
+    pub(super) fn allow(&self, request: &mut Request) -> Option<HeaderValue> {
+        if self.is_empty() {
+            return None;
+        }
+        let allowed = self.allowed(request.headers())?;
+        let asks = request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+        if asks {
+            request.extensions_mut().insert(Preflight);
+        }
+        Some(allowed)
     }
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
-    // Also where nothing is allowed: a cache must not show one origin's answer to another.
-    headers.append(VARY, HeaderValue::from_static("origin"));
-    if let Some(origin) = allowed {
-        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
+
+    /// Writes which origin may read the answer.
+    pub(super) fn write_headers(&self, allowed: Option<HeaderValue>, response: &mut Response) {
+        if self.is_empty() {
+            return;
+        }
+        let headers = response.headers_mut();
+        // Also where nothing is allowed: a cache must not show one origin's answer to another.
+        headers.append(VARY, HeaderValue::from_static("origin"));
+        if let Some(origin) = allowed {
+            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
+        }
     }
-    response
 }
 
-/// Answers what [`cors`] has marked. It is a layer of its own because the limit of the client's address lies between.
-pub(in crate::http) async fn preflight(request: Request, next: Next) -> Response {
-    if request.extensions().get::<Preflight>().is_none() {
-        return next.run(request).await;
-    }
+/// Answers what [`Origins::allow`] has marked. It is a step of its own because the limit of the client's network lies
+/// between.
+pub(super) fn preflight(request: &Request) -> Option<Response> {
+    request.extensions().get::<Preflight>()?;
     let headers = [
         (ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(METHODS)),
         (ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(HEADERS)),
         (ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(MAX_AGE_SECONDS)),
         (VARY, HeaderValue::from_static("access-control-request-method, access-control-request-headers")),
     ];
-    (StatusCode::NO_CONTENT, headers).into_response()
+    Some((StatusCode::NO_CONTENT, headers).into_response())
 }

@@ -4,9 +4,8 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    extract::{Request, State},
+    extract::Request,
     http::{HeaderMap, HeaderName, StatusCode},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 
@@ -24,15 +23,15 @@ pub(super) const CLIENT_DEADLINE: &str = "client_deadline";
 
 /// Gives up on a request when the limit is reached, or the time that the client has set if that is shorter; what works
 /// for it is dropped. Who gives us the time that is `owed` and gets nothing was failed by us, whoever set the clock.
-pub(in crate::http) async fn deadline(
-    State((limit, owed)): State<(Duration, Duration)>,
+pub(super) async fn deadline<F: Future<Output = Response>>(
+    (limit, owed): (Duration, Duration),
     request: Request,
-    next: Next,
+    next: impl FnOnce(Request) -> F,
 ) -> Response {
     let Ok(wish) = wish(request.headers()) else { return Problem::request_timeout_invalid().into_response() };
     let upload = request.extensions().get::<Arc<Upload>>().cloned();
     let deadline = Deadline::after(limit, wish);
-    let mut response = match deadline.scope(next.run(request)).await {
+    let mut response = match deadline.scope(next(request)).await {
         Ok(response) => response,
         // A slow sender must not look like a slow service.
         Err(_) if upload.as_ref().is_some_and(|upload| upload.is_waiting()) => {

@@ -4,20 +4,20 @@
 use axum::{
     extract::Request,
     http::{HeaderMap, StatusCode, Version, header::HOST, uri::Authority},
-    middleware::Next,
-    response::{IntoResponse, Response},
 };
 
 use crate::http::problem::Problem;
 
 /// Refuses requests without `Host`, with two, or with one that can be no host. HTTP/1.0 knew none, and HTTP/2 has
 /// `:authority`.
-pub(in crate::http) async fn host(request: Request, next: Next) -> Response {
+///
+/// # Errors
+/// 400.
+pub(super) fn require_one_host(request: &Request) -> Result<(), Problem> {
     if request.version() != Version::HTTP_11 || is_one_host(request.headers()) {
-        return next.run(request).await;
+        return Ok(());
     }
-    Problem::new(StatusCode::BAD_REQUEST, "host_invalid", "the request must have one Host that names a host")
-        .into_response()
+    Err(Problem::new(StatusCode::BAD_REQUEST, "host_invalid", "the request must have one Host that names a host"))
 }
 
 /// An empty value is one: it is what a target without an authority has.

@@ -7,12 +7,11 @@ use std::{
 };
 
 use axum::{
-    extract::{MatchedPath, Request as HttpRequest, State},
+    extract::{MatchedPath, Request as HttpRequest},
     http::{
         HeaderMap, HeaderName, HeaderValue, Version,
         header::{CONNECTION, USER_AGENT},
     },
-    middleware::Next,
     response::Response,
 };
 use ipnet::IpNet;
@@ -50,17 +49,17 @@ pub(in crate::http) struct Observer {
     pub(in crate::http) slow: Duration,
 }
 
-/// The outermost layer.
-pub(in crate::http) async fn observe(
-    State(observer): State<Arc<Observer>>,
+/// Outside of every layer that may answer.
+pub(super) async fn observe<F: Future<Output = Response>>(
+    observer: &Arc<Observer>,
     mut http: HttpRequest,
-    next: Next,
+    next: impl FnOnce(HttpRequest) -> F,
 ) -> Response {
     let started = Instant::now();
     let is_multiplexed = http.version() >= Version::HTTP_2;
     let mut account = observer.open(started, &mut http);
     let request = Arc::clone(&account.request);
-    let mut response = request.scope(account.span.within(next.run(http))).await;
+    let mut response = request.scope(account.span.within(next(http))).await;
 
     account.status = Some(response.status());
     account.failure = response.extensions_mut().remove::<Failure>();
