@@ -145,12 +145,13 @@ impl Console {
 
     /// Begins to record. Events may come of it, but nothing that asks for the shift, which the caller may hold.
     fn begin(&self, number: u64, stays: bool) -> Session {
-        let (recording, (server, taking_in)) = self.0.recorder.begin(|parts| {
-            (boxed(parts.instrument_server), self.0.runtime.spawn(parts.aggregator.run()).abort_handle())
+        let (recording, (server, running)) = self.0.recorder.begin(|parts| {
+            let aggregating = self.0.runtime.spawn(parts.aggregator.run()).abort_handle();
+            let watching = self.0.runtime.spawn(self.clone().watch(number, stays)).abort_handle();
+            (boxed(parts.instrument_server), [aggregating, watching])
         });
-        let watching = self.0.runtime.spawn(self.clone().watch(number, stays)).abort_handle();
         tracing::info!(target: "glasshouse::internal", "tokio-console is switched on");
-        Session { server, clients: 0, stays, running: [taking_in, watching], _recording: recording }
+        Session { server, clients: 0, stays, running, _recording: recording }
     }
 
     /// One more who looks; refused with the reason in words.

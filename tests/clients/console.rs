@@ -1,12 +1,16 @@
 //! tokio-console on the internal port: the real program in a terminal, and clients of our own where it cannot be asked.
 
 use std::{
+    collections::HashMap,
     io::{BufRead, BufReader},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
-use console_api::instrument::{InstrumentRequest, StateRequest, Update, instrument_client::InstrumentClient};
+use console_api::{
+    instrument::{InstrumentRequest, StateRequest, Update, instrument_client::InstrumentClient},
+    tasks::Stats,
+};
 use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard};
 use tonic::{Code, Streaming, transport::Channel};
@@ -96,6 +100,8 @@ async fn on_from_the_start_it_knows_the_tasks_that_live_as_long_as_the_service()
     let service = Service::start_with(Engine::Sqlite, &[("GLASSHOUSE_INTERNAL__CONSOLE", "true")]).await;
     assert!(is_on(&service).await);
     let terminal = Terminal::showing(&service, "acceptor,worker").await;
+    let has_lost = terminal.screen.iter().find(|line| line.contains("lost their wakers"));
+    assert_eq!(has_lost, None, "{}", terminal.screen.join("\n"));
     terminal.quit().await;
     assert!(is_on(&service).await, "the setting keeps it on");
 }
@@ -116,6 +122,34 @@ impl Looking {
             }
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_waiting_task_of_a_healthy_service_is_shown_without_a_waker() {
+    let _alone = alone().await;
+    let service = Service::start_with(Engine::Sqlite, &[("GLASSHOUSE_INTERNAL__CONSOLE", "true")]).await;
+    let mut looking = look(&service).await.unwrap();
+    let mut tasks = HashMap::new();
+    let mut lost = Vec::new();
+    for update in 1..=10 {
+        tasks.extend(looking.updates.message().await.unwrap().unwrap().task_update.unwrap().stats_update);
+        assert!(tasks.len() >= 5, "{tasks:?}");
+        lost = tasks.values().filter(|task| has_lost_waker(task)).copied().collect();
+        // One update may show a task between two of its numbers.
+        if update >= 3 && lost.is_empty() {
+            return;
+        }
+    }
+    panic!("{lost:#?}");
+}
+
+/// Returns what tokio-console decides: the task has not ended, will not be polled, and has no waker left.
+fn has_lost_waker(task: &Stats) -> bool {
+    let polls = task.poll_stats.as_ref().unwrap();
+    let started = polls.last_poll_started.map(|time| (time.seconds, time.nanos));
+    let is_running = started > polls.last_poll_ended.map(|time| (time.seconds, time.nanos));
+    let is_woken = polls.polls == 0 || task.last_wake.map(|time| (time.seconds, time.nanos)) > started;
+    task.dropped_at.is_none() && !is_running && !is_woken && task.waker_clones <= task.waker_drops
 }
 
 async fn client(service: &Service) -> InstrumentClient<Channel> {

@@ -36,7 +36,11 @@ struct WhileRecording(Arc<Shared>);
 
 impl<S> Filter<S> for WhileRecording {
     fn enabled(&self, metadata: &Metadata<'_>, _: &Context<'_, S>) -> bool {
-        self.0.on.load(Relaxed) && !IS_UNSEEN.get() && Kind::of(metadata).is_some_and(|kind| self.0.bounds.admit(kind))
+        // A thread that is left out may hold and wake the wakers of recorded tasks, and a task that seems to have lost
+        // them is shown as one that never runs again.
+        self.0.on.load(Relaxed)
+            && Kind::of(metadata)
+                .is_some_and(|kind| (kind == Kind::Change || !IS_UNSEEN.get()) && self.0.bounds.admit(kind))
     }
 
     fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {

@@ -15,7 +15,7 @@ thread_local! {
     static IS_UNSEEN: Cell<bool> = const { Cell::new(false) };
 }
 
-/// From now on nothing that tokio does on this thread is recorded.
+/// From now on no task and no resource that begins on this thread is recorded. Its changes to recorded ones are.
 pub fn leave_out_this_thread() {
     IS_UNSEEN.set(true);
 }
