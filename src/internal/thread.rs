@@ -5,7 +5,10 @@ use std::{io, net::TcpListener, sync::mpsc, time::Duration};
 use axum::Router;
 use tokio::{runtime::Handle, sync::oneshot};
 
-use super::accept::{AcceptMetrics, accept};
+use super::{
+    accept::{AcceptMetrics, accept},
+    stacks,
+};
 use crate::{
     connection::Listener,
     lifecycle::{Draining, drain},
@@ -29,6 +32,8 @@ impl Thread {
     /// # Errors
     /// When the system gives no thread, or no runtime for it.
     pub fn start() -> io::Result<Self> {
+        // From now on a SIGPROF of another process does no harm. An error is the answer to the first profile.
+        stacks::install_handler().ok();
         let (stop, asked) = oneshot::channel::<()>();
         let (ending, ended) = mpsc::channel();
         let runtime = tokio::runtime::Builder::new_current_thread()

@@ -16,14 +16,14 @@ fn metric(program: &Program, name: &str) -> f64 {
 
 #[test]
 fn soft_limit_of_open_files_is_raised() {
-    let program = Program::start_with_files("-Sn 300");
+    let program = Program::start_with_limit("-Sn 300");
     assert!(metric(&program, "process_max_fds ") > 300.0);
     assert!((metric(&program, "glasshouse_http_connections_max ") - 1024.0).abs() < 0.5);
 }
 
 #[test]
 fn silent_public_connections_leave_files_to_the_internal_port_and_the_store() {
-    let program = Program::start_with_files("-n 500");
+    let program = Program::start_with_limit("-n 500");
     let max = metric(&program, "glasshouse_http_connections_max ");
     assert!((1.0..500.0).contains(&max), "{max}");
     let is_warning = |line: &serde_json::Value| line["message"].as_str().unwrap().contains("http.max_connections");

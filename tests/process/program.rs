@@ -70,8 +70,8 @@ impl Program {
         Self::launch(&[executable.to_str().unwrap()], TempDir::new().unwrap(), environment)
     }
 
-    /// Starts it with a limit of open files, as `ulimit` writes it: `-n 500`.
-    pub(crate) fn start_with_files(limit: &str) -> Self {
+    /// Starts it with a limit as `ulimit` writes it: `-n 500` for open files.
+    pub(crate) fn start_with_limit(limit: &str) -> Self {
         let script = format!("ulimit {limit} && exec \"$0\"");
         Self::start_by(&["sh", "-c", &script], &[])
     }

@@ -60,7 +60,7 @@ fn sigquit_dumps_threads_and_tasks_and_the_service_goes_on() {
 
 #[test]
 fn signal_whose_default_ends_the_process_stops_it_in_order() {
-    for signal in ["HUP", "USR1", "USR2", "ALRM", "IO"] {
+    for signal in ["HUP", "USR1", "USR2", "ALRM", "VTALRM", "IO", "XCPU", "PWR", "STKFLT", "RTMIN+3", "RTMIN+30"] {
         // The test may run below `nohup`.
         let launcher = ["/usr/bin/env", "--default-signal=HUP"];
         let program = Program::start_by(&launcher, &[]);
@@ -71,6 +71,39 @@ fn signal_whose_default_ends_the_process_stops_it_in_order() {
         assert_eq!(asked["signal"], format!("SIG{signal}"), "{asked}");
         assert_eq!(ended.lines.last().unwrap()["message"], "stopped");
     }
+}
+
+#[test]
+fn cpu_limit_signal_that_the_system_repeats_does_not_cut_the_stop_short() {
+    let program = Program::start(&[("GLASSHOUSE_SHUTDOWN__NOTICE", "1s")]);
+    program.signal("XCPU");
+    until("it has read the first one", || program.lines().iter().any(|(_, line)| line["message"] == "asked to stop"));
+    program.signal("XCPU");
+    let ended = program.wait();
+    assert_eq!(ended.code, Some(0));
+    assert_eq!(ended.lines.last().unwrap()["message"], "stopped");
+}
+
+#[test]
+fn profiling_signal_of_another_process_does_not_stop_the_service() {
+    let program = Program::start(&[]);
+    program.signal("PROF");
+    program.signal("TERM");
+    assert_eq!(program.wait().code, Some(0));
+}
+
+#[test]
+fn write_beyond_the_file_size_limit_is_an_error_and_does_not_stop_the_service() {
+    let program = Program::start_with_limit("-f 2048");
+    let is_refused = (0..200).any(|number| {
+        let (status, body) = program.post("/api/v1/users", &registration(number)).expect("the service answers");
+        assert!(matches!(status, 201 | 503), "{status} {body}");
+        status == 503
+    });
+    assert!(is_refused, "no write reached the limit");
+    assert_eq!(get(program.internal, "/health/live").unwrap().0, 200);
+    program.signal("TERM");
+    assert_eq!(program.wait().code, Some(0));
 }
 
 #[test]

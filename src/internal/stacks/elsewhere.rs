@@ -8,6 +8,14 @@ fn unavailable() -> Unavailable {
     Unavailable("stacks are captured on Linux, on x86-64 and aarch64".to_owned())
 }
 
+/// Does nothing: no signal is used.
+///
+/// # Errors
+/// Never.
+pub(in crate::internal) const fn install_handler() -> Result<(), Unavailable> {
+    Ok(())
+}
+
 /// Where these threads are.
 ///
 /// # Errors

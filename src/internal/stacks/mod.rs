@@ -19,9 +19,9 @@ pub(super) use borrowed::Sampler;
 )))]
 pub(super) use elsewhere::Sampler;
 #[cfg(not(all(target_os = "linux", any(target_arch = "aarch64", target_arch = "x86_64"))))]
-pub(super) use elsewhere::of;
+pub(super) use elsewhere::{install_handler, of};
 #[cfg(all(target_os = "linux", any(target_arch = "aarch64", target_arch = "x86_64")))]
-pub(super) use signal::{Sampler, of};
+pub(super) use signal::{Sampler, install_handler, of};
 
 /// A thread, and where it was.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -64,12 +64,15 @@ pub(super) fn pools() -> Result<&'static Pools, Unavailable> {
         })
     });
     let pools = pools.as_ref().map_err(Clone::clone)?;
-    installed()?;
+    install_handler()?;
     Ok(pools)
 }
 
-/// Sees to it that the signal is ours, now.
-fn installed() -> Result<(), Unavailable> {
+/// Installs the handler, if it is not installed. Without it, SIGPROF ends the process.
+///
+/// # Errors
+/// When another part of the process handles the signal.
+pub(in crate::internal) fn install_handler() -> Result<(), Unavailable> {
     // SAFETY: plain structures of the C library, filled by it and by us; all zeroes is a valid one.
     unsafe {
         let ours = interrupted as extern "C" fn(c_int, *mut siginfo_t, *mut c_void);

@@ -19,6 +19,7 @@ mod unwind;
 use std::{fs, sync::atomic};
 
 pub(in crate::internal) use asked::of;
+pub(in crate::internal) use interrupt::install_handler;
 pub(in crate::internal) use timer::Sampler;
 
 /// The name of a thread of this process, at most 15 octets; its number where it has ended.
