@@ -148,7 +148,7 @@ impl Parts {
         };
         let acceptor = self.serve(ports.public, api, when_to_stop_accepting)?;
         serving.release();
-        let sweeper = Sweeper { auth, users, audit, tracer: telemetry.tracer.clone() };
+        let sweeper = Sweeper { auth, users, audit, clock: clock.clone(), tracer: telemetry.tracer.clone() };
         let (wanted, to_migrate, stop) = (settings.store.migrate, store.clone(), when_to_stop_working.clone());
         let worker = telemetry::spawn("worker", async move {
             if !wanted || migrate(&to_migrate, stop).await {

@@ -240,6 +240,10 @@ impl SessionStore for Behind<dyn SessionStore> {
         self.pass(self.store.remember_network(user, network, now, limit)).await
     }
 
+    async fn newest_expiry(&self) -> Result<Option<DateTime<Utc>>, StoreError> {
+        self.pass(self.store.newest_expiry()).await
+    }
+
     async fn sweep(&self, now: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
         self.pass(self.store.sweep(now, limit)).await
     }

@@ -122,6 +122,12 @@ macro_rules! session_store {
                 Ok(transaction.end(remembered).await?)
             }
 
+            async fn newest_expiry(&self) -> Result<Option<DateTime<Utc>>, StoreError> {
+                let get = &<$engine>::STATEMENTS.get_newest_expiry;
+                let newest: Option<(DateTime<Utc>,)> = self.0.fetch_optional(get, |query| query).await?;
+                Ok(newest.map(|(expires_at,)| expires_at))
+            }
+
             async fn sweep(&self, now: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
                 let sweep = &<$engine>::STATEMENTS.sweep_sessions;
                 Ok(self.0.execute(sweep, |query| query.bind(now).bind(i64::from(limit))).await?)

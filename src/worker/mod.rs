@@ -1,5 +1,6 @@
 //! Work that nobody waits for.
 
+mod clock;
 mod sweep;
 
 pub use sweep::Sweeper;

@@ -2,16 +2,33 @@
 
 use std::{error::Error, future::Future, sync::Arc, time::Duration};
 
-use tokio::time::MissedTickBehavior;
+use chrono::TimeDelta;
+use tokio::time::{MissedTickBehavior, interval};
 
+use super::clock::ClockWatch;
 use crate::{
-    domain::{audit::Audit, auth::Auth, users::Users},
+    domain::{
+        Clock,
+        audit::Audit,
+        auth::{self, Auth},
+        users::Users,
+    },
     lifecycle::Draining,
     telemetry::{Chain, Tracer},
 };
 
 /// How often. An expired session is refused in any case; this only bounds how many are kept.
 const PERIOD: Duration = Duration::from_mins(5);
+
+/// How often the clock is compared with the elapsed time. Each comparison wakes an idle process once.
+const CLOCK_CHECK_PERIOD: Duration = Duration::from_mins(1);
+
+/// How long sweeps wait where the clock may be ahead: NTP or the operator can correct it in that time. A sweep by such
+/// a clock removes sessions, idempotency keys and audit entries that should be kept.
+const SWEEP_DELAY: Duration = Duration::from_hours(1);
+
+/// A smaller step ahead removes nothing that matters.
+const MAX_STEP: TimeDelta = TimeDelta::hours(1);
 
 /// Whose leftovers are removed.
 pub struct Sweeper {
@@ -21,6 +38,8 @@ pub struct Sweeper {
     pub users: Arc<Users>,
     /// What admins did long ago.
     pub audit: Arc<Audit>,
+    /// The clock that decides what has expired.
+    pub clock: Clock,
     /// Makes the sweeps' spans.
     pub tracer: Tracer,
 }
@@ -28,20 +47,71 @@ pub struct Sweeper {
 impl Sweeper {
     /// Sweeps until it is asked to stop; a sweep under way is finished first.
     pub async fn run(self, mut draining: Draining) {
-        let mut ticks = tokio::time::interval(PERIOD);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut watch = ClockWatch::start(self.clock.clone());
+        let (mut sweeps, mut checks) = (interval(PERIOD), interval(CLOCK_CHECK_PERIOD));
+        sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut has_checked_sessions = false;
         loop {
-            tokio::select! {
-                () = draining.asked() => return,
-                _ = ticks.tick() => {}
+            let is_sweep_due = tokio::select! {
+                () = draining.asked() => {
+                    watch.check();
+                    return;
+                }
+                _ = checks.tick() => false,
+                _ = sweeps.tick() => true,
+            };
+            if watch.check().is_some_and(|step| step > MAX_STEP) {
+                sweeps.reset_after(SWEEP_DELAY);
+            } else if is_sweep_due && has_checked_sessions {
+                self.sweep().await;
+            } else if is_sweep_due {
+                match self.is_past_all_sessions().await {
+                    Ok(false) => {
+                        has_checked_sessions = true;
+                        self.sweep().await;
+                    }
+                    Ok(true) => {
+                        has_checked_sessions = true;
+                        sweeps.reset_after(SWEEP_DELAY);
+                    }
+                    // The next tick checks again.
+                    Err(_) => {}
+                }
             }
-            self.sweep().await;
         }
+    }
+
+    /// Returns whether the clock is past the expiry of every session, which a clock that is far ahead is at the start.
+    /// Only at the start: one sign-in by that clock adds a session that has not expired. A service that was stopped for
+    /// longer than sessions live is past them too, and its sweeps can wait as well.
+    async fn is_past_all_sessions(&self) -> Result<bool, auth::Error> {
+        let span = self.tracer.background("check clock");
+        let check = async {
+            let newest = self.auth.newest_expiry().await.inspect_err(|error| {
+                span.fail(error.code());
+                tracing::error!(
+                    target: "glasshouse::worker",
+                    { error.type = error.code(), error.message = %Chain(error) },
+                    "clock was not compared with the sessions, sweeps wait"
+                );
+            })?;
+            let past = newest.map(|newest| self.clock.now() - newest).filter(|past| *past > TimeDelta::zero());
+            if let Some(past) = past {
+                tracing::warn!(
+                    target: "glasshouse::worker",
+                    { clock.offset_seconds = past.as_seconds_f64() },
+                    "clock is past the expiry of every session and may be ahead: sweeps wait for an hour"
+                );
+            }
+            Ok(past.is_some())
+        };
+        span.within(check).await
     }
 
     /// One after the other: they write to one database, and nobody waits for them.
     async fn sweep(&self) {
-        let Self { auth, users, audit, tracer } = self;
+        let Self { auth, users, audit, tracer, .. } = self;
         let work = async { auth.sweep().await.map_err(|error| Failed::new(error.code(), &error)) };
         sweep(tracer, "sweep sessions", work, |sessions| {
             tracing::info!(target: "glasshouse::worker", { sessions }, "expired sessions were removed");

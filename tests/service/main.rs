@@ -6,6 +6,7 @@ mod auditing;
 mod browsers;
 mod changing;
 mod circuit;
+mod clock;
 mod conditional_requests;
 mod connections;
 mod content_type;

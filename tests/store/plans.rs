@@ -69,7 +69,7 @@ pub(crate) fn values(name: &str) -> Option<Vec<&'static str>> {
         "update_password" => vec![USER, "'h'", "'i'"],
         "delete_user" => vec![USER, "'user'"],
         "delete_user_version" => vec![USER, "'user'", "1"],
-        "lock_admins" => vec![],
+        "lock_admins" | "get_newest_expiry" => vec![],
         "insert_session" => vec![SESSION, USER, FAMILY, SECRET, NOW, NOW, "'h'"],
         "recognise_session" => vec![SESSION, NOW],
         "rotate_session" => vec![FAMILY, SECRET, SECRET, NOW, NOW, SECRET],

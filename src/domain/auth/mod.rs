@@ -16,6 +16,7 @@ mod verify;
 
 use std::{sync::Arc, time::Duration};
 
+use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use uuid::Uuid;
 
@@ -284,6 +285,14 @@ impl Auth {
     /// [`Error::Store`].
     pub async fn sign_out(&self, caller: &Caller) -> Result<(), Error> {
         Ok(self.sessions.end(caller.session).await?)
+    }
+
+    /// Returns the latest expiry of all sessions; none where there is no session.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn newest_expiry(&self) -> Result<Option<DateTime<Utc>>, Error> {
+        Ok(self.sessions.newest_expiry().await?)
     }
 
     /// Removes sessions that have expired, and says how many.

@@ -110,6 +110,12 @@ pub trait SessionStore: Send + Sync {
         limit: u32,
     ) -> Result<(), StoreError>;
 
+    /// Returns the latest expiry of all sessions; none where there is no session.
+    ///
+    /// # Errors
+    /// Only those of the store itself.
+    async fn newest_expiry(&self) -> Result<Option<DateTime<Utc>>, StoreError>;
+
     /// Removes at most `limit` sessions that have expired at `now`, and says how many.
     ///
     /// # Errors

@@ -121,6 +121,8 @@ statements! {
     end_sessions: "DELETE" "sessions" "by user";
     /// user, id to keep.
     end_other_sessions: "DELETE" "sessions" "by user except id";
+    /// nothing.
+    get_newest_expiry: "SELECT" "sessions" "newest expiry";
     /// now, limit.
     sweep_sessions: "DELETE" "sessions" "expired";
 

@@ -102,6 +102,9 @@ WHERE user_id = $1",
     end_other_sessions: "\
 DELETE FROM sessions \
 WHERE user_id = $1 AND id <> $2",
+    get_newest_expiry: "\
+SELECT expires_at \
+FROM sessions ORDER BY expires_at DESC LIMIT 1",
     sweep_sessions: "\
 DELETE FROM sessions WHERE id IN (\
 SELECT id FROM sessions WHERE expires_at <= $1 \

@@ -88,6 +88,7 @@ pub(super) const OF_SPANS: &[(&str, ValueType, &str)] =
 const TYPED: &[(&str, ValueType)] = &[
     ("audit_entries", ValueType::Int),
     ("budget_seconds", ValueType::Double),
+    ("clock.offset_seconds", ValueType::Double),
     ("complete", ValueType::Boolean),
     ("console.clients", ValueType::Int),
     ("db.duration_seconds", ValueType::Double),

@@ -66,6 +66,7 @@ pub const FIELDS: &[Signal] = &[
     field("audit.subject", "Whose account it was"),
     field("audit.fields", "What of it was changed, with commas in between; never its values"),
     field("audit.role", "Which role was given"),
+    field("clock.offset_seconds", "How far the clock stepped, or may be ahead"),
     field("console.clients", "How many looked when tokio-console was switched off past its limit"),
     field("console.limit", "Which limit that was: memory or time"),
     field("log.filter", "The log filter that is in force now"),

@@ -74,6 +74,7 @@ pub const SPANS: &[Span] = &[
         optional: &["error.type", "server.address", "server.port"],
     },
     internal("hash password", "hash_password", "Hashing or checking a password, with the wait for a place"),
+    internal("check clock", "check_clock", "Comparing the clock with the sessions, before the first sweep"),
     internal("sweep sessions", "sweep_sessions", "Removing sessions that have expired"),
     internal("sweep idempotency keys", "sweep_idempotency_keys", "Removing idempotency keys that have expired"),
     internal("sweep audit", "sweep_audit", "Removing entries of the audit trail that were kept long enough"),
