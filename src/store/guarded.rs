@@ -264,3 +264,58 @@ impl AuditStore for Behind<dyn AuditStore> {
         self.pass(self.store.sweep(until, limit)).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::{sync::oneshot, task::yield_now, time::sleep};
+
+    use super::*;
+    use crate::resilience::{
+        breaker::{OPEN, Phase},
+        deadline::within_write,
+    };
+
+    const PROBE_TIMEOUT: Duration = Duration::from_millis(20);
+    const LONG: Duration = Duration::from_mins(1);
+
+    /// A store behind an open circuit that lets a probe pass.
+    async fn probing() -> Behind<()> {
+        let circuit = Circuit::new(NAME, PROBE_TIMEOUT, &Metrics::new(10));
+        while let Ok(permit) = circuit.ask() {
+            permit.end(Outcome::Failed);
+        }
+        sleep(OPEN.longest).await;
+        Behind { circuit, store: Arc::new(()) }
+    }
+
+    /// Calls the store within a request's deadline. The call ends after its probe has failed.
+    async fn call(is_write: bool) -> Result<u32, StoreError> {
+        let behind = Box::pin(probing()).await;
+        let (release, released) = oneshot::channel();
+        let call = Box::pin(behind.pass(async {
+            let work = async { released.await.map_or(0, |()| 7) };
+            if is_write { within_write(LONG, work).await.map_err(|_| StoreError::Stale) } else { Ok(work.await) }
+        }));
+        let after_probe = async {
+            for wanted in [Phase::HalfOpen, Phase::Open] {
+                while behind.circuit.phase() != wanted {
+                    yield_now().await;
+                }
+            }
+            release.send(()).ok();
+        };
+        let both = async { tokio::join!(call, after_probe).0 };
+        Box::pin(Deadline::after(LONG, None).scope(both)).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn probe_that_sent_a_write_returns_the_result_of_the_write() {
+        assert!(matches!(Box::pin(call(true)).await, Ok(7)));
+    }
+
+    #[tokio::test]
+    async fn probe_that_only_reads_ends_at_the_probe_timeout() {
+        let failed = Box::pin(call(false)).await.unwrap_err();
+        assert!(matches!(&failed, StoreError::Unavailable(cause) if cause.is::<Silence>()), "{failed:?}");
+    }
+}

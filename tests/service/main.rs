@@ -32,6 +32,7 @@ mod passwords;
 mod patterns;
 mod permissions;
 mod pooler;
+mod readiness;
 mod reading;
 mod refresh_rotation;
 mod registering;

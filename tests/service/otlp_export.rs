@@ -157,11 +157,16 @@ async fn otlp_export_trusts_the_authority_that_the_settings_name() {
         exported_with(&service, "", 1.0).await;
         service.stop().await.outcome.unwrap();
 
-        // Neither without the authority nor without the client's certificate.
+        // Neither with another authority, nor without the authority, nor without the client's certificate.
+        let mut refused = vec![settings.clone()];
+        refused[0][1].1 = &files.client.0;
         for removed in ["OTEL_EXPORTER_OTLP_CERTIFICATE", "OTEL_EXPORTER_OTLP_CLIENT"] {
             let mut fewer = settings.clone();
             fewer.retain(|(name, _)| !name.starts_with(removed));
-            let service = exporting(&collector, protocol, &fewer).await;
+            refused.push(fewer);
+        }
+        for settings in refused {
+            let service = exporting(&collector, protocol, &settings).await;
             exported_with(&service, "failed", 1.0).await;
             assert_eq!(service.metric("otel_sdk_exporter_span_exported_total{error_type=\"\"}").await, Some(0.0));
             service.stop().await.outcome.unwrap();

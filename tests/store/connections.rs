@@ -4,14 +4,17 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use glasshouse::{
-    domain::users::{StoreError, UserId},
+    domain::{
+        auth::Rotation,
+        users::{StoreError, UserId},
+    },
     faults::Switchboard,
     store::Store,
     telemetry::{Metrics, Tracer},
 };
 use sqlx::{Connection, Executor, PgConnection};
 
-use crate::support::{On, Opened, config, hash};
+use crate::support::{On, Opened, config, hash, now};
 
 #[tokio::test]
 async fn a_read_survives_that_the_server_ends_every_connection() {
@@ -55,6 +58,11 @@ async fn write_on_connection_that_was_closed_while_idle_uses_another() {
     join_all((0..2).map(|_| store.users.get(ann.id))).await;
     end_connections(&store).await;
     let session = store.with_session(&ann).await;
+    join_all((0..2).map(|_| store.users.get(ann.id))).await;
+    end_connections(&store).await;
+    // A write that returns rows.
+    let rotation = store.sessions.rotate(&crate::sessions::exchange(&session), now()).await.unwrap();
+    assert_eq!(rotation, Rotation::Rotated(session.id, ann.id));
     join_all((0..2).map(|_| store.users.get(ann.id))).await;
     end_connections(&store).await;
     store.sessions.end(session.id).await.unwrap();

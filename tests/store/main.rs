@@ -12,6 +12,7 @@ mod plans;
 mod postgres;
 mod readiness;
 mod receipts;
+mod server_settings;
 mod sessions;
 mod statements;
 mod steps;

@@ -117,6 +117,29 @@ async fn migrate_up_gives_up_waiting_for_lock_and_can_be_retried() {
     store.migrate_up().await.unwrap();
 }
 
+/// As after a crash while an index was built.
+#[tokio::test]
+async fn migrate_up_replaces_the_invalid_index_of_an_interrupted_migration() {
+    let store = On::Postgres.open().await;
+    let migrations = store.migrations().await.unwrap();
+    while store.migrations().await.unwrap().iter().any(|it| it.applied && it.version >= 6) {
+        store.migrate_down().await.unwrap();
+    }
+    store.with_user("ann@example.com").await;
+    store.with_user("bob@example.com").await;
+    let mut connection = PgConnection::connect(&store.fresh.url).await.unwrap();
+    for name in ["users_role_email_key", "index_of_the_operator"] {
+        let unique = format!("CREATE UNIQUE INDEX CONCURRENTLY {name} ON users (role)");
+        connection.execute(sqlx::AssertSqlSafe(unique)).await.unwrap_err();
+    }
+    store.migrate_up().await.unwrap();
+    assert_eq!(store.migrations().await.unwrap(), migrations);
+    let invalid = "SELECT relname::text FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid WHERE NOT indisvalid";
+    let invalid = connection.fetch_all(invalid).await.unwrap();
+    let invalid: Vec<String> = invalid.iter().map(|row| row.get(0)).collect();
+    assert_eq!(invalid, ["index_of_the_operator"]);
+}
+
 #[tokio::test]
 async fn role_without_create_uses_migrated_schema_and_is_told_what_to_grant_otherwise() {
     let store = On::Postgres.open().await;

@@ -1,13 +1,19 @@
 //! The readiness check of the store: it fails, with the reason, for everything without which requests fail.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use glasshouse::{
+    domain::users::{Email, StoreError},
     faults::Switchboard,
     store::Store,
     telemetry::{Metrics, Tracer},
 };
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row, SqliteConnection, migrate::Migrator};
 
 use crate::{
     postgres::Postgres,
@@ -127,18 +133,15 @@ async fn readiness_fails_when_database_file_is_removed() {
 
 #[tokio::test]
 async fn readiness_fails_when_database_file_is_replaced_and_opens_no_connection_to_it() {
-    let store = On::Sqlite.open().await;
+    // Each call opens a connection.
+    let store = On::Sqlite.open_with(|config| config.max_lifetime = Duration::from_millis(1)).await;
     let other = On::Sqlite.open().await;
     store.with_user("ann@example.com").await;
     fs::rename(file(&other), file(&store)).unwrap();
     let reason = reason(&store).await;
     assert!(reason.contains("was replaced while it was open"), "{reason}");
-    // More calls at once than there are open connections.
-    let email = glasshouse::domain::users::Email::parse("ann@example.com").unwrap();
-    let lists = (0..4).map(|_| store.users.credentials(&email));
-    for found in futures_util::future::join_all(lists).await {
-        assert!(!matches!(found, Ok(None)), "the other file was read");
-    }
+    let failed = store.users.credentials(&Email::parse("ann@example.com").unwrap()).await.unwrap_err();
+    assert!(matches!(failed, StoreError::Unavailable(_)), "{failed:?}");
 }
 
 #[tokio::test]
@@ -147,6 +150,8 @@ async fn readiness_fails_when_database_file_is_overwritten() {
     store.with_user("ann@example.com").await;
     // What is in the log of writes is moved into the file.
     run(On::Sqlite, &store, "PRAGMA wal_checkpoint(TRUNCATE)").await.unwrap();
+    // From now on the connections of the pool have every page in their cache.
+    assert_eq!(store.check().await, Ok(()));
     let length = fs::metadata(file(&store)).unwrap().len();
     let noise = vec![0x5a; usize::try_from(length).unwrap()];
     // In place: the same file, device and inode.
@@ -157,12 +162,67 @@ async fn readiness_fails_when_database_file_is_overwritten() {
     assert!(self::reason(&store).await.contains("was emptied"), "it has no bytes any more");
 }
 
+/// SQLite opens a file of a later write version only to read it, whatever the permissions of the process are.
+#[tokio::test]
+async fn readiness_fails_when_database_file_is_read_only() {
+    let store = On::Sqlite.open().await;
+    run(On::Sqlite, &store, "PRAGMA wal_checkpoint(TRUNCATE)").await.unwrap();
+    let opened = fs::OpenOptions::new().write(true).open(file(&store)).unwrap();
+    opened.write_all_at(&[WRITE_VERSION + 1], WRITE_VERSION_OFFSET).unwrap();
+    let reason = reason(&store).await;
+    assert!(reason.contains("answered 8") && reason.contains("read-only for this process"), "{reason}");
+    opened.write_all_at(&[WRITE_VERSION], WRITE_VERSION_OFFSET).unwrap();
+    assert_eq!(store.check().await, Ok(()));
+}
+
+/// Write version of a file with a write-ahead log, and its place: <https://www.sqlite.org/fileformat.html>.
+const WRITE_VERSION: u8 = 2;
+const WRITE_VERSION_OFFSET: u64 = 18;
+
+#[tokio::test]
+async fn readiness_fails_when_write_ahead_log_is_removed() {
+    for suffix in ["-wal", "-shm"] {
+        let store = On::Sqlite.open().await;
+        store.with_user("ann@example.com").await;
+        assert_eq!(store.check().await, Ok(()));
+        let mut path = file(&store).into_os_string();
+        path.push(suffix);
+        fs::remove_file(&path).unwrap();
+        let reason = reason(&store).await;
+        assert!(reason.contains("write-ahead log was removed while it was open"), "{suffix}: {reason}");
+        assert!(!PathBuf::from(&path).exists(), "the check creates no log");
+        store.close().await;
+        let mut connection = SqliteConnection::connect(&store.fresh.url).await.unwrap();
+        let users: i64 = connection.fetch_one("SELECT count(*) FROM users").await.unwrap().get(0);
+        assert_eq!(users, 1, "the last connection moved the log into the file");
+    }
+}
+
+#[tokio::test]
+async fn readiness_succeeds_while_connections_open_and_close() {
+    let store = On::Sqlite.open_with(|config| config.max_lifetime = Duration::from_millis(1)).await;
+    for _ in 0..200 {
+        assert_eq!(store.check().await, Ok(()));
+    }
+}
+
 #[tokio::test]
 async fn readiness_succeeds_while_another_process_writes() {
     let store = On::Sqlite.open().await;
     let mut other = SqliteConnection::connect(&store.fresh.url).await.unwrap();
     other.execute("BEGIN IMMEDIATE").await.unwrap();
     assert_eq!(store.check().await, Ok(()));
+}
+
+/// As by a migration: statements are slow, and the service can do nothing better than wait for it.
+#[tokio::test]
+async fn readiness_succeeds_while_a_table_is_locked() {
+    let store = On::Postgres.open().await;
+    let mut other = PgConnection::connect(&store.fresh.url).await.unwrap();
+    other.execute("BEGIN; LOCK TABLE users IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    // Shorter than the statement timeout, which would end the wait for the lock.
+    let checked = tokio::time::timeout(Duration::from_secs(20), store.check()).await;
+    assert_eq!(checked, Ok(Ok(())));
 }
 
 #[tokio::test]
@@ -178,20 +238,17 @@ async fn readiness_fails_on_database_whose_encoding_is_not_utf8() {
     let store = Store::open(&config(url.as_str()), Tracer::off(), Switchboard::off(), &metrics).await.unwrap();
     let refused = store.migrate_up().await.unwrap_err();
     assert!(refused.to_string().contains("is LATIN1 and must be UTF8"), "{refused}");
-    // A schema that an earlier version made there.
+    // The whole schema, as an earlier version made it there.
     let mut connection = PgConnection::connect(url.as_str()).await.unwrap();
-    for entry in fs::read_dir("migrations/postgres").unwrap().map(Result::unwrap) {
-        let name = entry.file_name().into_string().unwrap();
-        if name.starts_with("0001") && name.ends_with(".up.sql") {
-            let step = fs::read_to_string(entry.path()).unwrap();
-            connection.execute(AssertSqlSafe(step)).await.unwrap();
-        }
-    }
+    let migrator = Migrator::new(Path::new("migrations/postgres")).await.unwrap();
+    migrator.run_direct(None, &mut connection, false).await.unwrap();
+    let reason = reason(&store).await;
+    assert!(reason.contains("is LATIN1 and must be UTF8"), "{reason}");
     // Text that the encoding lacks is the client's fault to mend, not a fault of the service.
     let mut user = crate::support::user("ann@example.com");
     user.name = glasshouse::domain::users::Name::parse("\u{410}\u{43d}\u{43d}\u{430}").unwrap();
     let failed = store.users.insert(&user, &crate::support::hash("x"), None, None).await.unwrap_err();
-    assert!(matches!(failed, glasshouse::domain::users::StoreError::Unrepresentable(_)), "{failed:?}");
+    assert!(matches!(failed, StoreError::Unrepresentable(_)), "{failed:?}");
     store.close().await;
     drop(connection);
 }

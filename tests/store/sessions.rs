@@ -300,7 +300,7 @@ async fn rotate(store: &Opened, session: &Session) -> Rotation {
 }
 
 /// The exchange of the session's first secret, which repeats no rotation.
-fn exchange(session: &Session) -> Exchange {
+pub(crate) fn exchange(session: &Session) -> Exchange {
     Exchange {
         family: session.family,
         presented: session.secret,

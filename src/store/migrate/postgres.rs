@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sqlx::{
-    Connection, Executor, Row,
+    AssertSqlSafe, Connection, Executor, Row,
     migrate::{Migrate, Migrator},
     postgres::PgConnection,
 };
@@ -29,6 +29,7 @@ pub(in crate::store) async fn up(connector: &Connector) -> Result<(), MigrateErr
             return Ok(());
         }
         lock(connection).await?;
+        drop_unfinished_indexes(connection).await?;
         super::up(connection, &MIGRATOR).await
     })
     .await
@@ -83,6 +84,30 @@ async fn lock(connection: &mut PgConnection) -> Result<(), MigrateError> {
         Ok(())
     };
     limited("the lock of another instance that migrates", LOCK_TIMEOUT, locked).await
+}
+
+/// Drops the indexes that an interrupted `CREATE INDEX CONCURRENTLY` of a pending migration has left. They are invalid
+/// and have the name that the migration needs, so the migration would fail each time.
+async fn drop_unfinished_indexes(connection: &mut PgConnection) -> Result<(), MigrateError> {
+    const INVALID: &str = "SELECT relname::text FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid \
+                           WHERE NOT indisvalid AND relnamespace = to_regnamespace(quote_ident(current_schema()))";
+    let listed = async { Ok(connection.fetch_all(INVALID).await?) };
+    let invalid = limited("the list of invalid indexes", STEP_TIMEOUT, listed).await?;
+    if invalid.is_empty() {
+        return Ok(());
+    }
+    let applied = super::applied(connection, &MIGRATOR).await?;
+    for row in invalid {
+        let name: String = row.try_get(0)?;
+        let is_named = |sql: &str| sql.split(|it: char| !it.is_alphanumeric() && it != '_').any(|word| word == name);
+        let pending =
+            MIGRATOR.iter().filter(|it| it.migration_type.is_up_migration() && !applied.contains_key(&it.version));
+        let Some(migration) = pending.into_iter().find(|it| it.no_tx && is_named(it.sql.as_str())) else { continue };
+        let drop = AssertSqlSafe(format!("DROP INDEX CONCURRENTLY \"{name}\""));
+        super::with_progress(migration, async { Ok(connection.execute(drop).await.map(|_| ())?) }).await?;
+        super::told(migration, "the unfinished index of an interrupted migration was dropped");
+    }
+    Ok(())
 }
 
 impl Target for PgConnection {
