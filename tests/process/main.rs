@@ -4,6 +4,8 @@
 #[path = "../support/canaries.rs"]
 mod canaries;
 mod faults;
+#[cfg(target_os = "linux")]
+mod memory;
 mod open_files;
 #[allow(dead_code, reason = "shared with tests/profiles, which needs more of it")]
 mod program;
