@@ -141,6 +141,12 @@ impl Problem {
         Self { hint: Hint::Media(for_patch), ..problem }
     }
 
+    /// 415 for a request with more than one `Content-Type`: servers and proxies would not all read the same one.
+    pub(super) fn content_type_repeated(for_patch: bool) -> Self {
+        let detail = "Content-Type is sent more than once; send it once";
+        Self { detail: Cow::Borrowed(detail), ..Self::media_type(for_patch) }
+    }
+
     /// 415 for a body in another charset than UTF-8. Only what looks like a charset's name is repeated.
     pub(super) fn charset(name: &str, for_patch: bool) -> Self {
         let is_name =

@@ -70,7 +70,10 @@ pub(in crate::http) fn unreadable(error: &axum::Error) -> Problem {
 /// parameters are ignored, except for a `charset` whose bytes are read differently from UTF-8.
 fn check_media_type(headers: &HeaderMap, patch: bool) -> Result<(), Problem> {
     let mut values = headers.get_all(CONTENT_TYPE).iter();
-    let (Some(value), None) = (values.next(), values.next()) else { return Err(Problem::media_type(patch)) };
+    let Some(value) = values.next() else { return Err(Problem::media_type(patch)) };
+    if values.next().is_some() {
+        return Err(Problem::content_type_repeated(patch));
+    }
     let Ok(value) = value.to_str() else { return Err(Problem::media_type(patch)) };
     let (essence, parameters) = value.split_once(';').unwrap_or((value, ""));
     let essence = essence.trim();
@@ -123,7 +126,9 @@ fn parse(body: &Bytes) -> Result<Fields, Problem> {
             Category::Data => {
                 format!("the body has the same member twice, at line {} column {}", error.line(), error.column())
             }
-            Category::Syntax | Category::Eof | Category::Io => format!("the body cannot be read as JSON: {error}"),
+            Category::Syntax | Category::Eof | Category::Io => {
+                encoding_error(body).unwrap_or_else(|| format!("the body cannot be read as JSON: {error}"))
+            }
         })
     })?;
     match read {
@@ -133,6 +138,18 @@ fn parse(body: &Bytes) -> Result<Fields, Problem> {
             Err(Problem::invalid(vec![FieldFault::new("", fault)]))
         }
     }
+}
+
+/// Names the encoding error of a body that is no JSON because it is not plain UTF-8: a byte order mark (RFC 8259, section
+/// 8.1), UTF-16, or any other charset. The parser reports only the position where it stopped.
+fn encoding_error(body: &[u8]) -> Option<String> {
+    if body.starts_with(b"\xef\xbb\xbf") {
+        return Some("the body begins with a byte order mark; send it without".to_owned());
+    }
+    if let Err(error) = std::str::from_utf8(body) {
+        return Some(format!("the body is not UTF-8 at byte {}; send it in UTF-8", error.valid_up_to() + 1));
+    }
+    body.contains(&0).then(|| "the body contains NUL bytes, as UTF-16 does; send it in UTF-8".to_owned())
 }
 
 /// One JSON value. Of two members with the same name one would win silently, and not everywhere the same: refused.
