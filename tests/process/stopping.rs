@@ -257,6 +257,8 @@ fn what_was_acknowledged_under_load_is_there_after_a_restart() {
                     let body = registration(number);
                     match exchange(address, &post("/api/v1/users", &body)) {
                         Some((201, _)) => acknowledged.push(body),
+                        // On a busy machine a password may wait too long for its thread. Nothing was acknowledged.
+                        Some((503, answer)) if answer.contains("overloaded") => {}
                         Some((status, answer)) => panic!("{status}: {answer}"),
                         None if stopping.load(SeqCst) => return acknowledged,
                         None => panic!("a connection was refused before the signal"),

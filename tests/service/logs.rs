@@ -242,6 +242,9 @@ on_both_stores! {
         let body = json!({ "email": "bob@example.com", "password": PASSWORD, "name": "Bob" });
         let request = root.client.request(Method::POST, "/api/v1/users").header("idempotency-key", "old");
         assert_eq!(root.client.send(request.json(&body)).await.status, 201);
+        // A session of today, or the next start would take its clock for one that is far ahead.
+        service.pass(chrono::TimeDelta::days(31));
+        assert_eq!(service.client().sign_in("ann@example.com", PASSWORD).await.status, 200);
         let mut lines = service.stop().await.lines;
 
         // No time to wait for a thread, so that some are refused: what fails is told with its cause.
