@@ -178,13 +178,15 @@ export const http = dashboard(
             width: 12,
             unit: unit.count,
             description: `
-                What is worked on against how much may be, by what it spends, and what waits for its turn. The limit is
+                What is worked on against how much may be, by what it spends, and what waits for its turn; refusals that are held back, so that
+                clients which retry at once cost little. The limit is
                 found out: as many as are finished in a fifth of the objective. One that falls is a database or a
                 processor that got slower; one that is reached is load.`,
             ask: [
                 ask(sum(of('glasshouse_concurrency_limit'), 'class'), 'limit of {{class}}'),
                 ask(sum(of('glasshouse_concurrency_used'), 'class'), '{{class}} under way'),
                 ask(sum(of('glasshouse_concurrency_waiting'), 'class'), '{{class}} waiting'),
+                ask(sum(of('glasshouse_refusals_held'), 'class'), '{{class}} refused and held back'),
             ],
             see: [open('database'), open('runtime')],
         }),

@@ -38,9 +38,7 @@ pub use sources::{Origin, Sources};
 
 use crate::{
     domain::{audit, auth},
-    http, internal, lifecycle,
-    resilience::PATIENCE,
-    store,
+    http, internal, lifecycle, store,
     telemetry::{self, LogFormat},
 };
 use file::Contents;
@@ -171,7 +169,7 @@ pub fn load(sources: &Sources) -> Result<Settings, Faults> {
                 0 => (cores - 1).max(1),
                 workers => workers,
             },
-            password_wait: values.duration("shed.max_wait") * PATIENCE,
+            password_wait: values.duration("shed.max_wait") * http::PASSWORD_PATIENCE,
         },
         audit: audit::Config { retention: values.duration("audit.retention") },
         telemetry,

@@ -79,8 +79,8 @@ pub(super) const SETTINGS: &[Setting] = &[
     wait(
         "shed.max_wait",
         "100ms",
-        "How long a request waits for its turn while there is more to do than can be done, before it is answered with \
-         503. In a burst, ten times as long.",
+        "How long a request may have to wait for its turn while there is more to do than can be done: one that would \
+         wait longer is answered with 503. In a burst, as long as http.slow leaves time, and passwords ten times as long.",
     ),
     setting(
         "limits.enabled",

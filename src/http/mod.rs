@@ -28,6 +28,7 @@ use axum::{
 use secrecy::SecretString;
 
 pub use config::Config;
+pub use layers::PASSWORD_PATIENCE;
 pub use metrics::ConnectionMetrics;
 pub use server::serve;
 

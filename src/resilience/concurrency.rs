@@ -43,6 +43,8 @@ pub(super) struct Concurrency {
     limit: f64,
     /// What work takes when hardly anything else is under way, in seconds, and when that was seen.
     alone: Option<(f64, Instant)>,
+    /// What work took on average when the limit was last decided on, in seconds.
+    takes: f64,
     /// When the limit fell: what began before tells of more work than there is now.
     fell: Instant,
     window: Window,
@@ -90,7 +92,26 @@ impl Concurrency {
 
     #[expect(clippy::cast_precision_loss, reason = "limits are small")]
     pub(super) const fn new(bounds: Bounds, now: Instant) -> Self {
-        Self { bounds, limit: bounds.start as f64, alone: None, fell: now, window: Window::new(now, 0) }
+        Self {
+            bounds,
+            limit: bounds.start as f64,
+            alone: None,
+            takes: bounds.target.as_secs_f64(),
+            fell: now,
+            window: Window::new(now, 0),
+        }
+    }
+
+    /// How long the last of so many waits before it begins, by Little's law: while the limit is used up, as many pieces of
+    /// work end in the time that one takes as the limit allows.
+    #[expect(clippy::cast_precision_loss, reason = "queues are short")]
+    pub(super) fn expected_wait(&self, waiting: usize) -> Duration {
+        Duration::from_secs_f64(waiting as f64 * self.takes / self.limit)
+    }
+
+    /// How many pieces of work end in a second while the limit is used up.
+    pub(super) fn rate(&self) -> f64 {
+        self.limit / self.takes
     }
 
     /// How much may be under way.
@@ -136,6 +157,7 @@ impl Concurrency {
         if self.window.peak < self.limit() {
             return;
         }
+        self.takes = takes;
         let alone = self.alone.map_or(0.0, |(seconds, _)| seconds);
         let target = self.bounds.target.as_secs_f64().max(alone * Self::SLACK);
         let factor = (target / takes).clamp(1.0 / Self::STEP, Self::STEP);
@@ -143,6 +165,8 @@ impl Concurrency {
         if limit < self.limit {
             self.fell = now;
         }
+        // The rate stays what it was seen to be: a shorter queue for the servers is left in a shorter time.
+        self.takes *= limit / self.limit;
         self.limit = limit;
     }
 }

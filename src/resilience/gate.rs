@@ -1,32 +1,21 @@
-//! Who may begin, who waits for it, and who is sent away.
-//!
-//! The queue is short in time: whoever waits longer than is good for the objective had better be told at once. As long
-//! as it is a burst, everybody is served in the order of arrival, and may wait [`PATIENCE`] times as long. Once somebody
-//! has been waiting without a break for a while, there is more to do than can be done: then the newest is served first,
-//! because it has its time still before it, while the oldest would be answered too late (adaptive LIFO).
+//! Admits as many requests as can be finished in time, lets a few more wait for their turn, and refuses the rest, as
+//! [`Queue`] decides.
 
 use std::{
-    collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use tokio::{
     sync::oneshot,
-    time::{Instant, timeout},
+    time::{Instant, sleep, timeout},
 };
 
-use super::concurrency::{Bounds, Concurrency, Outcome};
+use super::{
+    concurrency::{Bounds, Outcome},
+    queue::{Arrival, Queue, Waits},
+};
 use crate::telemetry::{Counter, Gauge, Held, Metrics, catalog};
-
-/// How much longer than in a crush one may wait in a burst.
-pub const PATIENCE: u32 = 10;
-
-/// How many may wait: each keeps its request in memory.
-const PLACES: usize = 256;
-
-/// A queue that has had somebody in it for so long is no burst.
-const STANDING: Duration = Duration::from_millis(100);
 
 /// Lets so much begin as can be done. Cheap to clone; clones are the same gate.
 #[derive(Clone)]
@@ -34,24 +23,14 @@ pub struct Gate(Arc<Inner>);
 
 struct Inner {
     class: &'static str,
-    wait: Duration,
     metrics: GateMetrics,
-    state: Mutex<State>,
-}
-
-struct State {
-    concurrency: Concurrency,
-    /// How many permits there are.
-    used: usize,
-    waiting: VecDeque<oneshot::Sender<Permit>>,
-    /// Since when somebody waits, without a break.
-    since: Option<Instant>,
+    queue: Mutex<Queue<oneshot::Sender<Permit>>>,
 }
 
 /// Why somebody may not begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// Too many wait already.
+    /// The wait would be too long, or the queue has no room.
     #[error("too many wait already")]
     Full,
     /// The wait was over before its turn came.
@@ -76,6 +55,7 @@ pub struct GateMetrics {
     limit: Gauge,
     used: Gauge,
     waiting: Gauge,
+    held: Gauge,
     shed: Counter,
 }
 
@@ -87,6 +67,7 @@ impl GateMetrics {
             limit: metrics.gauge(&catalog::CONCURRENCY_LIMIT),
             used: metrics.gauge(&catalog::CONCURRENCY_USED),
             waiting: metrics.gauge(&catalog::CONCURRENCY_WAITING),
+            held: metrics.gauge(&catalog::REFUSALS_HELD),
             shed: metrics.counter(&catalog::REQUESTS_SHED),
         }
     }
@@ -101,34 +82,36 @@ pub struct Permit {
     _used: Held,
 }
 
-enum Arrival {
+/// What an arrival gets: a permit, or what to wait for and for how long.
+enum Entry {
     Begins(Permit),
     Waits(oneshot::Receiver<Permit>, Duration),
+    Refused,
 }
 
 impl Gate {
-    /// One for that class of work. In a crush nobody waits longer than `wait`.
+    /// One for that class of work.
     #[must_use]
-    pub fn new(class: &'static str, bounds: Bounds, wait: Duration, metrics: GateMetrics) -> Self {
-        let concurrency = Concurrency::new(bounds, Instant::now());
-        show(&metrics, class, concurrency.limit());
+    pub fn new(class: &'static str, bounds: Bounds, waits: Waits, metrics: GateMetrics) -> Self {
+        let queue = Queue::new(bounds, waits, Instant::now());
+        show(&metrics, class, queue.limit());
         metrics.used.set(&[class], 0.0);
         metrics.waiting.set(&[class], 0.0);
+        metrics.held.set(&[class], 0.0);
         for refusal in [Refusal::Full, Refusal::Waited] {
             metrics.shed.add(&[class, refusal.as_str()], 0);
         }
-        let state = State { concurrency, used: 0, waiting: VecDeque::new(), since: None };
-        Self(Arc::new(Inner { class, wait, metrics, state: Mutex::new(state) }))
+        Self(Arc::new(Inner { class, metrics, queue: Mutex::new(queue) }))
     }
 
-    /// Waits for its turn, if there is hope. Whoever is no longer polled has left the queue.
+    /// Waits for its turn, if the wait is short enough, with a body of so many bytes. Dropping the future leaves the queue.
     ///
     /// # Errors
     /// As [`Refusal`] says; it has been counted.
-    pub async fn enter(&self) -> Result<Permit, Refusal> {
-        let refusal = match self.0.arrive() {
-            Ok(Arrival::Begins(permit)) => return Ok(permit),
-            Ok(Arrival::Waits(turn, wait)) => {
+    pub async fn enter(&self, bytes: usize) -> Result<Permit, Refusal> {
+        let refusal = match self.0.arrive(bytes) {
+            Entry::Begins(permit) => return Ok(permit),
+            Entry::Waits(turn, wait) => {
                 let _waiting = self.0.metrics.waiting.hold(&[self.0.class]);
                 // A turn that comes too late is dropped with its receiver, and so given back.
                 match timeout(wait, turn).await {
@@ -136,16 +119,34 @@ impl Gate {
                     Ok(Err(_)) | Err(_) => Refusal::Waited,
                 }
             }
-            Err(refusal) => refusal,
+            Entry::Refused => Refusal::Full,
         };
         self.0.metrics.shed.inc(&[self.0.class, refusal.as_str()]);
         Err(refusal)
     }
+
+    /// Holds a refusal back for so long, unless few are refused, or too many are held already.
+    pub async fn hold(&self, time: Duration) {
+        if self.0.queue().hold(Instant::now()) {
+            let _held = HeldBack(&self.0);
+            let _shown = self.0.metrics.held.hold(&[self.0.class]);
+            sleep(time).await;
+        }
+    }
+}
+
+/// A refusal that is held back.
+struct HeldBack<'a>(&'a Inner);
+
+impl Drop for HeldBack<'_> {
+    fn drop(&mut self) {
+        self.0.queue().release();
+    }
 }
 
 impl Inner {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn queue(&self) -> MutexGuard<'_, Queue<oneshot::Sender<Permit>>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn permit(self: &Arc<Self>) -> Permit {
@@ -153,76 +154,40 @@ impl Inner {
         Permit { gate: Some(Arc::clone(self)), began: Instant::now(), outcome: Outcome::Failed, _used: used }
     }
 
-    fn arrive(self: &Arc<Self>) -> Result<Arrival, Refusal> {
-        let mut state = self.state();
-        state.forget_the_gone();
-        if state.waiting.is_empty() && state.used < state.concurrency.limit() {
-            state.begin();
-            return Ok(Arrival::Begins(self.permit()));
-        }
-        if state.waiting.len() >= PLACES {
-            return Err(Refusal::Full);
-        }
+    fn arrive(self: &Arc<Self>, bytes: usize) -> Entry {
         let now = Instant::now();
-        let wait = if state.is_standing(now) { self.wait } else { self.wait * PATIENCE };
-        state.since.get_or_insert(now);
-        let (turn, receiver) = oneshot::channel();
-        state.waiting.push_back(turn);
-        Ok(Arrival::Waits(receiver, wait))
+        let mut queue = self.queue();
+        match queue.arrive(now, bytes, oneshot::Sender::is_closed) {
+            Arrival::Begins => Entry::Begins(self.permit()),
+            Arrival::Waits(wait) => {
+                let (turn, receiver) = oneshot::channel();
+                queue.push(now, turn, bytes);
+                Entry::Waits(receiver, wait)
+            }
+            Arrival::Refused => Entry::Refused,
+        }
     }
 
-    /// One permit less; whoever's turn it is begins.
+    /// One permit less; those whose turn it is begin.
     fn give_back(self: &Arc<Self>, began: Instant, outcome: Outcome) {
         let now = Instant::now();
-        let mut state = self.state();
-        state.used -= 1;
-        let (used, before) = (state.used, state.concurrency.limit());
-        state.concurrency.ended((began, now), outcome, used);
-        let limit = state.concurrency.limit();
+        let mut queue = self.queue();
+        let before = queue.limit();
+        queue.ended((began, now), outcome);
+        let limit = queue.limit();
         if limit != before {
             show(&self.metrics, self.class, limit);
         }
-        while state.used < state.concurrency.limit()
-            && let Some(turn) = state.next(now)
-        {
-            // Nobody may be told with the lock held: a permit that nobody wants comes back here.
-            state.begin();
-            drop(state);
+        while let Some(turn) = queue.next() {
+            // Not with the lock held: a permit whose receiver is gone comes back here.
+            drop(queue);
             let unwanted = turn.send(self.permit());
-            state = self.state();
+            queue = self.queue();
             if let Err(mut permit) = unwanted {
                 permit.gate = None;
-                state.used -= 1;
+                queue.undo();
             }
         }
-    }
-}
-
-impl State {
-    fn begin(&mut self) {
-        self.used += 1;
-        self.concurrency.used(self.used);
-    }
-
-    /// Those who have waited long enough, or whose clients have gone, are no longer in the way.
-    fn forget_the_gone(&mut self) {
-        self.waiting.retain(|turn| !turn.is_closed());
-        if self.waiting.is_empty() {
-            self.since = None;
-        }
-    }
-
-    fn is_standing(&self, now: Instant) -> bool {
-        self.since.is_some_and(|since| now.saturating_duration_since(since) >= STANDING)
-    }
-
-    fn next(&mut self, now: Instant) -> Option<oneshot::Sender<Permit>> {
-        let newest_first = self.is_standing(now);
-        let next = if newest_first { self.waiting.pop_back() } else { self.waiting.pop_front() };
-        if self.waiting.is_empty() {
-            self.since = None;
-        }
-        next
     }
 }
 
@@ -253,22 +218,28 @@ mod tests {
     use futures_util::{FutureExt, future::join_all};
     use tokio::time::Instant;
 
-    use super::{Gate, GateMetrics, PLACES, Permit, Refusal};
+    use super::{Gate, GateMetrics, Permit, Refusal};
     use crate::{
-        resilience::{Bounds, Outcome},
+        resilience::{Bounds, Outcome, queue::Waits},
         telemetry::Metrics,
     };
 
     const LONG: Duration = Duration::from_mins(1);
+    /// So many are through in ten waits, if two at once take a tenth of a wait each.
+    const PLACES_IN_A_BURST: usize = 200;
 
-    /// Of two at once, which it never forgets: nobody ends ten things here.
+    /// Of two at once, always.
     fn gate(wait: Duration) -> Gate {
-        let bounds = Bounds { min: 1, start: 2, max: 2, target: Duration::from_secs(1) };
-        Gate::new("other", bounds, wait, GateMetrics::new(&Metrics::new(100)))
+        gate_with(Waits { standing: wait, burst: wait * 10 })
+    }
+
+    fn gate_with(waits: Waits) -> Gate {
+        let bounds = Bounds { min: 2, start: 2, max: 2, target: waits.standing / 10 };
+        Gate::new("other", bounds, waits, GateMetrics::new(&Metrics::new(100)))
     }
 
     async fn full(gate: &Gate) -> [Permit; 2] {
-        [gate.enter().await.ok().unwrap(), gate.enter().await.ok().unwrap()]
+        [gate.enter(0).await.ok().unwrap(), gate.enter(0).await.ok().unwrap()]
     }
 
     fn refused(entered: Result<Permit, Refusal>) -> Option<Refusal> {
@@ -279,7 +250,7 @@ mod tests {
     async fn a_burst_is_served_in_the_order_of_arrival() {
         let gate = gate(LONG);
         let [one, other] = full(&gate).await;
-        let (mut first, mut second) = (Box::pin(gate.enter()), Box::pin(gate.enter()));
+        let (mut first, mut second) = (Box::pin(gate.enter(0)), Box::pin(gate.enter(0)));
         assert!(first.as_mut().now_or_never().is_none() && second.as_mut().now_or_never().is_none());
         one.end(Outcome::Done);
         assert!(second.as_mut().now_or_never().is_none());
@@ -290,53 +261,44 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn in_a_crush_the_newest_is_served_first() {
-        let gate = gate(LONG);
-        let [one, _other] = full(&gate).await;
-        let (mut first, mut second) = (Box::pin(gate.enter()), Box::pin(gate.enter()));
-        assert!(first.as_mut().now_or_never().is_none() && second.as_mut().now_or_never().is_none());
-        gate.0.state().since = Some(Instant::now().checked_sub(Duration::from_secs(1)).unwrap());
-        one.end(Outcome::Done);
-        assert!(first.as_mut().now_or_never().is_none());
-        assert!(second.now_or_never().unwrap().is_ok());
-    }
-
-    #[tokio::test]
-    async fn waiting_has_an_end_and_in_a_crush_a_sooner_one() {
-        let gate = gate(Duration::from_millis(20));
+    async fn request_waits_longer_in_a_burst_than_in_lasting_overload() {
+        let gate = gate_with(Waits { standing: Duration::from_millis(1), burst: Duration::from_millis(50) });
         let _full = full(&gate).await;
         let began = Instant::now();
-        assert_eq!(refused(gate.enter().await), Some(Refusal::Waited));
-        assert!(began.elapsed() >= Duration::from_millis(200), "a burst is given time");
-        let mut waiting = Box::pin(gate.enter());
+        assert_eq!(refused(gate.enter(0).await), Some(Refusal::Waited));
+        assert!(began.elapsed() >= Duration::from_millis(50), "a burst is given time");
+
+        let gate = gate_with(Waits { standing: Duration::from_millis(1), burst: LONG });
+        let _full = full(&gate).await;
+        let mut waiting = Box::pin(gate.enter(0));
         assert!(waiting.as_mut().now_or_never().is_none());
-        gate.0.state().since = Some(Instant::now().checked_sub(Duration::from_secs(1)).unwrap());
-        assert_eq!(refused(gate.enter().await), Some(Refusal::Waited));
-        assert!(waiting.now_or_never().is_none(), "who came in the burst has its time still");
+        *gate.0.queue().since() = Some(Instant::now().checked_sub(Duration::from_secs(1)).unwrap());
+        assert_eq!(refused(gate.enter(0).await), Some(Refusal::Waited));
+        assert!(waiting.now_or_never().is_none(), "a request of the burst has its time still");
     }
 
     #[tokio::test]
     async fn the_queue_has_an_end_and_who_left_it_is_not_in_the_way() {
         let gate = gate(LONG);
         let [one, _other] = full(&gate).await;
-        let mut waiting: Vec<_> = (0..PLACES).map(|_| Box::pin(gate.enter())).collect();
+        let mut waiting: Vec<_> = (0..PLACES_IN_A_BURST).map(|_| Box::pin(gate.enter(0))).collect();
         assert!(join_all(waiting.iter_mut()).now_or_never().is_none());
-        assert_eq!(refused(gate.enter().await), Some(Refusal::Full));
+        assert_eq!(refused(gate.enter(0).await), Some(Refusal::Full));
         let last = waiting.pop().unwrap();
         drop(waiting);
-        let mut another = Box::pin(gate.enter());
+        let mut another = Box::pin(gate.enter(0));
         assert!(another.as_mut().now_or_never().is_none(), "there is a place, and it waits");
         one.end(Outcome::Done);
         assert!(last.now_or_never().unwrap().is_ok());
         drop(another);
-        assert_eq!(gate.0.state().used, 1, "the second permit is back");
+        assert_eq!(gate.0.queue().used(), 1, "the second permit is back");
     }
 
     #[tokio::test]
     async fn a_turn_that_nobody_takes_is_the_next_ones() {
         let gate = gate(LONG);
         let [one, _other] = full(&gate).await;
-        let (mut gone, mut next) = (Box::pin(gate.enter()), Box::pin(gate.enter()));
+        let (mut gone, mut next) = (Box::pin(gate.enter(0)), Box::pin(gate.enter(0)));
         assert!(gone.as_mut().now_or_never().is_none() && next.as_mut().now_or_never().is_none());
         one.end(Outcome::Done);
         // It has been given leave, and is dropped before it knows.
@@ -350,9 +312,9 @@ mod tests {
         let work = |number: u64| {
             let gate = gate.clone();
             crate::telemetry::spawn("work", async move {
-                let entering = tokio::time::timeout(Duration::from_micros(number % 700), gate.enter());
+                let entering = tokio::time::timeout(Duration::from_micros(number % 700), gate.enter(0));
                 let Ok(Ok(permit)) = entering.await else { return };
-                assert!(gate.0.state().used <= 2);
+                assert!(gate.0.queue().used() <= 2);
                 tokio::task::yield_now().await;
                 if number.is_multiple_of(2) { permit.end(Outcome::Done) } else { drop(permit) }
             })
@@ -360,7 +322,7 @@ mod tests {
         for ended in join_all((0..5000).map(work)).await {
             ended.unwrap();
         }
-        assert_eq!(gate.0.state().used, 0);
+        assert_eq!(gate.0.queue().used(), 0);
         drop(full(&gate).await);
     }
 }

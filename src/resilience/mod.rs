@@ -4,9 +4,12 @@ pub mod backoff;
 pub mod breaker;
 mod bucket;
 pub mod circuit;
+#[cfg(test)]
+mod closed_loop;
 mod concurrency;
 pub mod deadline;
 mod gate;
+mod queue;
 pub mod retry;
 #[cfg(test)]
 mod simulated;
@@ -14,4 +17,5 @@ mod simulated;
 pub use bucket::{Buckets, Quota, Taken};
 pub use concurrency::{Bounds, Outcome};
 pub use deadline::Deadline;
-pub use gate::{Gate, GateMetrics, PATIENCE, Permit, Refusal};
+pub use gate::{Gate, GateMetrics, Permit, Refusal};
+pub use queue::Waits;

@@ -4,9 +4,12 @@
 //! the other way round. Probes, keys and documents pass none: they cost next to nothing, and who cannot see that an
 //! instance is alive takes it out of service just when it is needed.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering::Relaxed},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
 };
 
 use axum::{
@@ -20,9 +23,12 @@ use http_body_util::BodyExt;
 
 use crate::{
     http::{config::Config, extract::unreadable, problem::Problem},
-    resilience::{Bounds, Gate, GateMetrics, Outcome},
+    resilience::{Bounds, Deadline, Gate, GateMetrics, Outcome, Waits},
     telemetry::Request as Identity,
 };
+
+/// How many times longer a password waits in a burst, for its turn and for a thread that hashes, than in lasting overload.
+pub const PASSWORD_PATIENCE: u32 = 10;
 
 /// What an operation spends most of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +62,16 @@ impl Class {
         };
         Bounds { min, start, max, target: config.slow / 5 }
     }
+
+    /// In a burst, a request may use up what the objective leaves beside the target. Hashing takes a large part of the
+    /// objective by itself, and people who sign in at the same moment would rather wait.
+    fn waits(self, config: &Config) -> Waits {
+        let burst = match self {
+            Self::Passwords => config.max_wait * PASSWORD_PATIENCE,
+            Self::Other => config.max_wait.max(config.slow / 5 * 4),
+        };
+        Waits { standing: config.max_wait, burst }
+    }
 }
 
 impl Shed {
@@ -63,7 +79,7 @@ impl Shed {
     const LONGEST: u64 = 3;
 
     pub(in crate::http) fn new(class: Class, config: &Config, metrics: &GateMetrics) -> Self {
-        let gate = Gate::new(class.as_str(), class.bounds(config), config.max_wait, metrics.clone());
+        let gate = Gate::new(class.as_str(), class.bounds(config), class.waits(config), metrics.clone());
         Self { gate, refused: AtomicU64::new(0) }
     }
 
@@ -76,30 +92,43 @@ impl Shed {
 /// Lets a request begin when there is room, and measures how long the work takes: without waiting for its turn, for its
 /// client's body, or for its client to read.
 pub(in crate::http) async fn shed(State(shed): State<Arc<Shed>>, request: Request, next: Next) -> Response {
-    let request = match arrived(request).await {
-        Ok(request) => request,
+    let (request, bytes) = match arrived(request).await {
+        Ok(arrived) => arrived,
         Err(problem) => return problem.into_response(),
     };
-    let permit = match shed.gate.enter().await {
+    let permit = match shed.gate.enter(bytes).await {
         Ok(permit) => permit,
-        Err(refusal) => return Problem::overloaded(refusal, shed.retry_after()).into_response(),
+        Err(refusal) => {
+            drop(request);
+            let seconds = shed.retry_after();
+            shed.gate.hold(held_back(seconds)).await;
+            return Problem::overloaded(refusal, seconds).into_response();
+        }
     };
     let response = next.run(request).await;
     permit.end(outcome(response.status()));
     response
 }
 
-/// The same request with its whole body here: a client that sends slowly must not take the place of another. Who may
+/// As long as a client that keeps to `Retry-After` would stay away, and not until its deadline.
+fn held_back(seconds: u64) -> Duration {
+    let left = Deadline::current().map_or(Duration::MAX, |deadline| deadline.left() / 2);
+    Duration::from_secs(seconds).min(left)
+}
+
+/// The same request with its whole body here, and the length of that: a client that sends slowly must not take the place of another. Who may
 /// send how much, and for how long, is decided further out.
-async fn arrived(request: Request) -> Result<Request, Problem> {
+async fn arrived(request: Request) -> Result<(Request, usize), Problem> {
     // Nobody reads the bodies of the others.
     let is_read = [Method::POST, Method::PUT, Method::PATCH].contains(request.method());
     if !is_read || request.body().is_end_stream() {
-        return Ok(request);
+        return Ok((request, 0));
     }
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(|error| unreadable(&error))?;
-    Ok(Request::from_parts(parts, Body::from(body.to_bytes())))
+    let body = body.to_bytes();
+    let bytes = body.len();
+    Ok((Request::from_parts(parts, Body::from(body)), bytes))
 }
 
 /// What has asked the store nothing was refused at the door, and its duration is nobody's measure.

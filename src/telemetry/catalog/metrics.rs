@@ -66,6 +66,8 @@ metrics! {
         "How many requests may be worked on at once, by what they spend: as many as are finished in good time";
     CONCURRENCY_USED: Gauge, "glasshouse_concurrency_used", ["class"],
         "Requests that are worked on";
+    REFUSALS_HELD: Gauge, "glasshouse_refusals_held", ["class"],
+        "Refusals for overload that are held back, so that clients which retry at once cost little";
     CONCURRENCY_WAITING: Gauge, "glasshouse_concurrency_waiting", ["class"],
         "Requests that wait until they are worked on";
 

@@ -1,0 +1,179 @@
+//! The decisions of a gate, without waiting or waking: which arrival begins, which waits and for how long, which is refused,
+//! and which refusals are held back.
+//!
+//! The queue is bounded by the wait that a new arrival has to expect, not by a number of places: the measured rate of
+//! completions says how long that is. Requests wait in the order of arrival, because the queue never grows so long that
+//! the oldest would be answered too late. While it is a burst they may wait longer than in lasting overload.
+//!
+//! A refusal is cheap, but not free, and clients that retry at once ask for thousands of them a second. So only as many
+//! refusals are immediate as cost a hundredth of the capacity.
+
+use std::{collections::VecDeque, time::Duration};
+
+use tokio::time::Instant;
+
+use super::concurrency::{Bounds, Concurrency, Outcome};
+
+/// How many may wait, and with how many bytes of bodies: each keeps its request in memory.
+pub(super) const PLACES: usize = 2048;
+const BODY_BYTES: usize = 16 * 1024 * 1024;
+
+/// Immediate refusals for each completion. A refusal costs about a tenth of a request.
+const IMMEDIATE: f64 = 0.1;
+
+/// How many refusals are held back at once; each keeps its connection.
+const MAX_HELD: usize = 8192;
+
+/// A queue that was never empty for so long is no burst.
+const STANDING: Duration = Duration::from_millis(100);
+
+/// How long an arrival may have to wait.
+#[derive(Debug, Clone, Copy)]
+pub struct Waits {
+    /// In lasting overload.
+    pub standing: Duration,
+    /// In a burst.
+    pub burst: Duration,
+}
+
+/// Pure: times come in, decisions go out. `T` is what is woken when its turn comes.
+pub(super) struct Queue<T> {
+    concurrency: Concurrency,
+    waits: Waits,
+    used: usize,
+    waiting: VecDeque<(T, usize)>,
+    /// Bytes of the bodies of all that wait.
+    bytes: usize,
+    /// Since when the queue was never empty.
+    since: Option<Instant>,
+    /// Immediate refusals that are left, and when some were last added.
+    immediate: (f64, Instant),
+    held: usize,
+}
+
+/// What becomes of an arrival.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Arrival {
+    Begins,
+    /// It is to be pushed, and given up after that time.
+    Waits(Duration),
+    Refused,
+}
+
+impl<T> Queue<T> {
+    pub(super) const fn new(bounds: Bounds, waits: Waits, now: Instant) -> Self {
+        Self {
+            concurrency: Concurrency::new(bounds, now),
+            waits,
+            used: 0,
+            waiting: VecDeque::new(),
+            bytes: 0,
+            since: None,
+            immediate: (1.0, now),
+            held: 0,
+        }
+    }
+
+    /// How much may be under way.
+    pub(super) const fn limit(&self) -> usize {
+        self.concurrency.limit()
+    }
+
+    #[cfg(test)]
+    pub(super) const fn used(&self) -> usize {
+        self.used
+    }
+
+    /// Decides on an arrival with a body of so many bytes. `is_gone` says which of those that wait will not begin any more.
+    pub(super) fn arrive(&mut self, now: Instant, bytes: usize, is_gone: impl Fn(&T) -> bool) -> Arrival {
+        if self.waiting.is_empty() && self.used < self.limit() {
+            self.begin();
+            return Arrival::Begins;
+        }
+        if !self.has_room(now, bytes) {
+            self.waiting.retain(|(turn, _)| !is_gone(turn));
+            self.bytes = self.waiting.iter().map(|(_, bytes)| bytes).sum();
+            if self.waiting.is_empty() {
+                self.since = None;
+            }
+            if !self.has_room(now, bytes) {
+                return Arrival::Refused;
+            }
+        }
+        Arrival::Waits(self.wait_at(now))
+    }
+
+    /// Puts an arrival that waits at the end.
+    pub(super) fn push(&mut self, now: Instant, turn: T, bytes: usize) {
+        self.since.get_or_insert(now);
+        self.waiting.push_back((turn, bytes));
+        self.bytes += bytes;
+    }
+
+    /// Work that began then has ended now.
+    pub(super) fn ended(&mut self, (began, now): (Instant, Instant), outcome: Outcome) {
+        self.used -= 1;
+        self.concurrency.ended((began, now), outcome, self.used);
+    }
+
+    /// The one whose turn it is; it counts as under way.
+    pub(super) fn next(&mut self) -> Option<T> {
+        if self.used >= self.limit() {
+            return None;
+        }
+        let (turn, bytes) = self.waiting.pop_front()?;
+        self.bytes -= bytes;
+        if self.waiting.is_empty() {
+            self.since = None;
+        }
+        self.begin();
+        Some(turn)
+    }
+
+    /// The last turn was not taken: it is as if it had never begun.
+    pub(super) const fn undo(&mut self) {
+        self.used -= 1;
+    }
+
+    /// Whether a refusal is held back; then [`Queue::release`] must follow.
+    pub(super) fn hold(&mut self, now: Instant) -> bool {
+        let (left, added) = self.immediate;
+        let rate = IMMEDIATE * self.concurrency.rate();
+        // At most those of one second add up, and at least one.
+        let left = (left + now.saturating_duration_since(added).as_secs_f64() * rate).min(rate.max(1.0));
+        if left >= 1.0 || self.held >= MAX_HELD {
+            self.immediate = ((left - 1.0).max(0.0), now);
+            return false;
+        }
+        self.immediate = (left, now);
+        self.held += 1;
+        true
+    }
+
+    /// A refusal is held back no longer.
+    pub(super) const fn release(&mut self) {
+        self.held -= 1;
+    }
+
+    fn begin(&mut self) {
+        self.used += 1;
+        self.concurrency.used(self.used);
+    }
+
+    fn wait_at(&self, now: Instant) -> Duration {
+        let is_standing = self.since.is_some_and(|since| now.saturating_duration_since(since) >= STANDING);
+        if is_standing { self.waits.standing } else { self.waits.burst }
+    }
+
+    fn has_room(&self, now: Instant, bytes: usize) -> bool {
+        self.waiting.len() < PLACES
+            && self.bytes + bytes <= BODY_BYTES
+            && self.concurrency.expected_wait(self.waiting.len() + 1) <= self.wait_at(now)
+    }
+
+    /// Since when the queue was never empty.
+    #[cfg(test)]
+    pub(super) const fn since(&mut self) -> &mut Option<Instant> {
+        &mut self.since
+    }
+}
