@@ -4,7 +4,7 @@ use std::{
     future::Future,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -22,6 +22,7 @@ pub struct Request {
     statements: AtomicU64,
     statement_nanos: AtomicU64,
     wait_nanos: AtomicU64,
+    is_refused: AtomicBool,
 }
 
 impl Request {
@@ -35,6 +36,7 @@ impl Request {
             statements: AtomicU64::new(0),
             statement_nanos: AtomicU64::new(0),
             wait_nanos: AtomicU64::new(0),
+            is_refused: AtomicBool::new(false),
         }
     }
 
@@ -93,6 +95,17 @@ impl Request {
     /// Time spent waiting for a connection.
     pub fn add_wait(&self, took: Duration) {
         self.wait_nanos.fetch_add(nanos(took), Relaxed);
+    }
+
+    /// Records that the service refuses it for overload, before the refusal is sent.
+    pub fn refuse(&self) {
+        self.is_refused.store(true, Relaxed);
+    }
+
+    /// Whether the service refuses it for overload.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.is_refused.load(Relaxed)
     }
 
     /// How many statements it has made.

@@ -133,14 +133,13 @@ async fn no_waiting_task_of_a_healthy_service_is_shown_without_a_waker() {
     let mut lost = Vec::new();
     for update in 1..=10 {
         tasks.extend(looking.updates.message().await.unwrap().unwrap().task_update.unwrap().stats_update);
-        assert!(tasks.len() >= 5, "{tasks:?}");
         lost = tasks.values().filter(|task| has_lost_waker(task)).copied().collect();
-        // One update may show a task between two of its numbers.
-        if update >= 3 && lost.is_empty() {
+        // The first update may come before any task, and each may show a task between two of its numbers.
+        if update >= 3 && tasks.len() >= 5 && lost.is_empty() {
             return;
         }
     }
-    panic!("{lost:#?}");
+    panic!("{} tasks, of which these have lost their wakers: {lost:#?}", tasks.len());
 }
 
 /// Returns what tokio-console decides: the task has not ended, will not be polled, and has no waker left.

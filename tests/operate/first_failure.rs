@@ -105,6 +105,8 @@ async fn error_rate_counts_the_first_failures_of_every_kind() {
         ("GLASSHOUSE_FAULTS__ALLOWED", "true"),
         ("GLASSHOUSE_HTTP__TRUSTED_PROXIES", "127.0.0.1"),
         ("GLASSHOUSE_HTTP__REQUEST_TIMEOUT", "1s"),
+        // Requests that would wait for longer than the queue allows are refused.
+        ("GLASSHOUSE_SHED__MAX_WAIT", "20ms"),
     ];
     let options = Options { own_database: false, scale: SCALE, ..Options::scraped(&settings) };
     let mut stack = Stack::start(options).await;

@@ -113,6 +113,25 @@ async fn who_is_too_many_is_told_to_come_back_while_probes_and_sign_ins_are_answ
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn client_that_leaves_while_its_refusal_is_held_back_counts_as_refused() {
+    let (service, ann) = rehearsing().await;
+    hang(&service, ME).await;
+    let mut stuck = fill(&service, "other", &ann.client, reads).await;
+    let mut more = JoinSet::new();
+    for _ in 0..200 {
+        more.spawn(reads(ann.client.clone()));
+    }
+    eventually("all are refused", async || (shed(&service, "other").await > 199.5).then_some(())).await;
+    let held = "glasshouse_refusals_held{class=\"other\"}";
+    assert!(service.metric(held).await.unwrap() > 0.0, "a few refusals are immediate, and not two hundred");
+    more.shutdown().await;
+    eventually("no refusal is held", async || service.metric(held).await.filter(|held| *held < 0.5)).await;
+    let bad = "glasshouse_slo_request_duration_seconds_count{availability=\"bad\"}";
+    eventually("each counts as bad", async || service.metric(bad).await.filter(|bad| *bad > 199.5)).await;
+    stuck.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_of_sign_ins_keeps_nobody_from_reading() {
     let (service, ann) = rehearsing().await;
     hang(&service, SIGN_IN).await;

@@ -107,11 +107,19 @@ impl Account {
     }
 
     fn status(&self) -> u16 {
-        self.status.map_or(CLIENT_CLOSED_REQUEST, |status| status.as_u16())
+        match self.status {
+            Some(status) => status.as_u16(),
+            // A client that leaves while its refusal is held back was refused all the same.
+            None if self.request.is_refused() => StatusCode::SERVICE_UNAVAILABLE.as_u16(),
+            None => CLIENT_CLOSED_REQUEST,
+        }
     }
 
     /// `error.type`, or nothing.
     fn error_type(&self) -> Option<&'static str> {
+        if self.status.is_none() && self.request.is_refused() {
+            return Some("overloaded");
+        }
         if !self.ending.complete {
             return Some("client_disconnected");
         }

@@ -100,6 +100,7 @@ pub(in crate::http) async fn shed(State(shed): State<Arc<Shed>>, request: Reques
         Ok(permit) => permit,
         Err(refusal) => {
             drop(request);
+            Identity::with_current(Identity::refuse);
             let seconds = shed.retry_after();
             shed.gate.hold(held_back(seconds)).await;
             return Problem::overloaded(refusal, seconds).into_response();
