@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{
     Keys, SessionId, SigningAlgorithm,
-    token_cache::{MAX_ENTRIES, TokenCache, TokenDigest},
+    token_cache::{MAX_ENTRIES, TokenCache, TokenDigest, VerifiedToken},
 };
 use crate::{
     domain::{Clock, users::UserId},
@@ -28,17 +28,6 @@ pub struct Tokens {
     times: TokenTimes,
     clock: Clock,
     cache: TokenCache,
-}
-
-/// The claims of a token that is ours: its signature, its form, its issuer and its audience are right. None of that can
-/// change while the keys and names of [`Tokens`] do not. Its times are still to be checked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct VerifiedToken {
-    user: UserId,
-    session: SessionId,
-    /// The later one of `nbf` and `iat`.
-    not_before: i64,
-    expires_at: i64,
 }
 
 /// The times of access tokens.

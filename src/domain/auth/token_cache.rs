@@ -10,8 +10,11 @@ use std::sync::Arc;
 use aws_lc_rs::digest::{SHA256, digest};
 use quick_cache::{DefaultHashBuilder, Lifecycle, UnitWeighter, sync::Cache};
 
-use super::token::VerifiedToken;
-use crate::telemetry::{Counter, Metrics, Reading, catalog};
+use super::SessionId;
+use crate::{
+    domain::users::UserId,
+    telemetry::{Counter, Metrics, Reading, catalog},
+};
 
 /// The most tokens that are remembered: those of 15 minutes with 18 new tokens a second. Beyond it, the tokens that are used
 /// least are evicted, and verified again when they come back.
@@ -34,6 +37,17 @@ impl TokenDigest {
         bytes.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
         Self(bytes)
     }
+}
+
+/// The claims of a token that is ours: its signature, its form, its issuer and its audience are right. None of that can
+/// change while the keys and names of [`super::Tokens`] do not. Its times are still to be checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct VerifiedToken {
+    pub(super) user: UserId,
+    pub(super) session: SessionId,
+    /// The later one of `nbf` and `iat`.
+    pub(super) not_before: i64,
+    pub(super) expires_at: i64,
 }
 
 /// A cache of verified tokens. It belongs to one set of keys and names, as part of [`super::Tokens`], and is dropped with
