@@ -5,8 +5,8 @@
 //! completions says how long that is. Requests wait in the order of arrival, because the queue never grows so long that
 //! the oldest would be answered too late. While it is a burst they may wait longer than in lasting overload.
 //!
-//! A refusal is cheap, but not free, and clients that retry at once ask for thousands of them a second. So only as many
-//! refusals are immediate as cost a hundredth of the capacity.
+//! A refusal is cheap, but not free, and clients that retry at once ask for thousands of them a second. So only one
+//! refusal for ten completions is immediate.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -18,7 +18,7 @@ use super::concurrency::{Bounds, Concurrency, Outcome};
 pub(super) const PLACES: usize = 2048;
 const BODY_BYTES: usize = 16 * 1024 * 1024;
 
-/// Immediate refusals for each completion. A refusal costs about a tenth of a request.
+/// Immediate refusals for each completion.
 const IMMEDIATE: f64 = 0.1;
 
 /// How many refusals are held back at once; each keeps its connection.
