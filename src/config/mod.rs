@@ -169,7 +169,7 @@ pub fn load(sources: &Sources) -> Result<Settings, Faults> {
                 0 => (cores - 1).max(1),
                 workers => workers,
             },
-            password_wait: values.duration("shed.max_wait") * http::PASSWORD_PATIENCE,
+            password_wait: values.duration("shed.max_wait") * http::PASSWORD_BURST_FACTOR,
         },
         audit: audit::Config { retention: values.duration("audit.retention") },
         telemetry,

@@ -28,7 +28,7 @@ use axum::{
 use secrecy::SecretString;
 
 pub use config::Config;
-pub use layers::PASSWORD_PATIENCE;
+pub use layers::PASSWORD_BURST_FACTOR;
 pub use metrics::ConnectionMetrics;
 pub use server::serve;
 

@@ -104,7 +104,7 @@ impl Simulation {
         let (now, at) = (self.now, self.at(self.now));
         let is_measured = now >= WARM_UP;
         match event {
-            Event::Asks => match self.queue.arrive(at, 0, |turn| turn.until <= now) {
+            Event::Asks => match self.queue.arrive(at, 0, Duration::MAX, |turn| turn.until <= now) {
                 Arrival::Begins => self.work(SERVICE, Event::Served { asked: now, began: now }),
                 Arrival::Waits(wait) => {
                     self.number += 1;

@@ -13,6 +13,7 @@ use tokio::{
 
 use super::{
     concurrency::{Bounds, Outcome},
+    deadline::Deadline,
     queue::{Arrival, Queue, Waits},
 };
 use crate::telemetry::{Counter, Gauge, Held, Metrics, catalog};
@@ -104,7 +105,8 @@ impl Gate {
         Self(Arc::new(Inner { class, metrics, queue: Mutex::new(queue) }))
     }
 
-    /// Waits for its turn, if the wait is short enough, with a body of so many bytes. Dropping the future leaves the queue.
+    /// Waits for its turn, if the wait is short enough and ends before the request's deadline, with a body of so many bytes.
+    /// Dropping the future leaves the queue.
     ///
     /// # Errors
     /// As [`Refusal`] says; it has been counted.
@@ -125,13 +127,15 @@ impl Gate {
         Err(refusal)
     }
 
-    /// Holds a refusal back for so long, unless few are refused, or too many are held already.
-    pub async fn hold(&self, time: Duration) {
-        if self.0.queue().hold(Instant::now()) {
+    /// Holds a refusal back for so long, unless few are refused, or too many are held already. Returns whether it did.
+    pub async fn hold(&self, time: Duration) -> bool {
+        let is_held = self.0.queue().hold(Instant::now());
+        if is_held {
             let _held = HeldBack(&self.0);
             let _shown = self.0.metrics.held.hold(&[self.0.class]);
             sleep(time).await;
         }
+        is_held
     }
 }
 
@@ -156,8 +160,9 @@ impl Inner {
 
     fn arrive(self: &Arc<Self>, bytes: usize) -> Entry {
         let now = Instant::now();
+        let left = Deadline::current().map_or(Duration::MAX, |deadline| deadline.left());
         let mut queue = self.queue();
-        match queue.arrive(now, bytes, oneshot::Sender::is_closed) {
+        match queue.arrive(now, bytes, left, oneshot::Sender::is_closed) {
             Arrival::Begins => Entry::Begins(self.permit()),
             Arrival::Waits(wait) => {
                 let (turn, receiver) = oneshot::channel();
@@ -220,7 +225,7 @@ mod tests {
 
     use super::{Gate, GateMetrics, Permit, Refusal};
     use crate::{
-        resilience::{Bounds, Outcome, queue::Waits},
+        resilience::{Bounds, Deadline, Outcome, queue::Waits},
         telemetry::Metrics,
     };
 
@@ -292,6 +297,15 @@ mod tests {
         assert!(last.now_or_never().unwrap().is_ok());
         drop(another);
         assert_eq!(gate.0.queue().used(), 1, "the second permit is back");
+    }
+
+    #[tokio::test]
+    async fn request_that_would_wait_beyond_its_deadline_is_refused_at_once() {
+        let gate = gate(LONG);
+        let _full = full(&gate).await;
+        // Two at once that take six seconds each.
+        let entered = Deadline::after(Duration::from_secs(1), None).scope(gate.enter(0)).now_or_never();
+        assert_eq!(entered.map(|entered| entered.ok().and_then(refused)), Some(Some(Refusal::Full)));
     }
 
     #[tokio::test]

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::concurrency::{Bounds, Concurrency, Outcome};
 
 /// How many may wait, and with how many bytes of bodies: each keeps its request in memory.
-pub(super) const PLACES: usize = 2048;
+const PLACES: usize = 2048;
 const BODY_BYTES: usize = 16 * 1024 * 1024;
 
 /// Immediate refusals for each completion.
@@ -74,7 +74,7 @@ impl<T> Queue<T> {
         }
     }
 
-    /// How much may be under way.
+    /// How many requests may be worked on at once.
     pub(super) const fn limit(&self) -> usize {
         self.concurrency.limit()
     }
@@ -84,23 +84,28 @@ impl<T> Queue<T> {
         self.used
     }
 
-    /// Decides on an arrival with a body of so many bytes. `is_gone` says which of those that wait will not begin any more.
-    pub(super) fn arrive(&mut self, now: Instant, bytes: usize, is_gone: impl Fn(&T) -> bool) -> Arrival {
+    /// Decides on an arrival with a body of so many bytes whose client waits for so long. `is_gone` says which of those that
+    /// wait will not begin any more.
+    pub(super) fn arrive(
+        &mut self,
+        now: Instant,
+        bytes: usize,
+        left: Duration,
+        is_gone: impl Fn(&T) -> bool,
+    ) -> Arrival {
+        // The oldest are gone first, as a rule; a look at all of them would cost each refusal the length of the queue.
+        while self.waiting.front().is_some_and(|(turn, _)| is_gone(turn)) {
+            self.pop();
+        }
         if self.waiting.is_empty() && self.used < self.limit() {
             self.begin();
             return Arrival::Begins;
         }
-        if !self.has_room(now, bytes) {
-            self.waiting.retain(|(turn, _)| !is_gone(turn));
-            self.bytes = self.waiting.iter().map(|(_, bytes)| bytes).sum();
-            if self.waiting.is_empty() {
-                self.since = None;
-            }
-            if !self.has_room(now, bytes) {
-                return Arrival::Refused;
-            }
-        }
-        Arrival::Waits(self.wait_at(now))
+        let wait = self.wait_at(now).min(left);
+        let has_room = self.waiting.len() < PLACES
+            && self.bytes + bytes <= BODY_BYTES
+            && self.concurrency.expected_wait(self.waiting.len() + 1) <= wait;
+        if has_room { Arrival::Waits(wait) } else { Arrival::Refused }
     }
 
     /// Puts an arrival that waits at the end.
@@ -116,17 +121,22 @@ impl<T> Queue<T> {
         self.concurrency.ended((began, now), outcome, self.used);
     }
 
-    /// The one whose turn it is; it counts as under way.
+    /// The one whose turn it is; it counts as begun.
     pub(super) fn next(&mut self) -> Option<T> {
         if self.used >= self.limit() {
             return None;
         }
+        let turn = self.pop()?;
+        self.begin();
+        Some(turn)
+    }
+
+    fn pop(&mut self) -> Option<T> {
         let (turn, bytes) = self.waiting.pop_front()?;
         self.bytes -= bytes;
         if self.waiting.is_empty() {
             self.since = None;
         }
-        self.begin();
         Some(turn)
     }
 
@@ -165,15 +175,66 @@ impl<T> Queue<T> {
         if is_standing { self.waits.standing } else { self.waits.burst }
     }
 
-    fn has_room(&self, now: Instant, bytes: usize) -> bool {
-        self.waiting.len() < PLACES
-            && self.bytes + bytes <= BODY_BYTES
-            && self.concurrency.expected_wait(self.waiting.len() + 1) <= self.wait_at(now)
-    }
-
     /// Since when the queue was never empty.
     #[cfg(test)]
     pub(super) const fn since(&mut self) -> &mut Option<Instant> {
         &mut self.since
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::Instant;
+
+    use super::{Arrival, BODY_BYTES, Bounds, MAX_HELD, PLACES, Queue, Waits};
+
+    const LONG: Duration = Duration::from_hours(24);
+
+    /// One at a time, each of which takes a millisecond: a thousand in a second.
+    fn queue(now: Instant) -> Queue<bool> {
+        let bounds = Bounds { min: 1, start: 1, max: 1, target: Duration::from_millis(1) };
+        let mut queue = Queue::new(bounds, Waits { standing: LONG, burst: LONG }, now);
+        assert_eq!(queue.arrive(now, 0, LONG, |gone| *gone), Arrival::Begins);
+        queue
+    }
+
+    #[test]
+    fn queue_is_bounded_in_places_in_bytes_and_by_the_deadline() {
+        let now = Instant::now();
+        let mut many = queue(now);
+        for _ in 0..PLACES {
+            assert_eq!(many.arrive(now, 0, LONG, |gone| *gone), Arrival::Waits(LONG));
+            many.push(now, false, 0);
+        }
+        assert_eq!(many.arrive(now, 0, LONG, |gone| *gone), Arrival::Refused);
+
+        let mut large = queue(now);
+        large.push(now, false, BODY_BYTES - 1);
+        assert_eq!(large.arrive(now, 1, LONG, |gone| *gone), Arrival::Waits(LONG));
+        assert_eq!(large.arrive(now, 2, LONG, |gone| *gone), Arrival::Refused);
+        assert_eq!(large.arrive(now, 2, LONG, |_| true), Arrival::Waits(LONG), "what is gone takes no room");
+
+        let left = Duration::from_micros(1500);
+        let mut late = queue(now);
+        assert_eq!(late.arrive(now, 0, left, |gone| *gone), Arrival::Waits(left));
+        late.push(now, false, 0);
+        assert_eq!(late.arrive(now, 0, left, |gone| *gone), Arrival::Refused, "it would wait for two milliseconds");
+    }
+
+    #[test]
+    fn one_refusal_for_ten_completions_is_immediate_and_so_many_are_held_back() {
+        let mut now = Instant::now();
+        let mut queue = queue(now);
+        now += Duration::from_mins(1);
+        // The tenth of a thousand, of one second and no longer.
+        assert_eq!((0..200).filter(|_| !queue.hold(now)).count(), 100);
+        now += Duration::from_millis(100);
+        assert_eq!((0..200).filter(|_| !queue.hold(now)).count(), 10);
+        assert_eq!((290..MAX_HELD).filter(|_| queue.hold(now)).count(), MAX_HELD - 290);
+        assert!(!queue.hold(now), "beyond the bound a refusal is immediate");
+        queue.release();
+        assert!(queue.hold(now));
     }
 }

@@ -117,17 +117,23 @@ async fn client_that_leaves_while_its_refusal_is_held_back_counts_as_refused() {
     let (service, ann) = rehearsing().await;
     hang(&service, ME).await;
     let mut stuck = fill(&service, "other", &ann.client, reads).await;
-    let mut more = JoinSet::new();
-    for _ in 0..200 {
-        more.spawn(reads(ann.client.clone()));
-    }
-    eventually("all are refused", async || (shed(&service, "other").await > 199.5).then_some(())).await;
-    let held = "glasshouse_refusals_held{class=\"other\"}";
-    assert!(service.metric(held).await.unwrap() > 0.0, "a few refusals are immediate, and not two hundred");
+    let (mut more, held) = (JoinSet::new(), "glasshouse_refusals_held{class=\"other\"}");
+    // A few refusals are immediate: how many depends on how fast the machine is.
+    eventually("a refusal is held back", async || {
+        for _ in 0..100 {
+            more.spawn(reads(ann.client.clone()));
+        }
+        service.metric(held).await.filter(|held| *held > 0.5)
+    })
+    .await;
     more.shutdown().await;
-    eventually("no refusal is held", async || service.metric(held).await.filter(|held| *held < 0.5)).await;
+    eventually("no refusal is held back", async || service.metric(held).await.filter(|held| *held < 0.5)).await;
     let bad = "glasshouse_slo_request_duration_seconds_count{availability=\"bad\"}";
-    eventually("each counts as bad", async || service.metric(bad).await.filter(|bad| *bad > 199.5)).await;
+    eventually("each refusal counts as bad", async || {
+        let (refused, bad) = (shed(&service, "other").await, service.metric(bad).await?);
+        ((refused - bad).abs() < 0.5).then_some(())
+    })
+    .await;
     stuck.shutdown().await;
 }
 

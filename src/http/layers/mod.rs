@@ -22,6 +22,6 @@ mod traffic;
 pub(super) use client::{Client, Network, Peer, is_trusted};
 pub(super) use cors::Origins;
 pub(super) use observe::Observer;
-pub use shed::PASSWORD_PATIENCE;
+pub use shed::PASSWORD_BURST_FACTOR;
 pub(super) use shed::{Class, Shed, shed};
 pub(super) use stack::{EdgeConfig, edge, operation};

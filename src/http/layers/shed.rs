@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// How many times longer a password waits in a burst, for its turn and for a thread that hashes, than in lasting overload.
-pub const PASSWORD_PATIENCE: u32 = 10;
+pub const PASSWORD_BURST_FACTOR: u32 = 10;
 
 /// What an operation spends most of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +67,7 @@ impl Class {
     /// objective by itself, and people who sign in at the same moment would rather wait.
     fn waits(self, config: &Config) -> Waits {
         let burst = match self {
-            Self::Passwords => config.max_wait * PASSWORD_PATIENCE,
+            Self::Passwords => config.max_wait * PASSWORD_BURST_FACTOR,
             Self::Other => config.max_wait.max(config.slow / 5 * 4),
         };
         Waits { standing: config.max_wait, burst }
@@ -102,8 +102,9 @@ pub(in crate::http) async fn shed(State(shed): State<Arc<Shed>>, request: Reques
             drop(request);
             Identity::with_current(Identity::refuse);
             let seconds = shed.retry_after();
-            shed.gate.hold(held_back(seconds)).await;
-            return Problem::overloaded(refusal, seconds).into_response();
+            // A client whose refusal was held back has stayed away already.
+            let is_held = shed.gate.hold(hold_time(seconds)).await;
+            return Problem::overloaded(refusal, if is_held { 1 } else { seconds }).into_response();
         }
     };
     let response = next.run(request).await;
@@ -111,14 +112,15 @@ pub(in crate::http) async fn shed(State(shed): State<Arc<Shed>>, request: Reques
     response
 }
 
-/// As long as a client that keeps to `Retry-After` would stay away, and not until its deadline.
-fn held_back(seconds: u64) -> Duration {
+/// How long a refusal is held back: as `Retry-After` would ask the client to stay away, and at most half of the time that its
+/// deadline leaves.
+fn hold_time(seconds: u64) -> Duration {
     let left = Deadline::current().map_or(Duration::MAX, |deadline| deadline.left() / 2);
     Duration::from_secs(seconds).min(left)
 }
 
-/// The same request with its whole body here, and the length of that: a client that sends slowly must not take the place of another. Who may
-/// send how much, and for how long, is decided further out.
+/// The same request with its whole body here, and the length of that: a client that sends slowly must not take the place of
+/// another. Who may send how much, and for how long, is decided further out.
 async fn arrived(request: Request) -> Result<(Request, usize), Problem> {
     // Nobody reads the bodies of the others.
     let is_read = [Method::POST, Method::PUT, Method::PATCH].contains(request.method());
