@@ -273,6 +273,12 @@ impl Collector for Shared {
     }
 }
 
+/// A sample's label values in the order of these names: the registry sorts labels by name.
+pub(super) fn label_values<'a>(names: &[&str], labels: &'a [proto::LabelPair]) -> Vec<&'a str> {
+    let value_of = |name: &&str| labels.iter().find(|label| label.name() == *name).map_or("", proto::LabelPair::value);
+    names.iter().map(value_of).collect()
+}
+
 const VALID: &str = "the catalogue's names and labels are valid: a test registers each";
 
 fn opts(metric: &Metric) -> Opts {

@@ -8,11 +8,12 @@ use super::{
         Bucket, BucketSpan, COUNTER, Counter, Exemplar, GAUGE, Gauge, HISTOGRAM, Histogram, LabelPair, Metric,
         MetricFamily,
     },
-    text::{in_catalogue_order, label_name},
+    text::label_name,
 };
 use crate::telemetry::{
     Metrics,
     exemplar::Exemplar as Kept,
+    metrics::label_values,
     native::{self, Snapshot},
 };
 
@@ -65,12 +66,12 @@ fn pair(label: &Label) -> LabelPair {
 }
 
 fn counter(name: &str, sample: &Sample, metrics: &Metrics) -> Counter {
-    let created = metrics.created(name, &in_catalogue_order(metrics, name, sample.get_label()));
+    let created = metrics.created(name, &label_values(metrics.label_names(name), sample.get_label()));
     Counter { value: Some(sample.get_counter().get_value()), created_timestamp: created.map(Into::into) }
 }
 
 fn histogram(name: &str, sample: &Sample, metrics: &Metrics) -> Histogram {
-    let labels = in_catalogue_order(metrics, name, sample.get_label());
+    let labels = label_values(metrics.label_names(name), sample.get_label());
     let exemplars = metrics.exemplars(name, &labels);
     let native = metrics.native(name, &labels);
     // The two forms share the count, and Prometheus refuses a native histogram whose buckets do not add up to it. So the

@@ -7,7 +7,7 @@ use std::{borrow::Cow, collections::BTreeMap, fmt::Write, time::UNIX_EPOCH};
 
 use prometheus::proto::{Bucket, LabelPair, Metric as Sample, MetricFamily, MetricType};
 
-use crate::telemetry::{Metrics, exemplar::Exemplar};
+use crate::telemetry::{Metrics, exemplar::Exemplar, metrics::label_values};
 
 /// Which of the two is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +77,9 @@ impl Page {
     fn histogram(&mut self, name: &str, labels: &str, bounds: &[String], sample: &Sample, metrics: &Metrics) {
         let histogram = sample.get_histogram();
         let exemplars = match self.dialect {
-            Dialect::OpenMetrics => metrics.exemplars(name, &in_catalogue_order(metrics, name, sample.get_label())),
+            Dialect::OpenMetrics => {
+                metrics.exemplars(name, &label_values(metrics.label_names(name), sample.get_label()))
+            }
             Dialect::Text => Vec::new(),
         };
         let counts = histogram.get_bucket().iter().map(Bucket::cumulative_count);
@@ -130,12 +132,6 @@ impl Page {
     fn write(&mut self, text: std::fmt::Arguments<'_>) {
         self.out.write_fmt(text).expect("writing to a string does not fail");
     }
-}
-
-/// The registry sorts labels by name; exemplars are kept by label values in the catalogue's order.
-pub(super) fn in_catalogue_order<'a>(metrics: &Metrics, family: &str, labels: &'a [LabelPair]) -> Vec<&'a str> {
-    let value_of = |name: &&str| labels.iter().find(|label| label.name() == *name).map_or("", LabelPair::value);
-    metrics.label_names(family).iter().map(value_of).collect()
 }
 
 /// An attribute's name as a label: what may not stand in one becomes an underscore.

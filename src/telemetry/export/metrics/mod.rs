@@ -4,6 +4,7 @@ mod earlier;
 mod points;
 
 use std::{
+    panic::{self, AssertUnwindSafe},
     sync::mpsc::{self, RecvTimeoutError, Sender},
     thread,
     time::Duration,
@@ -87,18 +88,22 @@ impl Exporter {
     fn run(mut self, stops: &mpsc::Receiver<Stop>) {
         loop {
             match stops.recv_timeout(self.settings.interval) {
-                Err(RecvTimeoutError::Timeout) => drop(self.export()),
+                Err(RecvTimeoutError::Timeout) => drop(self.try_export()),
                 Err(RecvTimeoutError::Disconnected) => return,
                 Ok(Stop(done)) => {
-                    let arrived = self.export();
-                    done.send(arrived).ok();
+                    done.send(self.try_export()).ok();
                     return;
                 }
             }
         }
     }
 
-    /// Whether the collector took them.
+    /// Whether the collector took them. A panic, which the panic hook counts, costs this export and not the next ones: what
+    /// the differences begin with changes only at the end.
+    fn try_export(&mut self) -> bool {
+        panic::catch_unwind(AssertUnwindSafe(|| self.export())).unwrap_or(false)
+    }
+
     fn export(&mut self) -> bool {
         let Points { metrics, count, earlier } = Points::read(&self.metrics, &self.settings, &self.earlier);
         let outcome = self.outage.refusal().and_then(|()| {
@@ -112,5 +117,70 @@ impl Exporter {
             self.earlier = earlier;
         }
         self.exports.record(count, outcome).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{
+            atomic::{AtomicBool, Ordering::SeqCst},
+            mpsc,
+        },
+        thread,
+        time::Duration,
+    };
+
+    use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
+    use tokio::runtime::Handle;
+
+    use super::{Earlier, Exporter, Exports, Outage};
+    use crate::telemetry::{
+        Export, Metrics, MetricsExport, Protocol, Reading, Redactor, Temporality, Tls, catalog,
+        export::{client::CollectorClient, message},
+    };
+
+    #[tokio::test]
+    async fn panic_in_one_export_costs_that_export_and_no_other() {
+        let metrics = Metrics::new(100);
+        let first = AtomicBool::new(true);
+        metrics.register(Reading::new(&catalog::LIMIT_CLIENTS, move |_| {
+            assert!(!first.swap(false, SeqCst), "on purpose");
+        }));
+        let export = Export {
+            endpoint: "http://127.0.0.1:1/v1/metrics".parse().unwrap(),
+            protocol: Protocol::HttpProtobuf,
+            headers: Vec::new(),
+            tls: Tls::default(),
+            gzip: false,
+            timeout: Duration::from_secs(1),
+        };
+        let (failed, exports) = mpsc::channel();
+        let outage = Outage::default();
+        outage.begin(move || {
+            failed.send(()).ok();
+        });
+        let exporter = Exporter {
+            client: CollectorClient::new(&export, message::METRICS_METHOD).unwrap(),
+            runtime: Handle::current(),
+            settings: MetricsExport {
+                export,
+                interval: Duration::from_millis(1),
+                temporality: Temporality::Delta,
+                exponential: false,
+            },
+            resource: ResourceAttributesWithSchema::default(),
+            redactor: Redactor::new([]),
+            outage,
+            exports: Exports::new("metrics", &catalog::METRIC_POINTS_EXPORTED, &metrics),
+            metrics,
+            earlier: Earlier::start(),
+        };
+        let (stop, stops) = mpsc::channel();
+        let running = thread::spawn(move || exporter.run(&stops));
+        // The first export panics before it gets here.
+        exports.recv().expect("an export after the panic");
+        drop(stop);
+        running.join().unwrap();
     }
 }

@@ -19,6 +19,7 @@ use super::earlier::{Count, Earlier, now};
 use crate::telemetry::{
     Metrics, MetricsExport, Temporality, catalog,
     exemplar::Exemplar as Kept,
+    metrics::label_values,
     native::{SCHEMA, Snapshot, ZERO_THRESHOLD},
 };
 
@@ -82,14 +83,14 @@ impl Reading<'_> {
                 let counted: Vec<_> = samples.map(|sample| (sample, self.counted(known, sample))).collect();
                 let temporality = temporality(counted.first().map(|(_, counted)| counted));
                 if counted.iter().all(|(_, it)| it.count.native.is_some()) && self.settings.exponential {
-                    let points = counted.into_iter().map(|(sample, it)| self.exponential(known.name, sample, it));
+                    let points = counted.into_iter().map(|(sample, it)| self.exponential(known, sample, it));
                     let data_points = points.collect();
                     Data::ExponentialHistogram(ExponentialHistogram {
                         aggregation_temporality: temporality,
                         data_points,
                     })
                 } else {
-                    let points = counted.into_iter().map(|(sample, it)| self.explicit(known.name, sample, it));
+                    let points = counted.into_iter().map(|(sample, it)| self.explicit(known, sample, it));
                     Data::Histogram(Histogram { aggregation_temporality: temporality, data_points: points.collect() })
                 }
             }
@@ -115,14 +116,14 @@ impl Reading<'_> {
 
     /// A series since its beginning, or since the last export.
     fn counted(&mut self, known: &'static catalog::Metric, sample: &Sample) -> Counted {
-        let labels = in_catalogue_order(known, sample);
+        let labels = label_values(known.labels, sample.get_label());
         let created = self.metrics.created(known.name, &labels);
         let histogram = sample.get_histogram();
         let mut below = 0;
         let bounds = histogram.get_bucket().iter().map(prometheus::proto::Bucket::cumulative_count);
         let is_counter = histogram.get_bucket().is_empty();
         let buckets = bounds.chain((!is_counter).then(|| histogram.get_sample_count())).map(|upto| {
-            let within = upto - below;
+            let within = upto.saturating_sub(below);
             below = upto;
             within
         });
@@ -158,7 +159,7 @@ impl Reading<'_> {
         }
     }
 
-    fn explicit(&self, family: &str, sample: &Sample, counted: Counted) -> HistogramDataPoint {
+    fn explicit(&self, known: &catalog::Metric, sample: &Sample, counted: Counted) -> HistogramDataPoint {
         let bounds = sample.get_histogram().get_bucket().iter();
         HistogramDataPoint {
             attributes: attributes(sample),
@@ -168,12 +169,12 @@ impl Reading<'_> {
             sum: Some(counted.count.total),
             explicit_bounds: bounds.map(prometheus::proto::Bucket::upper_bound).collect(),
             bucket_counts: counted.count.buckets,
-            exemplars: self.exemplars(family, sample, counted.start),
+            exemplars: self.exemplars(known, sample, counted.start),
             ..HistogramDataPoint::default()
         }
     }
 
-    fn exponential(&self, family: &str, sample: &Sample, counted: Counted) -> ExponentialHistogramDataPoint {
+    fn exponential(&self, known: &catalog::Metric, sample: &Sample, counted: Counted) -> ExponentialHistogramDataPoint {
         let native = counted.count.native.unwrap_or_default();
         ExponentialHistogramDataPoint {
             attributes: attributes(sample),
@@ -185,16 +186,14 @@ impl Reading<'_> {
             zero_count: native.zero,
             zero_threshold: ZERO_THRESHOLD,
             positive: Some(buckets(&native)),
-            exemplars: self.exemplars(family, sample, counted.start),
+            exemplars: self.exemplars(known, sample, counted.start),
             ..ExponentialHistogramDataPoint::default()
         }
     }
 
     /// Those that were observed since the point's start.
-    fn exemplars(&self, family: &str, sample: &Sample, start: SystemTime) -> Vec<Exemplar> {
-        let known = catalog::METRICS.iter().find(|metric| metric.name == family);
-        let labels = known.map(|known| in_catalogue_order(known, sample)).unwrap_or_default();
-        let kept = self.metrics.exemplars(family, &labels);
+    fn exemplars(&self, known: &catalog::Metric, sample: &Sample, start: SystemTime) -> Vec<Exemplar> {
+        let kept = self.metrics.exemplars(known.name, &label_values(known.labels, sample.get_label()));
         kept.into_iter().flatten().filter(|kept| kept.at >= start).map(exemplar).collect()
     }
 }
@@ -231,12 +230,6 @@ fn attributes(sample: &Sample) -> Vec<KeyValue> {
         ..KeyValue::default()
     });
     attributes.collect()
-}
-
-/// The registry sorts labels by name.
-fn in_catalogue_order<'a>(known: &catalog::Metric, sample: &'a Sample) -> Vec<&'a str> {
-    let value_of = |name: &&str| sample.get_label().iter().find(|label| label.name() == *name);
-    known.labels.iter().map(|name| value_of(name).map_or("", |label| label.value())).collect()
 }
 
 fn nanos(at: SystemTime) -> u64 {
