@@ -106,6 +106,11 @@ impl Answers {
         self.served.len() as f64 / time.as_secs_f64()
     }
 
+    /// Whether a request was neither served nor refused.
+    pub(crate) const fn has_failed(&self) -> bool {
+        self.failed > 0
+    }
+
     /// Whether everybody was served as soon as that.
     pub(crate) fn all_within(&self, time: Duration) -> bool {
         self.refused.is_empty() && self.failed == 0 && self.served.iter().all(|took| *took <= time)

@@ -34,7 +34,12 @@ fn main() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let database = runtime.block_on(Postgres::get().database());
     let folder = tempfile::TempDir::new().expect("a folder");
-    let settings = [("GLASSHOUSE_LOG__FORMAT", "json"), ("GLASSHOUSE_FAULTS__ALLOWED", "true")];
+    let settings = [
+        ("GLASSHOUSE_LOG__FORMAT", "json"),
+        ("GLASSHOUSE_FAULTS__ALLOWED", "true"),
+        // All sign in to the account that also reads: with the default, its session would be the oldest one, and end.
+        ("GLASSHOUSE_AUTH__MAX_SESSIONS", "10000"),
+    ];
     let server = Server::start(&folder, &database, None, &settings);
     let reads = Target::reads(server.address, &server.token());
     let sign_ins = Target::sign_ins(server.address);
@@ -45,6 +50,7 @@ fn main() {
     let both =
         async { tokio::join!(load::open(&sign_ins, TIMES * best, crush), load::open(&reads, READS_A_SECOND, crush)) };
     let (_, beside) = runtime.block_on(both);
+    assert!(!beside.has_failed(), "reads beside sign-ins: {}", beside.told());
     say(&format!("reads while {:.0} sign in a second: {}\n", TIMES * best, beside.told()));
 
     runtime.block_on(slow_database(&server));
@@ -65,6 +71,7 @@ async fn measure(what: &str, server: &Server, target: &Target, clients: usize, c
     load::closed(target, clients, crush / 4).await;
     let at_best = load::closed(target, clients, crush / 2).await;
     let best = at_best.goodput(crush / 2);
+    assert!(best > 0.0 && !at_best.has_failed(), "{what}: {}", at_best.told());
     say(&format!("{what}, {clients} clients who wait for their answers: {best:.0} done a second, {}", at_best.told()));
     let (before, cpu) = (resident(server).await, server.cpu());
     let halfway = async {

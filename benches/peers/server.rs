@@ -83,7 +83,7 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a program and waits until it accepts connections. It exports all traces if there is a collector.
     pub(crate) fn start(program: Program, environment: &Environment, collector: Option<&str>) -> Self {
-        // With port 0 nobody would know the port: the peers log no address.
+        // A client could not learn the port that the system chooses: the peers log no address.
         let free = || TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port");
         let (address, internal) = (free(), free());
         let mut command = Command::new("taskset");
