@@ -68,7 +68,7 @@ fn profile_of_replaced_executable_still_has_names() {
 }
 
 /// Without symbols, Go's tool finds the names later, in a copy of the executable that has them.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn profile_without_names_is_symbolized_with_the_executable() {
     let folder = TempDir::new().unwrap();
     let stripped = folder.path().join("stripped");
@@ -76,17 +76,38 @@ async fn profile_without_names_is_symbolized_with_the_executable() {
     let strip = Command::new("strip").arg("-o").arg(&stripped).arg(built).stderr(Stdio::null()).status().unwrap();
     assert!(strip.success());
     let program = Program::start_executable(&stripped, &[]);
-    let url = format!("http://{}/debug/pprof/profile?seconds=1", program.internal);
     let load = get(program.internal, "/debug/pprof/goroutine?debug=2");
     assert!(load.unwrap().1.contains("has no symbols"), "the answer says why there are no names");
     let profile = folder.path().join("profile");
-    fs::write(&profile, reqwest::get(url).await.unwrap().bytes().await.unwrap()).unwrap();
-    let profile = profile.to_str().unwrap();
-    let decoded = Decoded::of(&fs::read(profile).unwrap());
+    let decoded = loop {
+        let bytes = profile_under_scrapes(&program).await;
+        fs::write(&profile, &bytes).unwrap();
+        let decoded = Decoded::of(&bytes);
+        // On a busy machine a second may bring hardly any samples.
+        if decoded.samples.len() >= 10 {
+            break decoded;
+        }
+    };
     assert!(!decoded.mappings[0].build_id.is_empty());
-    if !decoded.samples.is_empty() {
-        let top = go::pprof(&["-top", "-cum", "-symbolize=local", built], profile).await;
-        assert!(top.contains("main"), "{top}");
+    let names = decoded.samples.iter().flat_map(|sample| &sample.stack).map(|frame| &frame.name);
+    assert!({ names }.all(|name| !name.contains("write_pages")), "the program has no names itself");
+    let top = go::pprof(&["-top", "-cum", "-symbolize=local", built], profile.to_str().unwrap()).await;
+    assert!(top.contains("write_pages"), "{top}");
+}
+
+/// A CPU profile of a second in which the program writes one page of metrics after the other.
+async fn profile_under_scrapes(program: &Program) -> Vec<u8> {
+    let url = format!("http://{}/debug/pprof/profile?seconds=1", program.internal);
+    let metrics = format!("http://{}/metrics", program.internal);
+    let scrapes = async {
+        loop {
+            assert_eq!(reqwest::get(&metrics).await.unwrap().status(), 200);
+        }
+    };
+    let profile = async { reqwest::get(url).await.unwrap().bytes().await.unwrap() };
+    tokio::select! {
+        bytes = profile => bytes.to_vec(),
+        () = scrapes => unreachable!("scrapes have no end"),
     }
 }
 

@@ -195,11 +195,13 @@ impl<'a> Tables<'a> {
         ValueType { name: self.text(measure.name), unit: self.text(measure.unit) }
     }
 
-    /// The flags say what a tool need not look up in the file: names, unless no address there has one, and lines likewise.
+    /// The flags say what a tool need not look up in the file: names, if most addresses there have one, and lines, if any has
+    /// one. A stripped executable still has the names of what it exports, such as `malloc`.
     fn mapping(&mut self, mapping: &Mapping, id: u64) -> MappingMessage {
-        let mut lines = self.locations.iter().filter(|location| location.mapping_id == id).flat_map(|here| &here.line);
-        let has_names = lines.clone().next().is_some();
-        let has_lines = lines.any(|line| line.line > 0);
+        let here = self.locations.iter().filter(|location| location.mapping_id == id);
+        let named = here.clone().filter(|location| !location.line.is_empty()).count();
+        let has_names = named * 2 > here.clone().count();
+        let has_lines = has_names && here.flat_map(|location| &location.line).any(|line| line.line > 0);
         MappingMessage {
             id,
             memory_start: mapping.range.start as u64,
@@ -316,7 +318,12 @@ mod tests {
             began: UNIX_EPOCH,
             took: Duration::ZERO,
             samples: vec![Sample {
-                stack: vec![location(0x21, &["inlined", "outer"]), location(0x32, &["0x32"]), location(0x99, &["far"])],
+                stack: vec![
+                    location(0x21, &["inlined", "outer"]),
+                    location(0x32, &["0x32"]),
+                    location(0x33, &["exported"]),
+                    location(0x99, &["far"]),
+                ],
                 values: vec![1],
                 labels: Vec::new(),
             }],
@@ -329,7 +336,7 @@ mod tests {
             .iter()
             .map(|location| (location.address, location.mapping_id, location.line.len()))
             .collect();
-        assert_eq!(locations, [(0x21, 1, 2), (0x32, 2, 0), (0x99, 0, 1)]);
+        assert_eq!(locations, [(0x21, 1, 2), (0x32, 2, 0), (0x33, 2, 1), (0x99, 0, 1)]);
         let (named, unnamed) = (&message.mapping[0], &message.mapping[1]);
         assert_eq!((named.memory_start, named.memory_limit, named.file_offset), (0x20, 0x30, 0x1000));
         let text = |number: i64| message.string_table[usize::try_from(number).unwrap()].as_str();
