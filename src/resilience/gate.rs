@@ -14,7 +14,7 @@ use tokio::{
 use super::{
     concurrency::{Bounds, Outcome},
     deadline::Deadline,
-    queue::{Arrival, Queue, Waits},
+    queue::{Arrival, Queue, Sending, Waits},
 };
 use crate::telemetry::{Counter, Gauge, Held, Metrics, catalog};
 
@@ -91,10 +91,10 @@ enum Entry {
 }
 
 impl Gate {
-    /// One for that class of work.
+    /// One for that class of work, which holds back so many refusals at once.
     #[must_use]
-    pub fn new(class: &'static str, bounds: Bounds, waits: Waits, metrics: GateMetrics) -> Self {
-        let queue = Queue::new(bounds, waits, Instant::now());
+    pub fn new(class: &'static str, bounds: Bounds, waits: Waits, max_held: usize, metrics: GateMetrics) -> Self {
+        let queue = Queue::new(bounds, waits, max_held, Instant::now());
         show(&metrics, class, queue.limit());
         metrics.used.set(&[class], 0.0);
         metrics.waiting.set(&[class], 0.0);
@@ -127,15 +127,19 @@ impl Gate {
         Err(refusal)
     }
 
-    /// Holds a refusal back for so long, unless few are refused, or too many are held already. Returns whether it did.
+    /// Holds a refusal back: for so long, for less where many are held, and not at all where few are refused. Returns whether
+    /// so many are held that their connections are short.
     pub async fn hold(&self, time: Duration) -> bool {
-        let is_held = self.0.queue().hold(Instant::now());
-        if is_held {
+        let (sending, is_flooded) = {
+            let mut queue = self.0.queue();
+            (queue.refuse(Instant::now(), time), queue.is_flooded())
+        };
+        if let Sending::Held(time) = sending {
             let _held = HeldBack(&self.0);
             let _shown = self.0.metrics.held.hold(&[self.0.class]);
             sleep(time).await;
         }
-        is_held
+        is_flooded
     }
 }
 
@@ -230,8 +234,8 @@ mod tests {
     };
 
     const LONG: Duration = Duration::from_mins(1);
-    /// So many are through in ten waits, if two at once take a tenth of a wait each.
-    const PLACES_IN_A_BURST: usize = 200;
+    /// So many are through in three quarters of ten waits, if two at once take a tenth of a wait each.
+    const PLACES_IN_A_BURST: usize = 150;
 
     /// Of two at once, always.
     fn gate(wait: Duration) -> Gate {
@@ -240,7 +244,7 @@ mod tests {
 
     fn gate_with(waits: Waits) -> Gate {
         let bounds = Bounds { min: 2, start: 2, max: 2, target: waits.standing / 10 };
-        Gate::new("other", bounds, waits, GateMetrics::new(&Metrics::new(100)))
+        Gate::new("other", bounds, waits, 1000, GateMetrics::new(&Metrics::new(100)))
     }
 
     async fn full(gate: &Gate) -> [Permit; 2] {

@@ -4,11 +4,11 @@ pub mod backoff;
 pub mod breaker;
 mod bucket;
 pub mod circuit;
-#[cfg(test)]
-mod closed_loop;
 mod concurrency;
 pub mod deadline;
 mod gate;
+#[cfg(test)]
+mod overload_simulation;
 mod queue;
 pub mod retry;
 #[cfg(test)]

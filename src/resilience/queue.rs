@@ -6,7 +6,8 @@
 //! the oldest would be answered too late. While it is a burst they may wait longer than in lasting overload.
 //!
 //! A refusal is cheap, but not free, and clients that retry at once ask for thousands of them a second. So only one
-//! refusal for ten completions is immediate.
+//! refusal for ten completions is immediate, and the others are held back: for less time when many are, since each keeps
+//! its client's connection.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -21,8 +22,12 @@ const BODY_BYTES: usize = 16 * 1024 * 1024;
 /// Immediate refusals for each completion.
 const IMMEDIATE: f64 = 0.1;
 
-/// How many refusals are held back at once; each keeps its connection.
-const MAX_HELD: usize = 8192;
+/// The share of the expected wait that may be waited: an estimate is never exact, and a request that is refused after it has
+/// waited gained nothing.
+const EXPECTED: f64 = 0.75;
+
+/// While connections are short, clients that retry at once ask ten times a second.
+const SHORTEST_HOLD: Duration = Duration::from_millis(100);
 
 /// A queue that was never empty for so long is no burst.
 const STANDING: Duration = Duration::from_millis(100);
@@ -36,10 +41,20 @@ pub struct Waits {
     pub burst: Duration,
 }
 
+/// How a refusal is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sending {
+    Immediate,
+    /// After that time; then [`Queue::release`] must follow.
+    Held(Duration),
+}
+
 /// Pure: times come in, decisions go out. `T` is what is woken when its turn comes.
 pub(super) struct Queue<T> {
     concurrency: Concurrency,
     waits: Waits,
+    /// How many refusals are held back at once.
+    max_held: usize,
     used: usize,
     waiting: VecDeque<(T, usize)>,
     /// Bytes of the bodies of all that wait.
@@ -61,10 +76,11 @@ pub(super) enum Arrival {
 }
 
 impl<T> Queue<T> {
-    pub(super) const fn new(bounds: Bounds, waits: Waits, now: Instant) -> Self {
+    pub(super) const fn new(bounds: Bounds, waits: Waits, max_held: usize, now: Instant) -> Self {
         Self {
             concurrency: Concurrency::new(bounds, now),
             waits,
+            max_held,
             used: 0,
             waiting: VecDeque::new(),
             bytes: 0,
@@ -104,7 +120,7 @@ impl<T> Queue<T> {
         let wait = self.wait_at(now).min(left);
         let has_room = self.waiting.len() < PLACES
             && self.bytes + bytes <= BODY_BYTES
-            && self.concurrency.expected_wait(self.waiting.len() + 1) <= wait;
+            && self.concurrency.expected_wait(self.waiting.len() + 1) <= wait.mul_f64(EXPECTED);
         if has_room { Arrival::Waits(wait) } else { Arrival::Refused }
     }
 
@@ -145,19 +161,34 @@ impl<T> Queue<T> {
         self.used -= 1;
     }
 
-    /// Whether a refusal is held back; then [`Queue::release`] must follow.
-    pub(super) fn hold(&mut self, now: Instant) -> bool {
+    /// Decides how a refusal is sent whose client had better stay away for so long.
+    pub(super) fn refuse(&mut self, now: Instant, time: Duration) -> Sending {
         let (left, added) = self.immediate;
         let rate = IMMEDIATE * self.concurrency.rate();
         // At most those of one second add up, and at least one.
         let left = (left + now.saturating_duration_since(added).as_secs_f64() * rate).min(rate.max(1.0));
-        if left >= 1.0 || self.held >= MAX_HELD {
+        if left >= 1.0 || self.held >= self.max_held {
             self.immediate = ((left - 1.0).max(0.0), now);
-            return false;
+            return Sending::Immediate;
         }
         self.immediate = (left, now);
+        let time = self.shortened(time);
         self.held += 1;
-        true
+        Sending::Held(time)
+    }
+
+    /// The whole time while half of the places are free, [`SHORTEST_HOLD`] from three quarters on, in between less with each.
+    #[expect(clippy::cast_precision_loss, reason = "they are fewer than connections")]
+    fn shortened(&self, time: Duration) -> Duration {
+        let taken = self.held as f64 / self.max_held as f64;
+        let share = ((0.75 - taken) / 0.25).clamp(0.0, 1.0);
+        let shortest = time.min(SHORTEST_HOLD);
+        shortest + (time - shortest).mul_f64(share)
+    }
+
+    /// Whether refusals are held back for the shortest time, so many are.
+    pub(super) const fn is_flooded(&self) -> bool {
+        self.held * 4 >= self.max_held * 3
     }
 
     /// A refusal is held back no longer.
@@ -188,14 +219,16 @@ mod tests {
 
     use tokio::time::Instant;
 
-    use super::{Arrival, BODY_BYTES, Bounds, MAX_HELD, PLACES, Queue, Waits};
+    use super::{Arrival, BODY_BYTES, Bounds, PLACES, Queue, SHORTEST_HOLD, Sending, Waits};
 
     const LONG: Duration = Duration::from_hours(24);
+    const HOLD: Duration = Duration::from_secs(2);
+    const MAX_HELD: usize = 400;
 
     /// One at a time, each of which takes a millisecond: a thousand in a second.
     fn queue(now: Instant) -> Queue<bool> {
         let bounds = Bounds { min: 1, start: 1, max: 1, target: Duration::from_millis(1) };
-        let mut queue = Queue::new(bounds, Waits { standing: LONG, burst: LONG }, now);
+        let mut queue = Queue::new(bounds, Waits { standing: LONG, burst: LONG }, MAX_HELD, now);
         assert_eq!(queue.arrive(now, 0, LONG, |gone| *gone), Arrival::Begins);
         queue
     }
@@ -216,25 +249,57 @@ mod tests {
         assert_eq!(large.arrive(now, 2, LONG, |gone| *gone), Arrival::Refused);
         assert_eq!(large.arrive(now, 2, LONG, |_| true), Arrival::Waits(LONG), "what is gone takes no room");
 
-        let left = Duration::from_micros(1500);
+        // Three milliseconds are waited for one that takes four, since an estimate is never exact.
+        let left = Duration::from_millis(4);
         let mut late = queue(now);
-        assert_eq!(late.arrive(now, 0, left, |gone| *gone), Arrival::Waits(left));
-        late.push(now, false, 0);
-        assert_eq!(late.arrive(now, 0, left, |gone| *gone), Arrival::Refused, "it would wait for two milliseconds");
+        for _ in 0..3 {
+            assert_eq!(late.arrive(now, 0, left, |gone| *gone), Arrival::Waits(left));
+            late.push(now, false, 0);
+        }
+        assert_eq!(late.arrive(now, 0, left, |gone| *gone), Arrival::Refused);
+    }
+
+    fn hold(queue: &mut Queue<bool>, now: Instant) -> Option<Duration> {
+        match queue.refuse(now, HOLD) {
+            Sending::Immediate => None,
+            Sending::Held(time) => Some(time),
+        }
     }
 
     #[test]
-    fn one_refusal_for_ten_completions_is_immediate_and_so_many_are_held_back() {
+    fn one_refusal_for_ten_completions_is_immediate() {
         let mut now = Instant::now();
         let mut queue = queue(now);
         now += Duration::from_mins(1);
         // The tenth of a thousand, of one second and no longer.
-        assert_eq!((0..200).filter(|_| !queue.hold(now)).count(), 100);
+        assert_eq!((0..200).filter(|_| hold(&mut queue, now).is_none()).count(), 100);
         now += Duration::from_millis(100);
-        assert_eq!((0..200).filter(|_| !queue.hold(now)).count(), 10);
-        assert_eq!((290..MAX_HELD).filter(|_| queue.hold(now)).count(), MAX_HELD - 290);
-        assert!(!queue.hold(now), "beyond the bound a refusal is immediate");
+        assert_eq!((0..200).filter(|_| hold(&mut queue, now).is_none()).count(), 10);
+    }
+
+    #[test]
+    fn refusals_are_held_back_for_less_time_when_many_are_and_no_more_than_the_bound() {
+        let now = Instant::now();
+        let mut queue = queue(now);
+        assert_eq!(hold(&mut queue, now), None, "the first one");
+        let times: Vec<_> = (0..MAX_HELD).map_while(|_| hold(&mut queue, now)).collect();
+        assert_eq!(times.len(), MAX_HELD);
+        assert!(times[..=200].iter().all(|time| *time == HOLD));
+        assert!(times[200..=300].is_sorted_by(|more, less| more > less));
+        assert_eq!(times[250], (HOLD + SHORTEST_HOLD) / 2);
+        assert!(times[300..].iter().all(|time| *time == SHORTEST_HOLD));
+        assert_eq!(hold(&mut queue, now), None, "beyond the bound a refusal is immediate");
+        for _ in 0..100 {
+            assert!(queue.is_flooded());
+            queue.release();
+        }
+        assert!(queue.is_flooded());
         queue.release();
-        assert!(queue.hold(now));
+        assert!(!queue.is_flooded());
+        assert_eq!(
+            queue.refuse(now, SHORTEST_HOLD / 2),
+            Sending::Held(SHORTEST_HOLD / 2),
+            "never longer than asked for"
+        );
     }
 }

@@ -1,6 +1,11 @@
 //! More is asked than can be done: who is served all the same, who is told to come back, and that it is over when it is
 //! over. What is worked on is kept from ending by a fault, so that nothing depends on how quick the machine is.
 
+use std::{
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    time::Duration,
+};
+
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -15,7 +20,11 @@ const SIGN_IN: &str = "/api/v1/auth/sign-in";
 
 /// Whoever has to wait is told within a fifth of a second, a burst within two.
 async fn rehearsing() -> (Service, Session) {
-    let settings = [("GLASSHOUSE_FAULTS__ALLOWED", "true"), ("GLASSHOUSE_SHED__MAX_WAIT", "20ms")];
+    rehearsing_with(("GLASSHOUSE_HTTP__MAX_CONNECTIONS", "1024")).await
+}
+
+async fn rehearsing_with(setting: (&str, &str)) -> (Service, Session) {
+    let settings = [("GLASSHOUSE_FAULTS__ALLOWED", "true"), ("GLASSHOUSE_SHED__MAX_WAIT", "20ms"), setting];
     let service = Service::start_with(Engine::Sqlite, &settings).await;
     let ann = service.client().joined("ann@example.com").await;
     (service, ann)
@@ -134,6 +143,29 @@ async fn client_that_leaves_while_its_refusal_is_held_back_counts_as_refused() {
         ((refused - bad).abs() < 0.5).then_some(())
     })
     .await;
+    stuck.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn refusals_end_their_connections_when_they_are_held_back_on_most_of_them() {
+    let (service, ann) = rehearsing_with(("GLASSHOUSE_HTTP__MAX_CONNECTIONS", "400")).await;
+    hang(&service, ME).await;
+    let mut stuck = fill(&service, "other", &ann.client, reads).await;
+    let few = futures_util::future::join_all((0..3).map(|_| ann.client.me())).await;
+    assert!(few.iter().all(|reply| !reply.headers.contains_key("connection")), "{few:?}");
+    // Clients that retry at once, until three quarters of 400 refusals are held.
+    let has_ended = AtomicBool::new(false);
+    let clients = (0..360).map(async |_| {
+        while !has_ended.load(Relaxed) {
+            let reply = ann.client.me().await;
+            assert_shed(&reply);
+            if reply.headers.get("connection").is_some_and(|value| value == "close") {
+                has_ended.store(true, Relaxed);
+            }
+        }
+    });
+    let all = futures_util::future::join_all(clients);
+    tokio::time::timeout(Duration::from_mins(2), all).await.expect("a refusal ends its connection");
     stuck.shutdown().await;
 }
 

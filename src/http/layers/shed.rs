@@ -15,7 +15,7 @@ use std::{
 use axum::{
     body::{Body, HttpBody},
     extract::{Request, State},
-    http::{Method, StatusCode},
+    http::{HeaderValue, Method, StatusCode, Version, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -23,7 +23,7 @@ use http_body_util::BodyExt;
 
 use crate::{
     http::{config::Config, extract::unreadable, problem::Problem},
-    resilience::{Bounds, Deadline, Gate, GateMetrics, Outcome, Waits},
+    resilience::{Bounds, Deadline, Gate, GateMetrics, Outcome, Waits, backoff::chance},
     telemetry::Request as Identity,
 };
 
@@ -79,7 +79,9 @@ impl Shed {
     const LONGEST: u64 = 3;
 
     pub(in crate::http) fn new(class: Class, config: &Config, metrics: &GateMetrics) -> Self {
-        let gate = Gate::new(class.as_str(), class.bounds(config), class.waits(config), metrics.clone());
+        // Each held refusal keeps a connection, over HTTP/1.1.
+        let max_held = usize::try_from(config.max_connections).unwrap_or(usize::MAX);
+        let gate = Gate::new(class.as_str(), class.bounds(config), class.waits(config), max_held, metrics.clone());
         Self { gate, refused: AtomicU64::new(0) }
     }
 
@@ -96,15 +98,19 @@ pub(in crate::http) async fn shed(State(shed): State<Arc<Shed>>, request: Reques
         Ok(arrived) => arrived,
         Err(problem) => return problem.into_response(),
     };
+    let version = request.version();
     let permit = match shed.gate.enter(bytes).await {
         Ok(permit) => permit,
         Err(refusal) => {
             drop(request);
             Identity::with_current(Identity::refuse);
             let seconds = shed.retry_after();
-            // A client whose refusal was held back has stayed away already.
-            let is_held = shed.gate.hold(hold_time(seconds)).await;
-            return Problem::overloaded(refusal, if is_held { 1 } else { seconds }).into_response();
+            let is_flooded = shed.gate.hold(hold_time(seconds)).await;
+            let mut response = Problem::overloaded(refusal, seconds).into_response();
+            if is_flooded && version <= Version::HTTP_11 {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            return response;
         }
     };
     let response = next.run(request).await;
@@ -112,11 +118,11 @@ pub(in crate::http) async fn shed(State(shed): State<Arc<Shed>>, request: Reques
     response
 }
 
-/// How long a refusal is held back: as `Retry-After` would ask the client to stay away, and at most half of the time that its
-/// deadline leaves.
+/// How long a refusal is held back: about as long as `Retry-After` asks the client to stay away, never the same for all, and
+/// at most half of the time that its deadline leaves.
 fn hold_time(seconds: u64) -> Duration {
     let left = Deadline::current().map_or(Duration::MAX, |deadline| deadline.left() / 2);
-    Duration::from_secs(seconds).min(left)
+    Duration::from_secs(seconds).mul_f64(1.0 - chance() / 4.0).min(left)
 }
 
 /// The same request with its whole body here, and the length of that: a client that sends slowly must not take the place of
