@@ -106,6 +106,14 @@ impl Answers {
         self.served.len() as f64 / time.as_secs_f64()
     }
 
+    pub(crate) const fn served(&self) -> usize {
+        self.served.len()
+    }
+
+    pub(crate) const fn refused(&self) -> usize {
+        self.refused.len()
+    }
+
     /// Whether a request was neither served nor refused.
     pub(crate) const fn has_failed(&self) -> bool {
         self.failed > 0

@@ -1,7 +1,8 @@
 //! What the service is worth when five times as much is asked as it can do: the release binary on PostgreSQL, with
 //! sign-ins, which spend processors, and with reads from a database that takes 10 ms, which spend connections. How much
 //! it does at best, how much of that in the crush, how long those wait who are served, what it does to memory, how soon
-//! all is well again; and what a crowd that signs in does to somebody who reads.
+//! all is well again; what a crowd that signs in does to somebody who reads; and what a refusal costs beside a request that
+//! is served.
 //!
 //! The client shares the machine with the service, so its cores are less than they look. `OVERLOAD_SECONDS` (default 20)
 //! is how long a crush lasts.
@@ -53,13 +54,35 @@ fn main() {
     assert!(!beside.has_failed(), "reads beside sign-ins: {}", beside.told());
     say(&format!("reads while {:.0} sign in a second: {}\n", TIMES * best, beside.told()));
 
-    runtime.block_on(slow_database(&server));
+    runtime.block_on(cost_of_refusal(&server, &reads, crush / 4));
+    // Each read of a session takes 10 ms, as on a database that is far away or busy.
+    let slow = json!([{ "fault": "delay", "statement": "SELECT sessions", "for": "10ms" }]);
+    runtime.block_on(inject(&server, &slow));
     runtime.block_on(measure("reads", &server, &reads, 24, crush));
 }
 
-/// Each read of a session takes 10 ms, as on a database that is far away or busy.
-async fn slow_database(server: &Server) {
-    let faults = json!([{ "fault": "delay", "statement": "SELECT sessions", "for": "10ms" }]).to_string();
+/// The CPU time of a refusal, with the hold before it, beside that of a request that is served.
+async fn cost_of_refusal(server: &Server, target: &Target, time: Duration) {
+    let cost = async |clients| {
+        let before = server.cpu();
+        let answers = load::closed(target, clients, time).await;
+        (answers, (server.cpu() - before) * 1e6)
+    };
+    let (answers, cpu) = cost(16).await;
+    let served = cpu / answers.served() as f64;
+    // What has begun does not end: all who come now are refused.
+    inject(server, &json!([{ "fault": "hang", "statement": "SELECT sessions" }])).await;
+    let (answers, cpu) = cost(800).await;
+    let refused = cpu / answers.refused() as f64;
+    say(&format!(
+        "a request that is served costs {served:.0} µs, a refusal {refused:.0} µs: {:.2} of it ({} were refused)\n",
+        refused / served,
+        answers.refused()
+    ));
+}
+
+async fn inject(server: &Server, faults: &serde_json::Value) {
+    let faults = faults.to_string();
     let url = format!("http://{}/debug/faults?for=1h", server.internal);
     let answer = reqwest::Client::new().put(url).body(faults).send().await.expect("the internal port answers");
     assert!(answer.status().is_success(), "{}", answer.status());

@@ -27,7 +27,7 @@ use crate::{
     http::openapi,
     internal::{self, Thread},
     store,
-    telemetry::{Output, Telemetry, runtime, tasks::enlist, timeline::Timeline},
+    telemetry::{AwakeWorkers, Output, Telemetry, runtime, tasks::enlist, timeline::Timeline},
 };
 
 /// A service that is built: every port is reserved, nothing is served yet.
@@ -43,6 +43,7 @@ struct Parts {
     telemetry: Telemetry,
     internal: Thread,
     main: Runtime,
+    awake: AwakeWorkers,
     timeline: Timeline,
     faults: Switchboard,
 }
@@ -89,7 +90,8 @@ impl App {
             }
         }
         let timeline = Timeline::default();
-        timeline.install(&mut builder);
+        let awake = AwakeWorkers::new(settings.runtime_workers);
+        timeline.install(&mut builder, &awake);
         let main = runtime::measure_polls(&mut builder).build().context("the main runtime cannot be built")?;
         let runtimes = vec![("main", main.handle().clone()), ("internal", internal.runtime().clone())];
         runtime::register(&telemetry.metrics, runtimes);
@@ -103,7 +105,7 @@ impl App {
             public: bind(settings.http.listen, "public")?,
             internal: bind(settings.internal.listen, "internal")?,
         };
-        Ok(Self { parts: Parts { logging, settings, telemetry, internal, main, timeline, faults }, ports })
+        Ok(Self { parts: Parts { logging, settings, telemetry, internal, main, awake, timeline, faults }, ports })
     }
 
     /// The runtime that serves requests, for whoever embeds the service and has work of its own to put beside it.

@@ -104,12 +104,13 @@ impl Parts {
         let console = Console::start(telemetry.console.clone(), &self.internal, settings.internal.console, metrics);
         // Held before anybody can ask: a service of which no part is known yet would call itself ready.
         let (serving, migrated) = (Arc::new(readiness.latch("http")), readiness.latch("migrations"));
-        let watch = Watch::start(&self.internal, self.main.handle().clone(), &settings.internal, metrics);
+        let watch =
+            Watch::start(&self.internal, self.main.handle().clone(), self.awake.clone(), &settings.internal, metrics);
         let shown = Shown {
             metrics: metrics.clone(),
             readiness: readiness.clone(),
             watch,
-            live: Live::start(&self.internal, metrics),
+            live: Live::start(&self.internal, metrics, self.awake.clone()),
             log_filter: telemetry.log_filter.clone(),
             console,
             followers: telemetry.followers.clone(),

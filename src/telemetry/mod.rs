@@ -4,6 +4,7 @@
 //! has to drop, it counts.
 
 mod allocator;
+mod awake;
 mod build;
 pub mod catalog;
 mod chain;
@@ -37,6 +38,7 @@ pub mod timeline;
 pub mod traces;
 
 pub use allocator::{allocated_bytes, unsampled};
+pub use awake::AwakeWorkers;
 pub use build::{BUILD, Build};
 pub use chain::Chain;
 pub use config::{BatchedExport, Config, Export, LogFormat, MetricsExport, Protocol, Sampler, Temporality, Tls};

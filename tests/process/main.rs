@@ -5,6 +5,8 @@
 mod canaries;
 mod faults;
 #[cfg(target_os = "linux")]
+mod idle;
+#[cfg(target_os = "linux")]
 mod memory;
 mod open_files;
 #[allow(dead_code, reason = "shared with tests/profiles, which needs more of it")]

@@ -130,10 +130,12 @@ async fn stalled(service: &Service) -> bool {
     service.metric("tokio_runtime_stalled{runtime=\"main\"}").await == Some(1.0)
 }
 
-/// Waits until the watcher has looked so many times more: it asks the runtime each time.
+/// Waits until the watcher has looked so many times more: it asks the runtime each time, while that works.
 async fn looks(service: &Service, count: f64) {
-    let looks =
-        async || service.metric("tokio_runtime_scheduling_delay_seconds_count{runtime=\"main\"}").await.unwrap();
+    let looks = async || {
+        assert_eq!(service.client().get("/health/live").await.status, 200);
+        service.metric("tokio_runtime_scheduling_delay_seconds_count{runtime=\"main\"}").await.unwrap()
+    };
     let first = looks().await;
     eventually("the watcher goes on", async || (looks().await >= first + count).then_some(())).await;
 }

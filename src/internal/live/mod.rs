@@ -23,7 +23,7 @@ use tokio::time::MissedTickBehavior;
 
 use self::{reading::Reading, totals::Totals};
 use super::{Thread, pprof::Query};
-use crate::telemetry::{BUILD, Metrics, catalog};
+use crate::telemetry::{AwakeWorkers, BUILD, Metrics, catalog};
 
 /// How often the numbers are read. Longer, and a peak would be gone; shorter, and it would be noise.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -36,6 +36,7 @@ pub struct Live(Arc<Inner>);
 
 struct Inner {
     metrics: Metrics,
+    awake: AwakeWorkers,
     began: Instant,
     /// Tells a process from the one before it, which counted from 1 too.
     started_seconds: f64,
@@ -45,17 +46,17 @@ struct Inner {
 /// The newest totals, and the readings that came of them.
 struct Recorded {
     totals: Totals,
-    /// When the main runtime last answered, as far as can be seen.
+    /// When the main runtime last answered, or had nothing to do, as far as can be seen.
     answered: Instant,
     number: u64,
     readings: VecDeque<Reading>,
 }
 
 impl Live {
-    /// Records from now on, on the internal thread and for as long as that lives.
+    /// Records from now on what the registry says and whether a worker of the main runtime is awake, on the internal thread and for as long as that lives.
     #[must_use]
-    pub fn start(thread: &Thread, metrics: &Metrics) -> Self {
-        let live = Self::new(metrics);
+    pub fn start(thread: &Thread, metrics: &Metrics, awake: AwakeWorkers) -> Self {
+        let live = Self::new(metrics, awake);
         let recording = live.clone();
         thread.runtime().spawn(async move {
             let mut ticks = tokio::time::interval(INTERVAL);
@@ -70,18 +71,25 @@ impl Live {
         live
     }
 
-    fn new(metrics: &Metrics) -> Self {
+    fn new(metrics: &Metrics, awake: AwakeWorkers) -> Self {
         let (totals, began) = (Totals::read(metrics), Instant::now());
         let recorded = Recorded { totals, answered: began, number: 0, readings: VecDeque::with_capacity(KEPT) };
         let started = metrics.values(&catalog::PROCESS_START_TIME);
         let started_seconds = started.first().map_or(0.0, |sample| sample.number);
-        Self(Arc::new(Inner { metrics: metrics.clone(), began, started_seconds, recorded: Mutex::new(recorded) }))
+        Self(Arc::new(Inner {
+            metrics: metrics.clone(),
+            awake,
+            began,
+            started_seconds,
+            recorded: Mutex::new(recorded),
+        }))
     }
 
     fn record(&self) {
         let now = Totals::read(&self.0.metrics);
         let mut recorded = self.recorded();
-        if now.delays.count() != recorded.totals.delays.count() {
+        // A runtime without a worker that is awake is asked nothing.
+        if now.delays.count() != recorded.totals.delays.count() || !self.0.awake.any() {
             recorded.answered = now.at;
         }
         recorded.number += 1;
@@ -132,11 +140,15 @@ pub(super) async fn show(State(live): State<Live>, query: Query) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use super::{KEPT, Live, Metrics, catalog};
+    use super::{AwakeWorkers, KEPT, Live, Metrics, catalog};
+
+    fn live(metrics: &Metrics) -> Live {
+        Live::new(metrics, AwakeWorkers::new(1))
+    }
 
     #[test]
     fn what_is_kept_is_bounded_and_given_out_once() {
-        let live = Live::new(&Metrics::new(10));
+        let live = live(&Metrics::new(10));
         for _ in 0..KEPT + 5 {
             live.record();
         }
@@ -155,7 +167,7 @@ mod tests {
         let answered =
             |status, times| (0..times).for_each(|_| requests.observe(&["GET", "/", status, "", "http"], 0.3));
         answered("500", 7);
-        let live = Live::new(&metrics);
+        let live = live(&metrics);
         answered("200", 3);
         answered("503", 1);
         live.record();
@@ -173,7 +185,7 @@ mod tests {
     fn a_main_runtime_that_answers_nothing_shows_for_how_long() {
         let metrics = Metrics::new(10);
         let delay = metrics.histogram(&catalog::TOKIO_SCHEDULING_DELAY);
-        let live = Live::new(&metrics);
+        let live = live(&metrics);
         delay.observe(&["main"], 0.000_07);
         live.record();
         live.record();
@@ -184,5 +196,8 @@ mod tests {
         assert!(delays[0] <= 0.000_1, "what was observed: {delays:?}");
         assert!(delays[2] > delays[1] && delays[1] > 0.0, "longer and longer: {delays:?}");
         assert_eq!(live.recorded().answered, answered);
+        live.0.awake.parks();
+        live.record();
+        assert_ne!(live.recorded().answered, answered, "it has nothing to do");
     }
 }

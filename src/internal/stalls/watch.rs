@@ -14,7 +14,7 @@ use tokio::{runtime::Handle, task::JoinHandle, time::MissedTickBehavior};
 use super::{MAIN, journal::Journal, recent::Recent, workers::suspects};
 use crate::{
     internal::{Config, Thread},
-    telemetry::{Histogram, Metrics, catalog},
+    telemetry::{AwakeWorkers, Histogram, Metrics, catalog},
 };
 
 /// What the watcher has seen. Cheap to clone.
@@ -34,24 +34,24 @@ struct Inner {
 
 const NONE: u64 = u64::MAX;
 
-/// How often the runtime is looked at and asked. Ten tasks a second cost nothing that can be measured.
+/// How often the runtime is looked at and asked while it works. Ten tasks a second cost nothing that can be measured.
 const PERIOD: Duration = Duration::from_millis(100);
 
 impl Watch {
-    /// Watches `main` from the internal thread for as long as that lives.
+    /// Watches `main`, whose workers `awake` counts, from the internal thread for as long as that lives.
     #[must_use]
-    pub fn start(thread: &Thread, main: Handle, config: &Config, metrics: &Metrics) -> Self {
+    pub fn start(thread: &Thread, main: Handle, awake: AwakeWorkers, config: &Config, metrics: &Metrics) -> Self {
         let recent = Recent::default();
         let journal = Journal::new(config.stall_after, recent.clone(), metrics);
         let (open, limit) = (AtomicU64::new(NONE), config.stall_limit);
         let watch = Self(Arc::new(Inner { since: Instant::now(), open, limit, recent }));
         let delay = metrics.histogram(&catalog::TOKIO_SCHEDULING_DELAY);
         delay.appear(&[MAIN]);
-        thread.runtime().spawn(watch.clone().run(main, config.stall_after, delay, journal));
+        thread.runtime().spawn(watch.clone().run(main, awake, config.stall_after, delay, journal));
         watch
     }
 
-    async fn run(self, main: Handle, after: Duration, delay: Histogram, mut journal: Journal) {
+    async fn run(self, main: Handle, awake: AwakeWorkers, after: Duration, delay: Histogram, mut journal: Journal) {
         let mut ticks = tokio::time::interval(PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let workers = main.metrics();
@@ -66,6 +66,11 @@ impl Watch {
                     return;
                 };
                 delay.observe(&[MAIN], took.as_secs_f64());
+                // Where no worker is awake, none is stuck, and a question would wake one.
+                if !awake.any() {
+                    awake.wait().await;
+                    ticks.reset();
+                }
                 question = self.ask(&main);
             }
             // A little early, so that each stall is suspected at least once before it is one.
@@ -113,7 +118,7 @@ mod tests {
     use tokio::runtime::Builder;
 
     use super::{Config, Thread, Watch};
-    use crate::telemetry::Metrics;
+    use crate::telemetry::{AwakeWorkers, Metrics};
 
     #[test]
     fn a_watcher_that_is_late_itself_blames_nobody() {
@@ -131,7 +136,7 @@ mod tests {
         let main = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let thread = Thread::start().unwrap();
         let metrics = Metrics::new(10);
-        let watch = Watch::start(&thread, main.handle().clone(), &config, &metrics);
+        let watch = Watch::start(&thread, main.handle().clone(), AwakeWorkers::new(1), &config, &metrics);
         let asked = || {
             let families = metrics.gather();
             let delays = families.iter().find(|family| family.name().ends_with("scheduling_delay_seconds")).unwrap();

@@ -91,6 +91,8 @@ pub struct Breaker {
     asked_at: Option<Instant>,
     /// Since when there is reason to ask whether the dependency is there.
     doubted_at: Option<Instant>,
+    /// It was said that there is nothing to notice before the next call.
+    is_resting: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -122,6 +124,7 @@ impl Breaker {
             answered_at: None,
             asked_at: None,
             doubted_at: None,
+            is_resting: false,
         }
     }
 
@@ -139,6 +142,7 @@ impl Breaker {
     /// Whether a call may be made now. Each ticket has to come back to [`Breaker::end`].
     pub fn ask(&mut self, now: Instant) -> Option<Ticket> {
         self.asked_at = Some(now);
+        self.is_resting = false;
         let is_probe = match self.state {
             State::Closed => false,
             State::Open { until } if now < until => return None,
@@ -232,14 +236,22 @@ impl Breaker {
         self.doubted_at.is_some()
     }
 
-    /// When to ask [`Breaker::wants_ping`] again, if nothing happens before.
+    /// When to ask [`Breaker::wants_ping`] again, if nothing happens before; none while there is nothing to notice, until
+    /// [`Breaker::is_resting`] is false.
     #[must_use]
-    pub fn rest(&self, now: Instant) -> Duration {
+    pub fn rest(&mut self, now: Instant) -> Option<Duration> {
+        self.is_resting = matches!(self.state, State::Closed) && self.under_way == 0 && !self.is_doubted();
         match self.state {
-            State::Closed => self.patience / 2,
-            State::Open { until } => until.saturating_duration_since(now),
-            State::HalfOpen { since, .. } => self.quiet_from(since).saturating_duration_since(now),
+            State::Closed => (!self.is_resting).then(|| self.patience / 2),
+            State::Open { until } => Some(until.saturating_duration_since(now)),
+            State::HalfOpen { since, .. } => Some(self.quiet_from(since).saturating_duration_since(now)),
         }
+    }
+
+    /// Whether [`Breaker::rest`] named no time, and no call has been made since.
+    #[must_use]
+    pub const fn is_resting(&self) -> bool {
+        self.is_resting
     }
 
     fn hear(&mut self, began: Instant, outcome: Outcome, now: Instant) -> Outcome {

@@ -188,7 +188,7 @@ fn a_probe_that_fails_opens_it_again_for_longer_up_to_a_bound() {
     let mut bench = Bench::opened();
     let mut waits = Vec::new();
     for _ in 0..6 {
-        waits.push(bench.breaker.rest(bench.now));
+        waits.push(bench.breaker.rest(bench.now).unwrap());
         bench.pass(*waits.last().unwrap()).call(Outcome::Failed);
         assert_eq!((bench.phase(), bench.reason()), (Phase::Open, Reason::ProbeFailed));
     }
@@ -197,13 +197,13 @@ fn a_probe_that_fails_opens_it_again_for_longer_up_to_a_bound() {
     for _ in 0..5 {
         bench.call(Outcome::Failed);
     }
-    assert_eq!(bench.breaker.rest(bench.now), OPEN.longest, "soon after it is still the same outage");
+    assert_eq!(bench.breaker.rest(bench.now), Some(OPEN.longest), "soon after it is still the same outage");
     bench.pass(OPEN.longest).call(Outcome::Answered);
     bench.pass(Duration::from_secs(10));
     for _ in 0..5 {
         bench.call(Outcome::Failed);
     }
-    assert_eq!(bench.breaker.rest(bench.now), OPEN.first);
+    assert_eq!(bench.breaker.rest(bench.now), Some(OPEN.first));
 }
 
 #[test]
@@ -248,13 +248,26 @@ fn an_answered_ping_lets_those_who_call_find_out_for_themselves() {
 fn a_ping_that_fails_keeps_it_open() {
     let mut bench = Bench::opened();
     for _ in 0..20 {
-        let rest = bench.breaker.rest(bench.now);
+        let rest = bench.breaker.rest(bench.now).unwrap();
         assert!(rest <= OPEN.longest && !bench.wants_ping());
         bench.pass(rest);
         assert!(bench.wants_ping());
         bench.ping(Outcome::Failed);
         assert_eq!((bench.phase(), bench.reason()), (Phase::Open, Reason::Dead));
     }
+}
+
+#[test]
+fn rest_has_an_end_once_a_call_is_under_way() {
+    let mut bench = Bench::new();
+    assert_eq!((bench.breaker.rest(bench.now), bench.breaker.is_resting()), (None, true));
+    let ticket = bench.ask().unwrap();
+    assert!(!bench.breaker.is_resting());
+    assert!(bench.breaker.rest(bench.now).is_some() && !bench.breaker.is_resting());
+    bench.end(ticket, Outcome::Failed);
+    assert!(bench.breaker.rest(bench.now).is_some(), "there is doubt");
+    bench.ping(Outcome::Answered);
+    assert_eq!(bench.breaker.rest(bench.now), None);
 }
 
 /// What may happen, in any order.
@@ -319,7 +332,9 @@ proptest! {
             if phase == Phase::Closed {
                 prop_assert_eq!(probes, 0);
             }
-            prop_assert!(bench.breaker.rest(bench.now) <= OPEN.longest, "somebody looks soon");
+            let rest = bench.breaker.rest(bench.now);
+            let may_wait = phase == Phase::Closed && calls.is_empty() && !bench.breaker.is_doubted();
+            prop_assert!(rest.map_or(may_wait, |rest| rest <= OPEN.longest), "somebody looks soon");
         }
         // Nobody ends what is under way. Each second somebody calls, and is answered.
         for _ in 0..4 {
@@ -348,7 +363,7 @@ proptest! {
             }
         }
         for _ in 0..4 {
-            let rest = bench.breaker.rest(bench.now);
+            let rest = bench.breaker.rest(bench.now).unwrap_or_default();
             if bench.pass(rest).wants_ping() {
                 bench.ping(Outcome::Answered);
             }

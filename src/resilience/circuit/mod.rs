@@ -119,7 +119,11 @@ impl Circuit {
             loop {
                 let rest = circuit.tell(|breaker| breaker.rest(now()));
                 // Whatever is news is worth a look.
-                drop(timeout(rest, circuit.0.news.notified()).await);
+                let news = circuit.0.news.notified();
+                match rest {
+                    Some(rest) => drop(timeout(rest, news).await),
+                    None => news.await,
+                }
                 if circuit.tell(|breaker| breaker.wants_ping(now())) {
                     let ping = circuit.ping();
                     let outcome = timeout(circuit.0.patience, ask()).await.unwrap_or(Outcome::Silent);
@@ -133,16 +137,16 @@ impl Circuit {
 
     /// Tells the machine something, and everybody else what it has become by that.
     fn tell<T>(&self, what: impl FnOnce(&mut Breaker) -> T) -> T {
-        let (told, before, after, is_doubted) = {
+        let (told, before, after, is_doubted, is_roused) = {
             let mut breaker = self.0.breaker.lock().unwrap_or_else(PoisonError::into_inner);
-            let before = breaker.phase();
+            let (before, was_resting) = (breaker.phase(), breaker.is_resting());
             let told = what(&mut breaker);
-            (told, before, breaker.phase(), breaker.is_doubted())
+            (told, before, breaker.phase(), breaker.is_doubted(), was_resting && !breaker.is_resting())
         };
         if after.2 != before.2 {
             self.say(before.0, after.0, after.1);
         }
-        if is_doubted || after.2 != before.2 {
+        if is_doubted || is_roused || after.2 != before.2 {
             self.0.news.notify_one();
         }
         told

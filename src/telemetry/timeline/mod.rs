@@ -23,7 +23,10 @@ use tokio::{
     task::Id,
 };
 
-use super::tasks::{Poll, Task, alive, under_way};
+use super::{
+    awake::AwakeWorkers,
+    tasks::{Poll, Task, alive, under_way},
+};
 pub(super) use lane::called;
 pub use lane::{Event, What};
 use lane::{Lane, OWN};
@@ -58,24 +61,28 @@ struct Begun {
 }
 
 impl Timeline {
-    /// Has a runtime that is yet to be built say what it does, in place of whatever was to be called at these points
-    /// before. Where nobody records, that is a look at a number at each.
-    pub fn install<'a>(&self, builder: &'a mut Builder) -> &'a mut Builder {
+    /// Has a runtime that is yet to be built say what it does, and which of its workers are awake, in place of whatever was
+    /// to be called at these points before. While no recording runs, that is one load at each.
+    pub fn install<'a>(&self, builder: &'a mut Builder, awake: &AwakeWorkers) -> &'a mut Builder {
         let task = |note: fn(&Lane, &TaskMeta<'_>)| {
             let inner = Arc::clone(&self.0);
             move |task: &TaskMeta<'_>| inner.note(|lane| note(lane, task))
         };
-        let thread = |note: fn(&Lane)| {
-            let inner = Arc::clone(&self.0);
-            move || inner.note(note)
-        };
+        let (parking, parked, unparked) = (Arc::clone(&self.0), awake.clone(), awake.clone());
+        let unparking = Arc::clone(&self.0);
         builder
             .on_before_task_poll(task(|lane, task| lane.begin(What::Polled(task.id(), task.spawned_at()))))
             .on_after_task_poll(task(|lane, task| lane.end(What::Polled(task.id(), task.spawned_at()))))
             .on_task_spawn(task(|lane, task| lane.add(What::Spawned(task.id(), task.spawned_at()))))
             .on_task_terminate(task(|lane, task| lane.add(What::Ended(task.id()))))
-            .on_thread_park(thread(|lane| lane.begin(What::Parked)))
-            .on_thread_unpark(thread(|lane| lane.end(What::Parked)))
+            .on_thread_park(move || {
+                parking.note(|lane| lane.begin(What::Parked));
+                parked.parks();
+            })
+            .on_thread_unpark(move || {
+                unparked.unparks();
+                unparking.note(|lane| lane.end(What::Parked));
+            })
     }
 
     /// Begins a recording, in place of one that runs. To drop it is to end it.
