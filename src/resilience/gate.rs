@@ -281,7 +281,8 @@ mod tests {
         let _full = full(&gate).await;
         let mut waiting = Box::pin(gate.enter(0));
         assert!(waiting.as_mut().now_or_never().is_none());
-        *gate.0.queue().since() = Some(Instant::now().checked_sub(Duration::from_secs(1)).unwrap());
+        let now = Instant::now();
+        *gate.0.queue().overload() = Some((now.checked_sub(Duration::from_secs(1)).unwrap(), now));
         assert_eq!(refused(gate.enter(0).await), Some(Refusal::Waited));
         assert!(waiting.now_or_never().is_none(), "a request of the burst has its time still");
     }

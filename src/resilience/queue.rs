@@ -29,8 +29,11 @@ const EXPECTED: f64 = 0.75;
 /// While connections are short, clients that retry at once ask ten times a second.
 const SHORTEST_HOLD: Duration = Duration::from_millis(100);
 
-/// A queue that was never empty for so long is no burst.
+/// When requests have had to wait for so long, it is no burst,
 const STANDING: Duration = Duration::from_millis(100);
+
+/// until none has had to wait for so long. A short queue is empty again and again, also in lasting overload.
+const CALM: Duration = Duration::from_secs(1);
 
 /// How long an arrival may have to wait.
 #[derive(Debug, Clone, Copy)]
@@ -59,8 +62,8 @@ pub(super) struct Queue<T> {
     waiting: VecDeque<(T, usize)>,
     /// Bytes of the bodies of all that wait.
     bytes: usize,
-    /// Since when the queue was never empty.
-    since: Option<Instant>,
+    /// When the first and the last request of this overload had to wait.
+    overload: Option<(Instant, Instant)>,
     /// Immediate refusals that are left, and when some were last added.
     immediate: (f64, Instant),
     held: usize,
@@ -84,7 +87,7 @@ impl<T> Queue<T> {
             used: 0,
             waiting: VecDeque::new(),
             bytes: 0,
-            since: None,
+            overload: None,
             immediate: (1.0, now),
             held: 0,
         }
@@ -126,7 +129,9 @@ impl<T> Queue<T> {
 
     /// Puts an arrival that waits at the end.
     pub(super) fn push(&mut self, now: Instant, turn: T, bytes: usize) {
-        self.since.get_or_insert(now);
+        let first =
+            self.overload.filter(|(_, last)| now.saturating_duration_since(*last) < CALM).map(|(first, _)| first);
+        self.overload = Some((first.unwrap_or(now), now));
         self.waiting.push_back((turn, bytes));
         self.bytes += bytes;
     }
@@ -150,9 +155,6 @@ impl<T> Queue<T> {
     fn pop(&mut self) -> Option<T> {
         let (turn, bytes) = self.waiting.pop_front()?;
         self.bytes -= bytes;
-        if self.waiting.is_empty() {
-            self.since = None;
-        }
         Some(turn)
     }
 
@@ -202,14 +204,16 @@ impl<T> Queue<T> {
     }
 
     fn wait_at(&self, now: Instant) -> Duration {
-        let is_standing = self.since.is_some_and(|since| now.saturating_duration_since(since) >= STANDING);
+        let is_standing = self.overload.is_some_and(|(first, last)| {
+            now.saturating_duration_since(first) >= STANDING && now.saturating_duration_since(last) < CALM
+        });
         if is_standing { self.waits.standing } else { self.waits.burst }
     }
 
-    /// Since when the queue was never empty.
+    /// When the first and the last request of this overload had to wait.
     #[cfg(test)]
-    pub(super) const fn since(&mut self) -> &mut Option<Instant> {
-        &mut self.since
+    pub(super) const fn overload(&mut self) -> &mut Option<(Instant, Instant)> {
+        &mut self.overload
     }
 }
 
@@ -219,7 +223,7 @@ mod tests {
 
     use tokio::time::Instant;
 
-    use super::{Arrival, BODY_BYTES, Bounds, PLACES, Queue, SHORTEST_HOLD, Sending, Waits};
+    use super::{Arrival, BODY_BYTES, Bounds, CALM, PLACES, Queue, SHORTEST_HOLD, STANDING, Sending, Waits};
 
     const LONG: Duration = Duration::from_hours(24);
     const HOLD: Duration = Duration::from_secs(2);
@@ -257,6 +261,27 @@ mod tests {
             late.push(now, false, 0);
         }
         assert_eq!(late.arrive(now, 0, left, |gone| *gone), Arrival::Refused);
+    }
+
+    #[test]
+    fn burst_is_over_when_requests_have_waited_for_some_time_until_none_waits_for_longer() {
+        let (standing, burst) = (Duration::from_millis(10), Duration::from_millis(80));
+        let mut now = Instant::now();
+        let mut queue = queue(now);
+        queue.waits = Waits { standing, burst };
+        let mut arrive = |after: Duration| {
+            now += after;
+            let arrival = queue.arrive(now, 0, LONG, |gone| *gone);
+            queue.push(now, false, 0);
+            // The queue is empty again, also in lasting overload.
+            queue.pop();
+            arrival
+        };
+        assert_eq!(arrive(Duration::ZERO), Arrival::Waits(burst));
+        assert_eq!(arrive(STANDING / 2), Arrival::Waits(burst));
+        assert_eq!(arrive(STANDING / 2), Arrival::Waits(standing));
+        assert_eq!(arrive(CALM - STANDING / 2), Arrival::Waits(standing));
+        assert_eq!(arrive(CALM), Arrival::Waits(burst));
     }
 
     fn hold(queue: &mut Queue<bool>, now: Instant) -> Option<Duration> {
