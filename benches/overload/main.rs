@@ -69,14 +69,14 @@ async fn cost_of_refusal(server: &Server, target: &Target, time: Duration) {
         (answers, (server.cpu() - before) * 1e6)
     };
     let (answers, cpu) = cost(16).await;
-    let served = cpu / answers.served() as f64;
+    let full = cpu / answers.served() as f64;
     // What has begun does not end: all who come now are refused.
     inject(server, &json!([{ "fault": "hang", "statement": "SELECT sessions" }])).await;
     let (answers, cpu) = cost(800).await;
-    let refused = cpu / answers.refused() as f64;
+    let refusal = cpu / answers.refused() as f64;
     say(&format!(
-        "a request that is served costs {served:.0} µs, a refusal {refused:.0} µs: {:.2} of it ({} were refused)\n",
-        refused / served,
+        "a request that is served costs {full:.0} µs, a refusal {refusal:.0} µs: {:.2} of it ({} were refused)\n",
+        refusal / full,
         answers.refused()
     ));
 }

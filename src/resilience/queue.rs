@@ -185,7 +185,7 @@ impl<T> Queue<T> {
         let taken = self.held as f64 / self.max_held as f64;
         let share = ((0.75 - taken) / 0.25).clamp(0.0, 1.0);
         let shortest = time.min(SHORTEST_HOLD);
-        shortest + (time - shortest).mul_f64(share)
+        shortest + time.saturating_sub(shortest).mul_f64(share)
     }
 
     /// Whether refusals are held back for the shortest time, so many are.
@@ -280,7 +280,7 @@ mod tests {
         assert_eq!(arrive(Duration::ZERO), Arrival::Waits(burst));
         assert_eq!(arrive(STANDING / 2), Arrival::Waits(burst));
         assert_eq!(arrive(STANDING / 2), Arrival::Waits(standing));
-        assert_eq!(arrive(CALM - STANDING / 2), Arrival::Waits(standing));
+        assert_eq!(arrive(CALM.saturating_sub(STANDING / 2)), Arrival::Waits(standing));
         assert_eq!(arrive(CALM), Arrival::Waits(burst));
     }
 

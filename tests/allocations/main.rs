@@ -2,6 +2,7 @@
 //!
 //! In a process of its own, since the allocator counts for the whole process. The client allocates nothing.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, and says where")]
+#![expect(clippy::disallowed_methods, reason = "UPDATE_GOLDEN is a setting of the tests and of nothing else")]
 
 use std::{
     fs,
