@@ -28,11 +28,12 @@ fn nginx(folder: &TempDir, address: SocketAddr) -> Command {
     command
 }
 
-/// It, running in the foreground.
+/// It, running in the foreground and as one process.
 async fn serving(folder: &TempDir) -> (Running, SocketAddr) {
     let [address] = free();
     let mut command = nginx(folder, address);
-    command.args(["-g", "daemon off;"]);
+    // A master that is killed leaves its workers.
+    command.args(["-g", "daemon off; master_process off;"]);
     let running = Running::start(&command, &[]);
     running.answers(&format!("http://{address}/health")).await;
     (running, address)
