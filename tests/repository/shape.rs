@@ -13,6 +13,7 @@ const EMPTY_NAMES: &[&str] = &[
 
 /// Where a test may sleep, and why nothing else does.
 const SLEEPS: &[(&str, &str)] = &[
+    ("tests/process/idle.rs", "what is measured is a process that is asked nothing for seconds"),
     ("tests/process/memory.rs", "samples the memory of another process, retries tools that have no turn"),
     ("benches/overload/load.rs", "whether it is well again is asked every few milliseconds, until it is"),
     ("benches/overload/main.rs", "memory is looked at in the middle of the load"),
