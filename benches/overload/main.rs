@@ -1,7 +1,7 @@
 //! What the service is worth when five times as much is asked as it can do: the release binary on PostgreSQL, with
 //! sign-ins, which spend processors, and with reads from a database that takes 10 ms, which spend connections. How much
 //! it does at best, how much of that in the crush, how long those wait who are served, what it does to memory, how soon
-//! all is well again; what a crowd that signs in does to somebody who reads; and what a refusal costs beside a request that
+//! all is well again; what many clients that sign in do to one that reads; and what a refusal costs beside a request that
 //! is served.
 //!
 //! The client shares the machine with the service, so its cores are less than they look. `OVERLOAD_SECONDS` (default 20)

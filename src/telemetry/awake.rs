@@ -37,7 +37,7 @@ impl AwakeWorkers {
     /// A worker has been unparked.
     pub fn unparks(&self) {
         self.0.count.fetch_add(1, SeqCst);
-        // Either this load sees that somebody waits, or the waiter's load after its store sees the new count.
+        // Either this load sees that a task waits, or the waiter's load after its store sees the new count.
         if self.0.is_awaited.load(SeqCst) {
             self.0.woke.notify_one();
         }

@@ -53,7 +53,8 @@ struct Recorded {
 }
 
 impl Live {
-    /// Records from now on what the registry says and whether a worker of the main runtime is awake, on the internal thread and for as long as that lives.
+    /// Records from now on what the registry says, and whether a worker of the main runtime is awake, on the internal
+    /// thread and for as long as that lives.
     #[must_use]
     pub fn start(thread: &Thread, metrics: &Metrics, awake: AwakeWorkers) -> Self {
         let live = Self::new(metrics, awake);
