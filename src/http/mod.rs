@@ -36,7 +36,7 @@ use crate::{
     domain::{audit::Audit, auth::Auth, users::Users},
     faults::Switchboard,
     lifecycle::{Latch, Readiness},
-    resilience::GateMetrics,
+    resilience::{GateMetrics, HeldRefusals},
     telemetry::{Metrics, Tracer},
 };
 use layers::{Class, EdgeConfig, Observer, Origins, Shed};
@@ -102,9 +102,14 @@ pub fn router(api: Api, metrics: &Metrics) -> Router {
         .route("/api/v1/auth/sign-out", post(auth::sign_out))
         .route("/api/v1/audit", get(audit::list));
     let gate_metrics = GateMetrics::new(metrics);
+    // Over HTTP/1.1, each held refusal keeps a connection.
+    let held = HeldRefusals::new(usize::try_from(api.config.max_connections).unwrap_or(usize::MAX));
     let gated = |operations: Router<Arc<Api>>, class| {
         let operations = operations.route_layer(from_fn_with_state(api.faults.clone(), layers::operation));
-        operations.route_layer(from_fn_with_state(Arc::new(Shed::new(class, &api.config, &gate_metrics)), layers::shed))
+        operations.route_layer(from_fn_with_state(
+            Arc::new(Shed::new(class, &api.config, &held, &gate_metrics)),
+            layers::shed,
+        ))
     };
     let operations = gated(passwords, Class::Passwords).merge(gated(other, Class::Other));
 

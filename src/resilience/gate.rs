@@ -14,7 +14,8 @@ use tokio::{
 use super::{
     concurrency::{Bounds, Outcome},
     deadline::Deadline,
-    queue::{Arrival, Queue, Sending, Waits},
+    held_refusals::HeldRefusals,
+    queue::{Arrival, Queue, Waits},
 };
 use crate::telemetry::{Counter, Gauge, Held, Metrics, catalog};
 
@@ -26,6 +27,7 @@ struct Inner {
     class: &'static str,
     metrics: GateMetrics,
     queue: Mutex<Queue<oneshot::Sender<Permit>>>,
+    held: HeldRefusals,
 }
 
 /// Why somebody may not begin.
@@ -91,10 +93,10 @@ enum Entry {
 }
 
 impl Gate {
-    /// One for that class of work, which holds back so many refusals at once.
+    /// One for that class of work, whose refusals are held back in `held`.
     #[must_use]
-    pub fn new(class: &'static str, bounds: Bounds, waits: Waits, max_held: usize, metrics: GateMetrics) -> Self {
-        let queue = Queue::new(bounds, waits, max_held, Instant::now());
+    pub fn new(class: &'static str, bounds: Bounds, waits: Waits, held: HeldRefusals, metrics: GateMetrics) -> Self {
+        let queue = Queue::new(bounds, waits, Instant::now());
         show(&metrics, class, queue.limit());
         metrics.used.set(&[class], 0.0);
         metrics.waiting.set(&[class], 0.0);
@@ -102,7 +104,7 @@ impl Gate {
         for refusal in [Refusal::Full, Refusal::Waited] {
             metrics.shed.add(&[class, refusal.as_str()], 0);
         }
-        Self(Arc::new(Inner { class, metrics, queue: Mutex::new(queue) }))
+        Self(Arc::new(Inner { class, metrics, queue: Mutex::new(queue), held }))
     }
 
     /// Waits for its turn, if the wait is short enough and ends before the request's deadline, with a body of so many bytes.
@@ -130,25 +132,14 @@ impl Gate {
     /// Holds a refusal back: for so long, for less where many are held, and not at all where few are refused. Returns whether
     /// so many are held that their connections are short.
     pub async fn hold(&self, time: Duration) -> bool {
-        let (sending, is_flooded) = {
-            let mut queue = self.0.queue();
-            (queue.refuse(Instant::now(), time), queue.is_flooded())
-        };
-        if let Sending::Held(time) = sending {
-            let _held = HeldBack(&self.0);
+        let is_immediate = self.0.queue().is_immediate(Instant::now());
+        let place = if is_immediate { None } else { self.0.held.hold(time) };
+        let is_flooded = self.0.held.is_flooded();
+        if let Some((_place, time)) = place {
             let _shown = self.0.metrics.held.hold(&[self.0.class]);
             sleep(time).await;
         }
         is_flooded
-    }
-}
-
-/// A refusal that is held back.
-struct HeldBack<'a>(&'a Inner);
-
-impl Drop for HeldBack<'_> {
-    fn drop(&mut self) {
-        self.0.queue().release();
     }
 }
 
@@ -227,7 +218,7 @@ mod tests {
     use futures_util::{FutureExt, future::join_all};
     use tokio::time::Instant;
 
-    use super::{Gate, GateMetrics, Permit, Refusal};
+    use super::{Gate, GateMetrics, HeldRefusals, Permit, Refusal};
     use crate::{
         resilience::{Bounds, Deadline, Outcome, queue::Waits},
         telemetry::Metrics,
@@ -244,7 +235,7 @@ mod tests {
 
     fn gate_with(waits: Waits) -> Gate {
         let bounds = Bounds { min: 2, start: 2, max: 2, target: waits.standing / 10 };
-        Gate::new("other", bounds, waits, 1000, GateMetrics::new(&Metrics::new(100)))
+        Gate::new("other", bounds, waits, HeldRefusals::new(1000), GateMetrics::new(&Metrics::new(100)))
     }
 
     async fn full(gate: &Gate) -> [Permit; 2] {

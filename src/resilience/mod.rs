@@ -7,6 +7,7 @@ pub mod circuit;
 mod concurrency;
 pub mod deadline;
 mod gate;
+mod held_refusals;
 #[cfg(test)]
 mod overload_simulation;
 mod queue;
@@ -18,4 +19,5 @@ pub use bucket::{Buckets, Quota, Taken};
 pub use concurrency::{Bounds, Outcome};
 pub use deadline::Deadline;
 pub use gate::{Gate, GateMetrics, Permit, Refusal};
+pub use held_refusals::{HeldRefusals, SHORTEST_HOLD};
 pub use queue::Waits;

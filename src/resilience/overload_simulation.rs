@@ -11,7 +11,8 @@ use tokio::time::Instant;
 
 use super::{
     concurrency::{Bounds, Outcome},
-    queue::{Arrival, Queue, Sending, Waits},
+    held_refusals::{HeldRefusal, HeldRefusals},
+    queue::{Arrival, Queue, Waits},
 };
 
 const SERVERS: usize = 5;
@@ -51,6 +52,8 @@ struct Turn {
 
 struct Simulation {
     queue: Queue<Turn>,
+    places: HeldRefusals,
+    held: Vec<HeldRefusal>,
     epoch: Instant,
     now: u64,
     events: BinaryHeap<Reverse<(u64, u64, Event)>>,
@@ -113,11 +116,13 @@ impl Simulation {
 
     fn refuse(&mut self) {
         // The hold comes before the refusal is written; a server writes it after that.
-        match self.queue.refuse(self.at(self.now), Duration::from_micros(HELD)) {
-            Sending::Held(time) => {
-                self.after(u64::try_from(time.as_micros()).unwrap(), Event::GivesUp { asked: 0, place: 0 });
-            }
-            Sending::Immediate => self.write_refusal(),
+        let is_immediate = self.queue.is_immediate(self.at(self.now));
+        let place = if is_immediate { None } else { self.places.hold(Duration::from_micros(HELD)) };
+        if let Some((place, time)) = place {
+            self.held.push(place);
+            self.after(u64::try_from(time.as_micros()).unwrap(), Event::GivesUp { asked: 0, place: 0 });
+        } else {
+            self.write_refusal();
         }
     }
 
@@ -141,7 +146,7 @@ impl Simulation {
                 Arrival::Refused => self.refuse(),
             },
             Event::GivesUp { place: 0, .. } => {
-                self.queue.release();
+                self.held.pop();
                 self.write_refusal();
             }
             Event::GivesUp { place, .. } => {
@@ -194,7 +199,9 @@ fn simulation(interval: Option<u64>) -> Simulation {
     let waits = Waits { standing: Duration::from_millis(100), burst: Duration::from_millis(200) };
     let epoch = Instant::now();
     Simulation {
-        queue: Queue::new(bounds, waits, MAX_CONNECTIONS, epoch),
+        queue: Queue::new(bounds, waits, epoch),
+        places: HeldRefusals::new(MAX_CONNECTIONS),
+        held: Vec::new(),
         epoch,
         now: 0,
         events: BinaryHeap::new(),

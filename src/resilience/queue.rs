@@ -1,13 +1,12 @@
 //! The decisions of a gate, without waiting or waking: which arrival begins, which waits and for how long, which is refused,
-//! and which refusals are held back.
+//! and which refusal is immediate.
 //!
 //! The queue is bounded by the wait that a new arrival has to expect, not by a number of places: the measured rate of
 //! completions says how long that is. Requests wait in the order of arrival, because the queue never grows so long that
 //! the oldest would be answered too late. While it is a burst they may wait longer than in lasting overload.
 //!
 //! A refusal is cheap, but not free, and clients that retry at once ask for thousands of them a second. So only one
-//! refusal for ten completions is immediate, and the others are held back: for less time when many are, since each keeps
-//! its client's connection.
+//! refusal for ten completions is immediate; [`super::HeldRefusals`] holds the others back.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -26,9 +25,6 @@ const IMMEDIATE: f64 = 0.1;
 /// waited gained nothing.
 const EXPECTED: f64 = 0.75;
 
-/// While connections are short, clients that retry at once ask ten times a second.
-const SHORTEST_HOLD: Duration = Duration::from_millis(100);
-
 /// When requests have had to wait for so long, it is no burst,
 const STANDING: Duration = Duration::from_millis(100);
 
@@ -44,20 +40,10 @@ pub struct Waits {
     pub burst: Duration,
 }
 
-/// How a refusal is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sending {
-    Immediate,
-    /// After that time; then [`Queue::release`] must follow.
-    Held(Duration),
-}
-
 /// Pure: times come in, decisions go out. `T` is what is woken when its turn comes.
 pub(super) struct Queue<T> {
     concurrency: Concurrency,
     waits: Waits,
-    /// How many refusals are held back at once.
-    max_held: usize,
     used: usize,
     waiting: VecDeque<(T, usize)>,
     /// Bytes of the bodies of all that wait.
@@ -66,7 +52,6 @@ pub(super) struct Queue<T> {
     overload: Option<(Instant, Instant)>,
     /// Immediate refusals that are left, and when some were last added.
     immediate: (f64, Instant),
-    held: usize,
 }
 
 /// What becomes of an arrival.
@@ -79,17 +64,15 @@ pub(super) enum Arrival {
 }
 
 impl<T> Queue<T> {
-    pub(super) const fn new(bounds: Bounds, waits: Waits, max_held: usize, now: Instant) -> Self {
+    pub(super) const fn new(bounds: Bounds, waits: Waits, now: Instant) -> Self {
         Self {
             concurrency: Concurrency::new(bounds, now),
             waits,
-            max_held,
             used: 0,
             waiting: VecDeque::new(),
             bytes: 0,
             overload: None,
             immediate: (1.0, now),
-            held: 0,
         }
     }
 
@@ -163,39 +146,15 @@ impl<T> Queue<T> {
         self.used -= 1;
     }
 
-    /// Decides how a refusal is sent whose client had better stay away for so long.
-    pub(super) fn refuse(&mut self, now: Instant, time: Duration) -> Sending {
+    /// Whether a refusal is immediate, and not held back.
+    pub(super) fn is_immediate(&mut self, now: Instant) -> bool {
         let (left, added) = self.immediate;
         let rate = IMMEDIATE * self.concurrency.rate();
         // At most those of one second add up, and at least one.
         let left = (left + now.saturating_duration_since(added).as_secs_f64() * rate).min(rate.max(1.0));
-        if left >= 1.0 || self.held >= self.max_held {
-            self.immediate = ((left - 1.0).max(0.0), now);
-            return Sending::Immediate;
-        }
-        self.immediate = (left, now);
-        let time = self.shortened(time);
-        self.held += 1;
-        Sending::Held(time)
-    }
-
-    /// The whole time while half of the places are free, [`SHORTEST_HOLD`] from three quarters on, in between less with each.
-    #[expect(clippy::cast_precision_loss, reason = "they are fewer than connections")]
-    fn shortened(&self, time: Duration) -> Duration {
-        let taken = self.held as f64 / self.max_held as f64;
-        let share = ((0.75 - taken) / 0.25).clamp(0.0, 1.0);
-        let shortest = time.min(SHORTEST_HOLD);
-        shortest + time.saturating_sub(shortest).mul_f64(share)
-    }
-
-    /// Whether refusals are held back for the shortest time, so many are.
-    pub(super) const fn is_flooded(&self) -> bool {
-        self.held * 4 >= self.max_held * 3
-    }
-
-    /// A refusal is held back no longer.
-    pub(super) const fn release(&mut self) {
-        self.held -= 1;
+        let is_immediate = left >= 1.0;
+        self.immediate = (if is_immediate { left - 1.0 } else { left }, now);
+        is_immediate
     }
 
     fn begin(&mut self) {
@@ -223,16 +182,14 @@ mod tests {
 
     use tokio::time::Instant;
 
-    use super::{Arrival, BODY_BYTES, Bounds, CALM, PLACES, Queue, SHORTEST_HOLD, STANDING, Sending, Waits};
+    use super::{Arrival, BODY_BYTES, Bounds, CALM, PLACES, Queue, STANDING, Waits};
 
     const LONG: Duration = Duration::from_hours(24);
-    const HOLD: Duration = Duration::from_secs(2);
-    const MAX_HELD: usize = 400;
 
     /// One at a time, each of which takes a millisecond: a thousand in a second.
     fn queue(now: Instant) -> Queue<bool> {
         let bounds = Bounds { min: 1, start: 1, max: 1, target: Duration::from_millis(1) };
-        let mut queue = Queue::new(bounds, Waits { standing: LONG, burst: LONG }, MAX_HELD, now);
+        let mut queue = Queue::new(bounds, Waits { standing: LONG, burst: LONG }, now);
         assert_eq!(queue.arrive(now, 0, LONG, |gone| *gone), Arrival::Begins);
         queue
     }
@@ -284,47 +241,14 @@ mod tests {
         assert_eq!(arrive(CALM), Arrival::Waits(burst));
     }
 
-    fn hold(queue: &mut Queue<bool>, now: Instant) -> Option<Duration> {
-        match queue.refuse(now, HOLD) {
-            Sending::Immediate => None,
-            Sending::Held(time) => Some(time),
-        }
-    }
-
     #[test]
     fn one_refusal_for_ten_completions_is_immediate() {
         let mut now = Instant::now();
         let mut queue = queue(now);
         now += Duration::from_mins(1);
         // The tenth of a thousand, of one second and no longer.
-        assert_eq!((0..200).filter(|_| hold(&mut queue, now).is_none()).count(), 100);
+        assert_eq!((0..200).filter(|_| queue.is_immediate(now)).count(), 100);
         now += Duration::from_millis(100);
-        assert_eq!((0..200).filter(|_| hold(&mut queue, now).is_none()).count(), 10);
-    }
-
-    #[test]
-    fn refusals_are_held_back_for_less_time_when_many_are_and_no_more_than_the_bound() {
-        let now = Instant::now();
-        let mut queue = queue(now);
-        assert_eq!(hold(&mut queue, now), None, "the first one");
-        let times: Vec<_> = (0..MAX_HELD).map_while(|_| hold(&mut queue, now)).collect();
-        assert_eq!(times.len(), MAX_HELD);
-        assert!(times[..=200].iter().all(|time| *time == HOLD));
-        assert!(times[200..=300].is_sorted_by(|more, less| more > less));
-        assert_eq!(times[250], (HOLD + SHORTEST_HOLD) / 2);
-        assert!(times[300..].iter().all(|time| *time == SHORTEST_HOLD));
-        assert_eq!(hold(&mut queue, now), None, "beyond the bound a refusal is immediate");
-        for _ in 0..100 {
-            assert!(queue.is_flooded());
-            queue.release();
-        }
-        assert!(queue.is_flooded());
-        queue.release();
-        assert!(!queue.is_flooded());
-        assert_eq!(
-            queue.refuse(now, SHORTEST_HOLD / 2),
-            Sending::Held(SHORTEST_HOLD / 2),
-            "never longer than asked for"
-        );
+        assert_eq!((0..200).filter(|_| queue.is_immediate(now)).count(), 10);
     }
 }

@@ -23,7 +23,7 @@ use http_body_util::BodyExt;
 
 use crate::{
     http::{config::Config, extract::unreadable, problem::Problem},
-    resilience::{Bounds, Deadline, Gate, GateMetrics, Outcome, Waits, backoff::chance},
+    resilience::{Bounds, Deadline, Gate, GateMetrics, HeldRefusals, Outcome, SHORTEST_HOLD, Waits, backoff::chance},
     telemetry::Request as Identity,
 };
 
@@ -78,10 +78,8 @@ impl Shed {
     /// The longest that a client is asked to stay away, in seconds.
     const LONGEST: u64 = 3;
 
-    pub(in crate::http) fn new(class: Class, config: &Config, metrics: &GateMetrics) -> Self {
-        // Each held refusal keeps a connection, over HTTP/1.1.
-        let max_held = usize::try_from(config.max_connections).unwrap_or(usize::MAX);
-        let gate = Gate::new(class.as_str(), class.bounds(config), class.waits(config), max_held, metrics.clone());
+    pub(in crate::http) fn new(class: Class, config: &Config, held: &HeldRefusals, metrics: &GateMetrics) -> Self {
+        let gate = Gate::new(class.as_str(), class.bounds(config), class.waits(config), held.clone(), metrics.clone());
         Self { gate, refused: AtomicU64::new(0) }
     }
 
@@ -105,7 +103,7 @@ pub(in crate::http) async fn shed(State(shed): State<Arc<Shed>>, request: Reques
             drop(request);
             Identity::with_current(Identity::refuse);
             let seconds = shed.retry_after();
-            let is_flooded = shed.gate.hold(hold_time(seconds)).await;
+            let is_flooded = shed.gate.hold(hold_time(seconds, version)).await;
             let mut response = Problem::overloaded(refusal, seconds).into_response();
             if is_flooded && version <= Version::HTTP_11 {
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -118,11 +116,13 @@ pub(in crate::http) async fn shed(State(shed): State<Arc<Shed>>, request: Reques
     response
 }
 
-/// How long a refusal is held back: about as long as `Retry-After` asks the client to stay away, never the same for all, and
-/// at most half of the time that its deadline leaves.
-fn hold_time(seconds: u64) -> Duration {
+/// How long a refusal is held back: about as long as `Retry-After` asks the client to stay away, not the same for all, and at
+/// most half of the time that its deadline leaves. Over HTTP/2 only for a moment: the client's other requests need the
+/// streams of the same connection.
+fn hold_time(seconds: u64, version: Version) -> Duration {
     let left = Deadline::current().map_or(Duration::MAX, |deadline| deadline.left() / 2);
-    Duration::from_secs(seconds).mul_f64(1.0 - chance() / 4.0).min(left)
+    let longest = if version <= Version::HTTP_11 { Duration::from_secs(seconds) } else { SHORTEST_HOLD };
+    longest.mul_f64(1.0 - chance() / 4.0).min(left)
 }
 
 /// The same request with its whole body here, and the length of that: a client that sends slowly must not take the place of
@@ -147,4 +147,23 @@ fn outcome(status: StatusCode) -> Outcome {
     }
     let statements = Identity::with_current(Identity::statements).unwrap_or_default();
     if statements == 0 { Outcome::Nothing } else { Outcome::Done }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use axum::http::Version;
+
+    use super::{Deadline, SHORTEST_HOLD, hold_time};
+
+    #[tokio::test]
+    async fn refusal_is_held_as_long_as_retry_after_says_but_leaves_time_to_answer_and_http2_its_streams() {
+        let time = hold_time(2, Version::HTTP_11);
+        assert!((Duration::from_millis(1500)..=Duration::from_secs(2)).contains(&time), "{time:?}");
+        assert!(hold_time(2, Version::HTTP_2) <= SHORTEST_HOLD);
+        let deadline = Deadline::after(Duration::from_secs(1), None);
+        let time = deadline.scope(async { hold_time(2, Version::HTTP_11) }).await.unwrap();
+        assert!(time <= Duration::from_millis(500), "{time:?}");
+    }
 }
