@@ -1,22 +1,19 @@
 //! The request path: a whole service on SQLite in this process, asked over one connection.
 
-use std::{io, net::SocketAddr};
+#[path = "../tests/support/in_process.rs"]
+mod in_process;
+
+use std::net::SocketAddr;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use glasshouse::{
-    app::{App, Logging},
-    config::{self, Sources},
-    domain::Clock,
-    telemetry::Output,
-};
 use reqwest::Client;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::{runtime::Runtime, sync::mpsc};
+use tokio::runtime::Runtime;
 
 fn request(criterion: &mut Criterion) {
     let folder = TempDir::new().expect("a folder");
-    let (address, _stop) = start(&folder);
+    let (address, _stop) = in_process::start(&folder);
     let runtime = Runtime::new().expect("a runtime");
     let client = Client::new();
     let token = runtime.block_on(signed_in(&client, address));
@@ -33,24 +30,6 @@ fn request(criterion: &mut Criterion) {
         });
     }
     group.finish();
-}
-
-fn start(folder: &TempDir) -> (SocketAddr, mpsc::Sender<&'static str>) {
-    let path = |name: &str| folder.path().join(name).display().to_string();
-    let environment = vec![
-        ("DATABASE_URL".to_owned(), format!("sqlite://{}?mode=rwc", path("users.db"))),
-        ("GLASSHOUSE_AUTH__SIGNING_KEY_FILE".to_owned(), path("key.pem")),
-        ("GLASSHOUSE_HTTP__LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
-        ("GLASSHOUSE_INTERNAL__LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
-        ("GLASSHOUSE_LIMITS__ENABLED".to_owned(), "false".to_owned()),
-    ];
-    let settings = config::load(&Sources::given(None, environment)).expect("fine settings");
-    let output = Output { writer: Box::new(io::sink()), is_terminal: false };
-    let app = App::build(settings, output, Logging::Process).expect("a service");
-    let address = app.public_address().expect("an address");
-    let (stop, stops) = mpsc::channel(1);
-    std::thread::spawn(move || app.run(&Clock::system(), || Ok(stops)));
-    (address, stop)
 }
 
 async fn signed_in(client: &Client, address: SocketAddr) -> String {

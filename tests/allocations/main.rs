@@ -4,24 +4,20 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, and says where")]
 #![expect(clippy::disallowed_methods, reason = "UPDATE_GOLDEN is a setting of the tests and of nothing else")]
 
+#[path = "../support/in_process.rs"]
+mod in_process;
+
 use std::{
     fs,
-    io::{self, Read, Write},
-    net::{SocketAddr, TcpStream},
+    io::{Read, Write},
+    net::TcpStream,
     path::Path,
     thread,
 };
 
-use glasshouse::{
-    app::{App, Logging},
-    config::{self, Sources},
-    domain::Clock,
-    telemetry::Output,
-};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tikv_jemalloc_ctl::{Access, AsName, epoch};
-use tokio::sync::mpsc;
 
 /// So many that what the background tasks allocate meanwhile is lost among them.
 const REQUESTS: u32 = 2000;
@@ -36,24 +32,6 @@ fn allocations() -> u64 {
         [&b"stats.arenas.4096.small.nrequests\0"[..], b"stats.arenas.4096.large.nrequests\0"]
             .map(|name| name.name().read().unwrap());
     small + large
-}
-
-fn start(folder: &TempDir) -> (SocketAddr, mpsc::Sender<&'static str>) {
-    let path = |name: &str| folder.path().join(name).display().to_string();
-    let environment = vec![
-        ("DATABASE_URL".to_owned(), format!("sqlite://{}?mode=rwc", path("users.db"))),
-        ("GLASSHOUSE_AUTH__SIGNING_KEY_FILE".to_owned(), path("key.pem")),
-        ("GLASSHOUSE_HTTP__LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
-        ("GLASSHOUSE_INTERNAL__LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
-        ("GLASSHOUSE_LIMITS__ENABLED".to_owned(), "false".to_owned()),
-    ];
-    let settings = config::load(&Sources::given(None, environment)).unwrap();
-    let output = Output { writer: Box::new(io::sink()), is_terminal: false };
-    let app = App::build(settings, output, Logging::Process).unwrap();
-    let address = app.public_address().unwrap();
-    let (stop, stops) = mpsc::channel(1);
-    thread::spawn(move || app.run(&Clock::system(), || Ok(stops)));
-    (address, stop)
 }
 
 /// One connection that is kept.
@@ -91,7 +69,7 @@ impl Client {
 #[test]
 fn request_makes_no_more_allocations_than_the_golden_file_says() -> Result<(), String> {
     let folder = TempDir::new().unwrap();
-    let (address, _stop) = start(&folder);
+    let (address, _stop) = in_process::start(&folder);
     let mut client = Client { stream: TcpStream::connect(address).unwrap(), buffer: [0; 16 * 1024] };
     let credentials = json!({ "email": "ann@example.com", "password": "a fine password" });
     let user = json!({ "email": "ann@example.com", "password": "a fine password", "name": "Ann" });

@@ -1,4 +1,4 @@
-//! A service without requests sleeps: what wakes it costs the machine, and the battery or the neighbours of the machine.
+//! A service without requests sleeps: each wake takes CPU time from other processes of the machine.
 
 use std::{
     fs, thread,

@@ -79,14 +79,17 @@ async fn profile_without_names_is_symbolized_with_the_executable() {
     let load = get(program.internal, "/debug/pprof/goroutine?debug=2");
     assert!(load.unwrap().1.contains("has no symbols"), "the answer says why there are no names");
     let profile = folder.path().join("profile");
+    // On a busy machine a second may bring hardly any samples.
+    let mut attempts = 0;
     let decoded = loop {
         let bytes = profile_under_scrapes(&program).await;
         fs::write(&profile, &bytes).unwrap();
         let decoded = Decoded::of(&bytes);
-        // On a busy machine a second may bring hardly any samples.
         if decoded.samples.len() >= 10 {
             break decoded;
         }
+        attempts += 1;
+        assert!(attempts < 60, "a minute of scrapes has {} samples a second", decoded.samples.len());
     };
     assert!(!decoded.mappings[0].build_id.is_empty());
     let names = decoded.samples.iter().flat_map(|sample| &sample.stack).map(|frame| &frame.name);

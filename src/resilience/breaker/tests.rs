@@ -258,7 +258,7 @@ fn a_ping_that_fails_keeps_it_open() {
 }
 
 #[test]
-fn rest_has_an_end_once_a_call_is_under_way() {
+fn rest_ends_when_a_call_is_in_flight() {
     let mut bench = Bench::new();
     assert_eq!((bench.breaker.rest(bench.now), bench.breaker.is_resting()), (None, true));
     let ticket = bench.ask().unwrap();
